@@ -1,0 +1,92 @@
+/**
+ * The one shared WebAssembly memory, and its allocator.
+ *
+ * The whole 4 GiB address space is reserved at once: the operating system backs only the pages that are touched, and a
+ * memory that never grows keeps every typed-array view valid for the life of the process.
+ *
+ * Only the main thread allocates. Blocks are 64-byte aligned and rounded up to a size class (eight per power of two), each with
+ * a free list: training loops ask for the same sizes over and over, so a freed block is nearly always the next one handed out.
+ */
+import { UserError } from '../config/index.ts';
+
+const PAGE = 65536;
+const ALIGN = 64;
+/** Below this address lie the pool's control block and whatever static data the kernels carry. */
+const HEAP_BASE = 16 * PAGE;
+
+export interface MemoryStatistics {
+  /** Bytes in blocks now held. */
+  readonly held: number;
+  readonly blocks: number;
+  /** Bytes ever taken from the address space (held or in free lists). */
+  readonly reserved: number;
+  readonly limit: number;
+}
+
+function reserve(): WebAssembly.Memory {
+  for (let pages = 65536; ; pages /= 2) {
+    try {
+      return new WebAssembly.Memory({ initial: pages, maximum: 65536, shared: true });
+    } catch (error) {
+      if (pages <= 4096) throw error;
+    }
+  }
+}
+
+export const memory = reserve();
+const limit = memory.buffer.byteLength;
+
+let top = HEAP_BASE;
+let held = 0;
+const free = new Map<number, number[]>();
+const sizeOf = new Map<number, number>();
+
+/** Rounds up to a multiple of an eighth of the power of two below: at most 12.5% is wasted. */
+function sizeClass(bytes: number): number {
+  const step = Math.max(ALIGN, 2 ** (Math.floor(Math.log2(Math.max(bytes, 1))) - 3));
+  return Math.max(ALIGN, Math.ceil(bytes / step) * step);
+}
+
+/** Address of a fresh block of at least `bytes` bytes, 64-byte aligned, contents undefined. Free it with `release`. */
+export function allocate(bytes: number): number {
+  const size = sizeClass(bytes);
+  let address = free.get(size)?.pop();
+  if (address === undefined) {
+    if (top + size > limit) {
+      throw new UserError(
+        `out of memory: asked for ${mib(size)}, ${mib(held)} held in ${sizeOf.size} blocks of ${mib(limit)} in all`,
+      );
+    }
+    address = top;
+    top += size;
+  }
+  sizeOf.set(address, size);
+  held += size;
+  return address;
+}
+
+/** Gives a block back. Throws when the address is not that of a held block. */
+export function release(address: number): void {
+  const size = sizeOf.get(address);
+  if (size === undefined) throw new Error(`release(${address}): not a held block`);
+  sizeOf.delete(address);
+  held -= size;
+  const list = free.get(size);
+  if (list) list.push(address);
+  else free.set(size, [address]);
+}
+
+export const statistics = (): MemoryStatistics => ({
+  held,
+  blocks: sizeOf.size,
+  reserved: top - HEAP_BASE,
+  limit: limit - HEAP_BASE,
+});
+
+const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+
+/** Views of shared memory. Lengths are in elements. */
+export const f32 = (address: number, length: number) => new Float32Array(memory.buffer, address, length);
+export const i32 = (address: number, length: number) => new Int32Array(memory.buffer, address, length);
+export const u32 = (address: number, length: number) => new Uint32Array(memory.buffer, address, length);
+export const u8 = (address: number, length: number) => new Uint8Array(memory.buffer, address, length);

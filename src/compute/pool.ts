@@ -1,0 +1,159 @@
+/**
+ * The worker pool: a synchronous parallel-for over the kernels.
+ *
+ * A kernel is an exported function `(band: i32, thread: i32, ...arguments)` of one of the compiled libraries. `parallel` runs it
+ * for every band, on the calling thread and on the workers. What a band computes depends on the band alone, never on the
+ * thread that runs it or on how many there are: so results are bit-identical for any number of threads.
+ */
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
+import { Worker } from 'node:worker_threads';
+import { UserError } from '../config/index.ts';
+import { kernelFolders, wasmPath } from './build.mjs';
+import { memory } from './memory.ts';
+import {
+  ARGUMENTS,
+  ARITY,
+  BANDS,
+  CONTROL,
+  DONE,
+  instantiate,
+  KERNEL,
+  LIBRARY,
+  REMAINING,
+  runBands,
+  SPINS,
+  TRAPPED,
+} from './team.mjs';
+
+export type Build = 'simd' | 'fma';
+type KernelFunction = (...args: number[]) => number;
+
+/** A kernel, looked up once by `kernel()` and run any number of times. */
+export interface Kernel {
+  readonly name: string;
+  readonly library: number;
+  readonly index: number;
+  /** The function itself, for a call on this thread alone. */
+  readonly call: KernelFunction;
+}
+
+const control = new Int32Array(memory.buffer, CONTROL, 64);
+const args = new Float64Array(memory.buffer, ARGUMENTS, 64);
+
+/** Reads a small positive number from the environment; anything else is an error that says so. */
+function fromEnvironment(name: string, otherwise: number): number {
+  const text = process.env[name];
+  if (text === undefined || text === '') return otherwise;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 64) {
+    throw new UserError(
+      `environment variable ${name}: expected a whole number from 1 to 64, found "${text}"`,
+    );
+  }
+  return value;
+}
+
+let threads = fromEnvironment('WEIGHTLOOM_THREADS', Math.min(availableParallelism(), 16));
+
+/** How many threads `parallel` uses, the calling one included. */
+export const threadCount = () => threads;
+
+/** Changes the number of threads from now on. Results do not depend on it. */
+export function setThreadCount(count: number): void {
+  if (!Number.isInteger(count) || count < 1)
+    throw new Error(`thread count ${count} is not a positive whole number`);
+  threads = count;
+}
+
+interface Libraries {
+  readonly build: Build;
+  readonly modules: WebAssembly.Module[];
+  readonly exports: Record<string, KernelFunction>[];
+  readonly names: string[][];
+}
+let loaded: Libraries | undefined;
+
+/** Loads the best kernel build this runtime accepts; WEIGHTLOOM_BUILD=simd|fma forces one. */
+function libraries(): Libraries {
+  if (loaded) return loaded;
+  // Node 20 has relaxed SIMD behind a flag, later ones without; an unknown flag is ignored.
+  setFlagsFromString('--experimental-wasm-relaxed-simd');
+  const forced = process.env.WEIGHTLOOM_BUILD;
+  if (forced !== undefined && forced !== 'simd' && forced !== 'fma') {
+    throw new UserError(`environment variable WEIGHTLOOM_BUILD: expected simd or fma, found "${forced}"`);
+  }
+  const candidates: Build[] = forced ? [forced] : ['fma', 'simd'];
+  for (const build of candidates) {
+    const binaries = kernelFolders.map(folder => readFileSync(wasmPath(folder, build)));
+    if (!binaries.every(binary => WebAssembly.validate(binary))) continue;
+    const modules = binaries.map(binary => new WebAssembly.Module(binary));
+    const exports = modules.map(module => instantiate(module, memory) as Record<string, KernelFunction>);
+    const names = exports.map(library => Object.keys(library).sort());
+    loaded = { build, modules, exports, names };
+    return loaded;
+  }
+  throw new UserError(
+    `this Node (${process.version}) cannot run the WebAssembly SIMD kernels (${candidates.join(', ')})`,
+  );
+}
+
+/** Which kernel build runs. */
+export const kernelBuild = (): Build => libraries().build;
+
+/** Looks a kernel up by name in all libraries. Throws when there is none. */
+export function kernel(name: string): Kernel {
+  const { exports, names } = libraries();
+  for (let library = 0; library < exports.length; library++) {
+    const index = names[library].indexOf(name);
+    if (index >= 0) return { name, library, index, call: exports[library][name] };
+  }
+  throw new Error(`no kernel is called ${name}`);
+}
+
+const workers: Worker[] = [];
+function startWorkers(count: number): void {
+  const { modules, names } = libraries();
+  while (workers.length < count) {
+    const worker = new Worker(new URL('./worker.mjs', import.meta.url), {
+      workerData: { memory, modules, names, thread: workers.length + 1 },
+      execArgv: [],
+      env: {},
+    });
+    worker.unref();
+    workers.push(worker);
+  }
+}
+
+const kernelOf = (library: number, index: number) => loaded!.exports[library][loaded!.names[library][index]];
+
+/**
+ * Runs `kernel(band, thread, ...values)` for band = 0 .. bands - 1 and returns when all are done.
+ * @param values numbers; pointers and integers are passed as such and arrive in the kernel as its parameter types
+ */
+export function parallel(kernel: Kernel, bands: number, ...values: number[]): void {
+  if (threads === 1 || bands <= 1) {
+    for (let band = 0; band < bands; band++) kernel.call(band, 0, ...values);
+    return;
+  }
+  if (workers.length < threads - 1) startWorkers(threads - 1);
+  control[BANDS] = bands;
+  control[LIBRARY] = kernel.library;
+  control[KERNEL] = kernel.index;
+  control[ARITY] = values.length;
+  args.set(values);
+  Atomics.store(control, DONE, 0);
+  Atomics.store(control, REMAINING, bands);
+  Atomics.notify(control, REMAINING, threads - 1);
+  runBands(control, args, 0, kernelOf);
+  for (let spins = SPINS; ; ) {
+    const done = Atomics.load(control, DONE);
+    if (done === bands) break;
+    if (--spins <= 0) Atomics.wait(control, DONE, done, 1000);
+  }
+  if (control[TRAPPED] !== 0) {
+    control[TRAPPED] = 0;
+    throw new Error(`kernel ${kernel.name} trapped`);
+  }
+}

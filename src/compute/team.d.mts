@@ -1,0 +1,17 @@
+export const CONTROL: number;
+export const ARGUMENTS: number;
+export const REMAINING: number;
+export const DONE: number;
+export const BANDS: number;
+export const LIBRARY: number;
+export const KERNEL: number;
+export const ARITY: number;
+export const TRAPPED: number;
+export const SPINS: number;
+export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): WebAssembly.Exports;
+export function runBands(
+  control: Int32Array,
+  args: Float64Array,
+  thread: number,
+  kernelOf: (library: number, kernel: number) => (...args: number[]) => number,
+): void;

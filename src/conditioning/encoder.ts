@@ -1,0 +1,23 @@
+/**
+ * Texture encoders: pictures in, condition tokens out. The frozen part (`features`) is computed once per image and cached; the trained
+ * part (`project`) runs inside every training step.
+ */
+import type { tf } from '../tensor/index.ts';
+
+export interface Encoder {
+  readonly name: string;
+  /** Shape of the frozen features: T tokens of `featureWidth`. */
+  readonly tokens: number;
+  readonly featureWidth: number;
+  /** Width C of the tokens after `project`. */
+  readonly width: number;
+  /** Identifies the frozen part (name, options, hash of its weights): the key of the feature cache. */
+  readonly fingerprint: string;
+  /** Trainable variables of `project` by name; empty when there is no trained part. */
+  readonly variables: Readonly<Record<string, tf.Variable>>;
+  /** @param images [B, H, W, 3] in [0, 1]  @returns [B, T, featureWidth]; no gradient is needed through this. */
+  features(images: tf.Tensor4D): tf.Tensor3D;
+  /** @param features [B, T, featureWidth]  @returns [B, T, C]; the identity when nothing is trained. */
+  project(features: tf.Tensor3D): tf.Tensor3D;
+  dispose(): void;
+}

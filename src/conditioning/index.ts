@@ -1,0 +1,2 @@
+/** Texture encoders: image -> condition tokens. */
+export type { Encoder } from './encoder.ts';

@@ -1,0 +1,103 @@
+/**
+ * What kind of neural cellular automaton: everything about it but its weights. Shapes, parameter graphs and token layouts follow
+ * from the spec.
+ *
+ * One step, for a state x of `channels` per cell on a torus:
+ *   y = perception(x): per channel c four 3x3 cross-correlations, index 4c + f, f in (identity, sobel_x, sobel_y, laplacian)
+ *   h = relu(w1 y + b1);  dx = w2 h (+ b2);  x' = x + m dx, with one random mask bit m per cell
+ * with optional clips after perception, hidden, update and on the new state (Niklasson et al. 2021, "Self-organising textures").
+ */
+import * as t from 'io-ts';
+
+export const FILTERS = ['identity', 'sobel_x', 'sobel_y', 'laplacian'] as const;
+
+const optionalClip = t.union([t.number, t.null]);
+
+export const NcaSpecCodec = t.strict({
+  name: t.string,
+  /** State channels per cell; the first three are the picture. */
+  channels: t.number,
+  /** Hidden units. */
+  hidden: t.number,
+  /** Factor on the two Sobel filters and the Laplacian; the identity stays 1. */
+  filterScale: t.number,
+  /** Whether the update has a bias b2. */
+  outputBias: t.boolean,
+  /** Values are clipped to [-clip, clip] (hidden: [0, clip]); null for no clip. */
+  clip: t.strict({
+    perception: optionalClip,
+    hidden: optionalClip,
+    update: optionalClip,
+    state: optionalClip,
+  }),
+  /** picture = scale * state + offset. */
+  rgb: t.strict({ scale: t.number, offset: t.number }),
+});
+export type NcaSpec = t.TypeOf<typeof NcaSpecCodec>;
+
+const NO_CLIP = { perception: null, hidden: null, update: null, state: null };
+
+export const SPECS = {
+  /** Texture NCAs of the hypernca set: 5856 parameters. */
+  hypernca: {
+    name: 'hypernca',
+    channels: 12,
+    hidden: 96,
+    filterScale: 1,
+    outputBias: false,
+    clip: NO_CLIP,
+    rgb: { scale: 1, offset: 0.5 },
+  },
+  /** The quantised texture NCAs published with "Self-organising textures". */
+  'self-organising-textures': {
+    name: 'self-organising-textures',
+    channels: 12,
+    hidden: 96,
+    filterScale: 1 / 8,
+    outputBias: true,
+    clip: { perception: 2, hidden: 2, update: 2, state: 2 },
+    rgb: { scale: 0.5, offset: 0.5 },
+  },
+  /** Small enough that weight space is learnable from a few hundred NCAs: 1312 parameters. */
+  compact: {
+    name: 'compact',
+    channels: 8,
+    hidden: 32,
+    filterScale: 1,
+    outputBias: false,
+    clip: NO_CLIP,
+    rgb: { scale: 1, offset: 0.5 },
+  },
+} as const satisfies Record<string, NcaSpec>;
+
+/** Inputs of the first layer: four filters per channel. */
+export const perceptionSize = (spec: NcaSpec) => 4 * spec.channels;
+
+export interface WeightBlock {
+  readonly name: 'w1' | 'b1' | 'w2' | 'b2';
+  /** w1 [hidden, 4 channels], b1 [hidden], w2 [channels, hidden], b2 [channels]. */
+  readonly shape: readonly number[];
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** The blocks of the flat weight vector in their order: w1 (row-major), b1, w2(, b2). */
+export function weightBlocks(spec: NcaSpec): WeightBlock[] {
+  const { channels, hidden, outputBias } = spec;
+  const shapes: [WeightBlock['name'], number[]][] = [
+    ['w1', [hidden, 4 * channels]],
+    ['b1', [hidden]],
+    ['w2', [channels, hidden]],
+    ...(outputBias ? ([['b2', [channels]]] as [WeightBlock['name'], number[]][]) : []),
+  ];
+  let offset = 0;
+  return shapes.map(([name, shape]) => {
+    const size = shape.reduce((a, b) => a * b, 1);
+    const block = { name, shape, offset, size };
+    offset += size;
+    return block;
+  });
+}
+
+/** D, the length of the flat weight vector. */
+export const weightCount = (spec: NcaSpec) => weightBlocks(spec).reduce((sum, { size }) => sum + size, 0);

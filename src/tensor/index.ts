@@ -1,0 +1,3 @@
+/** tfjs as the project uses it: backend choice, layers, optimisers, random numbers. */
+export * as tf from '@tensorflow/tfjs-core';
+export { hashName, RandomStream, randomStream } from './random.ts';
