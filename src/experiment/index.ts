@@ -1,0 +1,2 @@
+/** Running experiments: progress, run folders, tracking, reports. */
+export { interruption, type Progress, progressBar } from './progress.ts';
