@@ -1,3 +1,4 @@
 /** tfjs as the project uses it: backend choice, layers, optimisers, random numbers. */
 export * as tf from '@tensorflow/tfjs-core';
 export { hashName, RandomStream, randomStream } from './random.ts';
+export { type BackendName, type BackendReport, backendReport, startBackend } from './start.ts';
