@@ -1,0 +1,32 @@
+"""What the peer scripts share: a loop that reads a JSON request a line and answers with the milliseconds of one run.
+
+A request is {"what": name, "count": repetitions, "threads": n, ...parameters}. A script defines makers: functions of the
+parameters that return a function without arguments, the work to be timed. What a maker made is kept for the next round.
+"""
+import json
+import sys
+import time
+
+import torch
+
+
+def serve(makers):
+    made = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        what, count = request.pop("what"), request.pop("count")
+        threads = request.pop("threads", None)
+        try:
+            if threads and torch.get_num_threads() != threads:
+                torch.set_num_threads(threads)
+            key = (what, json.dumps(request, sort_keys=True))
+            if key not in made:
+                made.clear()
+                made[key] = makers[what](**request)
+            start = time.perf_counter()
+            for _ in range(count):
+                made[key]()
+            answer = {"ms": (time.perf_counter() - start) * 1000 / count}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
