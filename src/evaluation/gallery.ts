@@ -1,0 +1,113 @@
+/** Pictures side by side in a labelled grid: the first thing to look at in any comparison. */
+import sharp from 'sharp';
+
+/** A picture: RGB in [0, 1], row-major [height, width, 3]. Values outside are clipped, non-finite ones drawn magenta. */
+export interface GalleryPicture {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Float32Array;
+}
+
+export interface Gallery {
+  readonly title?: string;
+  readonly columns: readonly string[];
+  readonly rows: readonly string[];
+  /** cells[row][column]; null leaves the cell empty. */
+  readonly cells: readonly (readonly (GalleryPicture | null)[])[];
+  /** Side of a cell in pixels; pictures are enlarged without smoothing to fill it. Default 96. */
+  readonly cell?: number;
+}
+
+const GAP = 6;
+const ROW_LABEL = 132;
+const MAGENTA = [255, 0, 255];
+
+const escape = (text: string) =>
+  text.replace(/[<>&"]/g, c => ({ '<': '&lt;', '>': '&gt;', '&': '&amp;', '"': '&quot;' })[c]!);
+
+/** Long labels are broken at spaces, dashes or slashes into at most three lines. */
+function wrap(label: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of label.split(/(?<=[ \-/])/)) {
+    const last = lines.at(-1);
+    if (last !== undefined && (last + word).trim().length <= width) lines[lines.length - 1] = last + word;
+    else lines.push(word);
+  }
+  return lines.slice(0, 3).map(line => line.trim());
+}
+
+function text(label: string, x: number, y: number, anchor: 'middle' | 'end', width: number): string {
+  const lines = wrap(label, width);
+  return lines
+    .map(
+      (line, i) =>
+        `<text x="${x}" y="${y + (i - (lines.length - 1) / 2) * 14}" text-anchor="${anchor}" dominant-baseline="central">${escape(line)}</text>`,
+    )
+    .join('');
+}
+
+/** Writes one picture into an RGB canvas at (left, top), enlarged by nearest neighbour to side x side pixels. */
+function draw(
+  canvas: Uint8Array,
+  stride: number,
+  picture: GalleryPicture,
+  left: number,
+  top: number,
+  side: number,
+): void {
+  const { width, height, data } = picture;
+  const scale = side / Math.max(width, height);
+  const drawnWidth = Math.round(width * scale);
+  const drawnHeight = Math.round(height * scale);
+  for (let y = 0; y < drawnHeight; y++) {
+    for (let x = 0; x < drawnWidth; x++) {
+      const from =
+        (Math.floor((y * height) / drawnHeight) * width + Math.floor((x * width) / drawnWidth)) * 3;
+      const to = ((top + y) * stride + left + x) * 3;
+      for (let c = 0; c < 3; c++) {
+        const value = data[from + c];
+        canvas[to + c] = Number.isFinite(value)
+          ? Math.round(Math.min(1, Math.max(0, value)) * 255)
+          : MAGENTA[c];
+      }
+    }
+  }
+}
+
+/** Renders the grid as a PNG. Throws when a row has another number of cells than there are columns. */
+export async function renderGallery({
+  title,
+  columns,
+  rows,
+  cells,
+  cell = 96,
+}: Gallery): Promise<Uint8Array> {
+  for (const row of cells) {
+    if (row.length !== columns.length)
+      throw new Error(`gallery row of ${row.length} cells under ${columns.length} columns`);
+  }
+  const header = (title ? 28 : 0) + 48;
+  const pitch = cell + GAP;
+  const width = ROW_LABEL + columns.length * pitch + GAP;
+  const height = header + rows.length * pitch + GAP;
+  const canvas = new Uint8Array(width * height * 3).fill(255);
+  cells.forEach((row, i) => {
+    row.forEach((picture, j) => {
+      if (picture) draw(canvas, width, picture, ROW_LABEL + j * pitch, header + i * pitch, cell);
+    });
+  });
+  const labels = [
+    title
+      ? `<text x="12" y="18" font-weight="600" font-size="15" dominant-baseline="central">${escape(title)}</text>`
+      : '',
+    ...columns.map((label, j) =>
+      text(label, ROW_LABEL + j * pitch + cell / 2, header - 24, 'middle', Math.floor(cell / 6.4)),
+    ),
+    ...rows.map((label, i) => text(label, ROW_LABEL - 10, header + i * pitch + cell / 2, 'end', 18)),
+  ].join('');
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12" fill="#222">${labels}</svg>`;
+  return sharp(canvas, { raw: { width, height, channels: 3 } })
+    .composite([{ input: Buffer.from(svg) }])
+    .png({ compressionLevel: 9 })
+    .toBuffer();
+}

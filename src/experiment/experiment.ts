@@ -1,0 +1,69 @@
+/**
+ * An experiment: a question, its parameters, and what is done to answer it. One file each in experiments/, or anywhere:
+ * every command takes a name or the path of a TypeScript file.
+ */
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type * as t from 'io-ts';
+import { suggestion, UserError } from '../config/index.ts';
+import type { Progress } from './progress.ts';
+import type { RunFolder } from './run-folder.ts';
+
+export interface RunContext {
+  readonly run: RunFolder;
+  /** Raised by Ctrl-C: finish the step, save, return. */
+  readonly signal: AbortSignal;
+  /** The command line that reproduces the run. */
+  readonly command: string;
+  progress(label: string, total: number, from?: number): Progress;
+  /** A line for the person who watches. */
+  say(text: string): void;
+}
+
+export interface Experiment<Parameters = unknown> {
+  readonly name: string;
+  /** The question it answers, in a sentence or two. */
+  readonly question: string;
+  /** Codec of its parameters. Their values come from configs/<name>.yaml and the command line. */
+  readonly parameters: t.Type<Parameters, unknown, unknown>;
+  run(context: RunContext, parameters: Parameters): Promise<void>;
+}
+
+const home = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'experiments');
+
+export const experimentNames = (): string[] =>
+  readdirSync(home)
+    .filter(name => /^[a-z][a-z-]*\.ts$/.test(name))
+    .map(name => name.slice(0, -3))
+    .sort();
+
+const isExperiment = (value: unknown): value is Experiment =>
+  typeof value === 'object' && value !== null && 'run' in value && 'parameters' in value && 'name' in value;
+
+/** Loads an experiment by name, or from a TypeScript file whose default export is one. */
+export async function loadExperiment(nameOrPath: string): Promise<Experiment> {
+  const isPath = /[/\\]|\.[mc]?[tj]s$/.test(nameOrPath);
+  const path = isPath ? resolve(nameOrPath) : join(home, `${nameOrPath}.ts`);
+  if (!existsSync(path)) {
+    const known = experimentNames();
+    throw new UserError({
+      where: 'experiment',
+      expected: isPath ? 'a TypeScript file' : `one of ${known.join(', ')}, or the path of a TypeScript file`,
+      found: `"${nameOrPath}"`,
+      hint: isPath ? undefined : suggestion(nameOrPath, known),
+    });
+  }
+  let module: { default?: unknown };
+  try {
+    module = await import(pathToFileURL(path).href);
+  } catch (error) {
+    throw new UserError(`${path}: cannot be loaded: ${(error as Error).message}`);
+  }
+  if (!isExperiment(module.default)) {
+    throw new UserError(
+      `${basename(path)}: default export: expected an experiment ({ name, question, parameters, run }), found ${typeof module.default}.`,
+    );
+  }
+  return module.default;
+}

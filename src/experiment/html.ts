@@ -1,0 +1,27 @@
+/** HTML made of escaped pieces: text is escaped unless it is itself `Html`. */
+
+export class Html {
+  constructor(readonly source: string) {}
+}
+
+const escapeText = (text: string) =>
+  text.replace(
+    /[<>&"']/g,
+    c => ({ '<': '&lt;', '>': '&gt;', '&': '&amp;', '"': '&quot;', "'": '&#39;' })[c]!,
+  );
+
+type Piece = Html | string | number | null | undefined | false | readonly Piece[];
+
+const render = (piece: Piece): string => {
+  if (piece === null || piece === undefined || piece === false) return '';
+  if (piece instanceof Html) return piece.source;
+  if (Array.isArray(piece)) return piece.map(render).join('');
+  return escapeText(String(piece));
+};
+
+/** Tagged template: html`<p>${text}</p>`. */
+export const html = (strings: TemplateStringsArray, ...pieces: Piece[]): Html =>
+  new Html(strings.reduce((source, part, i) => source + render(pieces[i - 1]) + part));
+
+/** Markup made elsewhere by the project itself, such as a rendered SVG. */
+export const raw = (source: string): Html => new Html(source);

@@ -1,0 +1,118 @@
+/**
+ * Vector plots by vega-lite, rendered without a browser. Colours are readable on light and on dark ground; the background is
+ * transparent.
+ */
+import * as vega from 'vega';
+import { compile, type TopLevelSpec } from 'vega-lite';
+
+const INK = '#7a808c';
+/** Okabe and Ito's palette (2008), safe for colour-blind readers; black replaced by grey for dark pages. */
+const PALETTE = ['#0072b2', '#e69f00', '#009e73', '#cc79a7', '#56b4e9', '#d55e00', '#b3a125', '#888888'];
+
+const config = {
+  background: 'transparent',
+  font: 'system-ui, sans-serif',
+  view: { stroke: 'transparent' },
+  axis: {
+    labelColor: INK,
+    titleColor: INK,
+    gridColor: '#80808030',
+    domainColor: INK,
+    tickColor: INK,
+    titleFontWeight: 500,
+  },
+  legend: { labelColor: INK, titleColor: INK },
+  title: { color: INK, fontWeight: 600 },
+  range: { category: PALETTE },
+} as const;
+
+/** Renders a vega-lite specification to an SVG string. */
+export async function renderSvg(spec: Omit<TopLevelSpec, '$schema'>): Promise<string> {
+  const compiled = compile({ config, ...spec } as TopLevelSpec, {
+    logger: vega.logger(vega.Error),
+  }).spec;
+  const view = new vega.View(vega.parse(compiled), { renderer: 'none' });
+  const svg = await view.toSVG();
+  view.finalize();
+  return svg;
+}
+
+export interface LineChart {
+  readonly title?: string;
+  readonly x: string;
+  readonly y: string;
+  readonly logY?: boolean;
+  /** One row per point. */
+  readonly points: readonly { readonly series: string; readonly x: number; readonly y: number }[];
+  readonly width?: number;
+  readonly height?: number;
+}
+
+/** Curves over a common axis, one colour a series. Non-finite points are left out. */
+export const lineChart = ({
+  title,
+  x,
+  y,
+  logY,
+  points,
+  width = 520,
+  height = 240,
+}: LineChart): Promise<string> =>
+  renderSvg({
+    title,
+    width,
+    height,
+    data: { values: points.filter(p => Number.isFinite(p.y)) },
+    mark: { type: 'line', strokeWidth: 1.6 },
+    encoding: {
+      x: { field: 'x', type: 'quantitative', title: x },
+      y: {
+        field: 'y',
+        type: 'quantitative',
+        title: y,
+        scale: { type: logY ? 'log' : 'linear', zero: false },
+      },
+      color: { field: 'series', type: 'nominal', title: null, sort: null },
+    },
+  } as Omit<TopLevelSpec, '$schema'>);
+
+export interface IntervalChart {
+  readonly title?: string;
+  readonly x: string;
+  /** One row per method, drawn in the given order. */
+  readonly rows: readonly {
+    readonly label: string;
+    readonly group: string;
+    readonly mean: number;
+    readonly low: number;
+    readonly high: number;
+  }[];
+  readonly width?: number;
+}
+
+/** Means with their intervals, one row a method. Non-finite rows are left out. */
+export const intervalChart = ({ title, x, rows, width = 460 }: IntervalChart): Promise<string> => {
+  const axis = { field: 'label', type: 'nominal', sort: null, title: null, axis: { labelLimit: 240 } };
+  const color = { field: 'group', type: 'nominal', title: null, sort: null };
+  return renderSvg({
+    title,
+    width,
+    height: { step: 22 },
+    data: { values: rows.filter(r => Number.isFinite(r.mean)) },
+    layer: [
+      {
+        mark: { type: 'rule', strokeWidth: 2 },
+        encoding: {
+          y: axis,
+          x: { field: 'low', type: 'quantitative', title: x, scale: { zero: true } },
+          x2: { field: 'high' },
+          color,
+        },
+      },
+      {
+        mark: { type: 'point', filled: true, size: 60, opacity: 1 },
+        encoding: { y: axis, x: { field: 'mean', type: 'quantitative' }, color },
+      },
+    ],
+  } as unknown as Omit<TopLevelSpec, '$schema'>);
+};

@@ -1,0 +1,80 @@
+/** Self-contained HTML reports: one file, no script, light and dark, readable on a phone. */
+import { stringify } from 'yaml';
+import { type Html, html, raw } from './html.ts';
+
+const STYLE = `
+:root { color-scheme: light dark; --ink: #1c2026; --dim: #5c6470; --ground: #fff; --panel: #f5f6f8; --line: #d9dce2; --mark: #0072b2; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e8ec; --dim: #9aa3b0; --ground: #14161a; --panel: #1d2026; --line: #343a44; --mark: #56b4e9; } }
+* { box-sizing: border-box }
+body { margin: 0 auto; max-width: 72rem; padding: 1.5rem clamp(.8rem, 3vw, 2rem) 4rem; background: var(--ground); color: var(--ink); font: 16px/1.55 system-ui, sans-serif }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: .4rem 0 } h2 { font-size: 1.15rem; margin: 2.4rem 0 .6rem; border-bottom: 1px solid var(--line); padding-bottom: .25rem }
+p { max-width: 46rem } .dim, figcaption, footer { color: var(--dim); font-size: .9rem }
+.scroll { overflow-x: auto; -webkit-overflow-scrolling: touch }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem } th, td { padding: .3rem .7rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line) }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: var(--ground) } thead th { color: var(--dim); font-weight: 500; vertical-align: bottom }
+td.best { font-weight: 700; color: var(--mark) }
+figure { margin: 1rem 0 } figure img, figure svg { max-width: 100%; height: auto } img.pixel { image-rendering: pixelated }
+.plots { display: flex; flex-wrap: wrap; gap: 1rem 2rem }
+.strip { display: flex; flex-wrap: wrap; gap: .8rem } .strip figure { margin: 0; width: 7.2rem } .strip img { width: 100%; border-radius: 3px }
+pre { background: var(--panel); padding: .8rem 1rem; overflow-x: auto; border-radius: 6px; font-size: .85rem } details summary { cursor: pointer; color: var(--dim) }
+`;
+
+export interface Section {
+  readonly title: string;
+  readonly body: Html;
+}
+
+export interface Report {
+  readonly title: string;
+  readonly question: string;
+  readonly sections: readonly Section[];
+  readonly command: string;
+  readonly config: unknown;
+  readonly environment: Record<string, unknown>;
+}
+
+export interface Cell {
+  readonly text: string;
+  readonly best?: boolean;
+}
+
+/** A table that scrolls sideways on small screens. */
+export const table = (
+  columns: readonly string[],
+  rows: readonly (readonly (string | Cell)[])[],
+): Html => html`
+<div class="scroll"><table><thead><tr>${columns.map(c => html`<th>${c}</th>`)}</tr></thead><tbody>
+${rows.map(row => html`<tr>${row.map(cell => (typeof cell === 'string' ? html`<td>${cell}</td>` : html`<td${cell.best ? raw(' class="best"') : ''}>${cell.text}</td>`))}</tr>\n`)}
+</tbody></table></div>`;
+
+const dataUrl = (type: string, bytes: Uint8Array) =>
+  `data:${type};base64,${Buffer.from(bytes).toString('base64')}`;
+
+/** A picture embedded in the page. */
+export const image = (bytes: Uint8Array, caption: string, type = 'image/png'): Html =>
+  html`<figure><div class="scroll"><img class="pixel" src="${dataUrl(type, bytes)}" alt="${caption}"></div><figcaption>${caption}</figcaption></figure>`;
+
+/** Small pictures (or animations) in a row that wraps. */
+export const strip = (
+  items: readonly { readonly bytes: Uint8Array; readonly caption: string; readonly type?: string }[],
+): Html =>
+  html`<div class="strip">${items.map(({ bytes, caption, type = 'image/gif' }) => html`<figure><img class="pixel" src="${dataUrl(type, bytes)}" alt="${caption}"><figcaption>${caption}</figcaption></figure>`)}</div>`;
+
+/** Plots beside each other where there is room. */
+export const plots = (...svgs: readonly string[]): Html =>
+  html`<div class="plots">${svgs.map(svg => html`<figure>${raw(svg)}</figure>`)}</div>`;
+
+/** The whole page. */
+export function renderReport({ title, question, sections, command, config, environment }: Report): string {
+  const page = html`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title><style>${raw(STYLE)}</style></head><body>
+<h1>${title}</h1><p>${question}</p>
+${sections.map(({ title, body }) => html`<section><h2>${title}</h2>${body}</section>\n`)}
+<section><h2>How it was made</h2><pre>${command}</pre>
+<details><summary>configuration</summary><pre>${stringify(config)}</pre></details>
+<details><summary>environment</summary><pre>${stringify(environment)}</pre></details></section>
+<footer>weightloom</footer></body></html>
+`;
+  return page.source;
+}
