@@ -13,6 +13,8 @@ export interface Encoder {
   readonly width: number;
   /** Identifies the frozen part (name, options, hash of its weights): the key of the feature cache. */
   readonly fingerprint: string;
+  /** True when the scale of the features means something to `project`, so that nobody may standardise them. */
+  readonly ownScale?: boolean;
   /** Trainable variables of `project` by name; empty when there is no trained part. */
   readonly variables: Readonly<Record<string, tf.Variable>>;
   /** @param images [B, H, W, 3] in [0, 1]  @returns [B, T, featureWidth]; no gradient is needed through this. */

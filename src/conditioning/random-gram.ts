@@ -1,0 +1,214 @@
+/**
+ * The encoder that needs no download: Gram statistics of fixed random filters at several scales, after Ustyuzhaninov, Brendel, Gatys
+ * and Bethge (2017), "What does it take to generate natural textures?", plus colour moments.
+ *
+ * Colour (mean, spread, correlations, quantiles of each channel) and structure are kept apart: filters sum to zero, so a constant
+ * picture gives no response, and the Gram matrix is split into log amplitudes (its diagonal) and correlations (the rest, scaled by
+ * the diagonal), which do not change with the picture's contrast. Correlations are then projected at random to a moderate width.
+ * Pictures are read as tori, as a cellular automaton's are: shifting one around changes nothing.
+ */
+import * as TE from 'fp-ts/lib/TaskEither.js';
+import * as t from 'io-ts';
+import { randomStream, tf } from '../tensor/index.ts';
+import type { Encoder } from './encoder.ts';
+import { registerEncoder } from './registry.ts';
+
+export const RandomGramConfig = t.strict({
+  /** Octaves: full resolution, and blurred by 2, 4, ... pixels with filters spread as far. */
+  scales: t.number,
+  /** Random filters per scale. */
+  filters: t.number,
+  /** Taps of the square filters along each side. */
+  filterSize: t.number,
+  /** Random projections of the Gram correlations kept per scale. */
+  correlations: t.number,
+  /** One token per scale and one of colour, or everything in a single token. */
+  layout: t.union([t.literal('single'), t.literal('scales')]),
+  seed: t.number,
+});
+export type RandomGramConfig = t.TypeOf<typeof RandomGramConfig>;
+
+const defaults: RandomGramConfig = {
+  scales: 3,
+  filters: 24,
+  filterSize: 5,
+  correlations: 40,
+  layout: 'single',
+  seed: 0,
+};
+
+const QUANTILES = [0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98];
+/** Per channel: mean, log spread, skewness and the quantiles; and the three correlations between channels. */
+const COLOUR_FEATURES = 3 * (3 + QUANTILES.length) + 3;
+/** Amplitudes below this are as good as none: about three grey levels of 256. */
+const FLOOR = 0.01;
+
+/** The encoder with every default of `config` filled in. Its frozen part is all of it. */
+export function randomGram(config: Partial<RandomGramConfig> = {}): Encoder {
+  const options = { ...defaults, ...config };
+  const { scales, filters, filterSize, correlations, layout, seed } = options;
+  const structureWidth = filters + correlations;
+  const width =
+    layout === 'single'
+      ? scales * structureWidth + COLOUR_FEATURES
+      : Math.max(structureWidth, COLOUR_FEATURES);
+  const tokens = layout === 'single' ? 1 : scales + 1;
+  const banks = Array.from({ length: scales }, (_, scale) =>
+    tf.keep(
+      tf.tensor4d(randomFilters(seed, scale, filterSize, filters), [filterSize, filterSize, 3, filters]),
+    ),
+  );
+  const projections = Array.from({ length: scales }, (_, scale) =>
+    tf.keep(
+      tf.tensor2d(correlationProjection(seed, scale, filters, correlations), [filters ** 2, correlations]),
+    ),
+  );
+  const smallest = (filterSize - 1) * 2 ** (scales - 1);
+
+  const features = (images: tf.Tensor4D): tf.Tensor3D =>
+    tf.tidy(() => {
+      const pictures = atLeast(images, smallest);
+      let level = tf.sub(pictures, tf.mean(pictures, [1, 2], true)) as tf.Tensor4D;
+      const parts: tf.Tensor2D[] = [];
+      for (let scale = 0; scale < scales; scale++) {
+        if (scale > 0) level = halveDetail(level, 2 ** (scale - 1));
+        parts.push(structureFeatures(level, banks[scale], projections[scale], 2 ** scale));
+      }
+      parts.push(colourFeatures(pictures));
+      if (layout === 'single') return tf.expandDims(tf.concat(parts, 1), 1) as tf.Tensor3D;
+      const padded = parts.map(part =>
+        tf.pad(part, [
+          [0, 0],
+          [0, width - part.shape[1]],
+        ]),
+      );
+      return tf.stack(padded, 1) as tf.Tensor3D;
+    });
+
+  return {
+    name: 'random-gram',
+    tokens,
+    featureWidth: width,
+    width,
+    fingerprint: `random-gram-1/${JSON.stringify(options)}`,
+    variables: {},
+    features,
+    project: features => tf.clone(features),
+    dispose: () => tf.dispose([banks, projections]),
+  };
+}
+
+/** [size, size, 3, count] row-major: Gaussian numbers, each filter with zero sum over space in every channel and norm 1. */
+function randomFilters(seed: number, scale: number, size: number, count: number): Float32Array {
+  const random = randomStream(seed, `random-gram/filters/${scale}`);
+  const area = size * size;
+  const bank = new Float32Array(area * 3 * count);
+  for (let k = 0; k < count; k++) {
+    const filter = random.normals(area * 3);
+    for (let c = 0; c < 3; c++) {
+      let mean = 0;
+      for (let i = 0; i < area; i++) mean += filter[i * 3 + c] / area;
+      for (let i = 0; i < area; i++) filter[i * 3 + c] -= mean;
+    }
+    const norm = Math.hypot(...filter);
+    for (let i = 0; i < area * 3; i++) bank[i * count + k] = filter[i] / norm;
+  }
+  return bank;
+}
+
+/** [filters^2, width]: unit-norm random directions on the entries above the diagonal, zero elsewhere. */
+function correlationProjection(seed: number, scale: number, filters: number, width: number): Float32Array {
+  const random = randomStream(seed, `random-gram/projection/${scale}`);
+  const factor = 1 / Math.sqrt((filters * (filters - 1)) / 2);
+  const matrix = new Float32Array(filters * filters * width);
+  for (let i = 0; i < filters; i++) {
+    for (let j = i + 1; j < filters; j++) {
+      matrix.set(random.normals(width, 0, factor), (i * filters + j) * width);
+    }
+  }
+  return matrix;
+}
+
+/** Enlarges pictures that the coarsest filters would not fit on. */
+function atLeast(images: tf.Tensor4D, side: number): tf.Tensor4D {
+  const [, height, width] = images.shape;
+  if (Math.min(height, width) >= side) return images;
+  const factor = side / Math.min(height, width);
+  return tf.image.resizeBilinear(
+    images,
+    [Math.ceil(height * factor), Math.ceil(width * factor)],
+    false,
+    true,
+  );
+}
+
+/** Pads the two picture axes after their ends with their beginnings. */
+function wrap(images: tf.Tensor4D, by: number): tf.Tensor4D {
+  const [, height, width] = images.shape;
+  const rows = tf.concat([images, tf.slice(images, [0, 0, 0, 0], [-1, Math.min(by, height), -1, -1])], 1);
+  return tf.concat([rows, tf.slice(rows, [0, 0, 0, 0], [-1, -1, Math.min(by, width), -1])], 2) as tf.Tensor4D;
+}
+
+/** The next octave at the same resolution (a trous): each pixel averaged with those `step` away, on the torus. */
+function halveDetail(level: tf.Tensor4D, step: number): tf.Tensor4D {
+  const [, height, width] = level.shape;
+  const padded = wrap(level, step);
+  const at = (y: number, x: number) => tf.slice(padded, [0, y, x, 0], [-1, height, width, -1]);
+  return tf.div(tf.addN([at(0, 0), at(0, step), at(step, 0), at(step, step)]), 4);
+}
+
+/**
+ * @param level [B, h, w, 3] without its mean colour
+ * @param rate distance between the taps of the filters, in pixels
+ * @returns [B, filters + correlations]: log amplitudes of the rectified responses and projected correlations between them
+ */
+function structureFeatures(
+  level: tf.Tensor4D,
+  bank: tf.Tensor4D,
+  projection: tf.Tensor2D,
+  rate: number,
+): tf.Tensor2D {
+  const padded = wrap(level, (bank.shape[0] - 1) * rate);
+  const responses = tf.relu(tf.conv2d(padded, bank, 1, 'valid', 'NHWC', rate));
+  const [batch, height, width, filters] = responses.shape;
+  const flat = tf.reshape(responses, [batch, height * width, filters]);
+  const gram = tf.div(tf.matMul(flat, flat, true, false), height * width);
+  const diagonal = tf.sum(tf.mul(gram, tf.eye(filters)), 2);
+  const amplitude = tf.sqrt(tf.add(diagonal, FLOOR ** 2));
+  const correlation = tf.div(gram, tf.mul(tf.expandDims(amplitude, 1), tf.expandDims(amplitude, 2)));
+  const projected = tf.matMul(tf.reshape(correlation, [batch, filters * filters]), projection);
+  return tf.concat([tf.log(amplitude), projected], 1) as tf.Tensor2D;
+}
+
+/** @param pictures [B, H, W, 3]  @returns [B, COLOUR_FEATURES] */
+function colourFeatures(pictures: tf.Tensor4D): tf.Tensor2D {
+  const [batch, height, width] = pictures.shape;
+  const pixels = height * width;
+  const values = tf.reshape(pictures, [batch, pixels, 3]);
+  const mean = tf.mean(values, 1, true);
+  const centred = tf.sub(values, mean);
+  const spread = tf.sqrt(tf.add(tf.mean(tf.square(centred), 1, true), FLOOR ** 2));
+  const scaled = tf.div(centred, spread);
+  const skewness = tf.mean(tf.mul(scaled, tf.square(scaled)), 1);
+  const [red, green, blue] = tf.split(scaled, 3, 2);
+  const pairs = [tf.mul(red, green), tf.mul(red, blue), tf.mul(green, blue)].map(x => tf.mean(x, 1));
+  // topk sorts in descending order: row i of the sorted pixels is the quantile 1 - i / (pixels - 1).
+  const sorted = tf.topk(tf.transpose(values, [0, 2, 1]), pixels, true).values;
+  const rows = tf.tensor1d(
+    QUANTILES.map(q => Math.round((1 - q) * (pixels - 1))),
+    'int32',
+  );
+  const quantiles = tf.reshape(tf.gather(sorted, rows, 2), [batch, 3 * QUANTILES.length]);
+  return tf.concat(
+    [tf.squeeze(mean, [1]), tf.squeeze(tf.log(spread), [1]), skewness, ...pairs, quantiles],
+    1,
+  ) as tf.Tensor2D;
+}
+
+export const randomGramKind = registerEncoder({
+  name: 'random-gram',
+  summary: 'Gram statistics of fixed random multi-scale filters and colour moments; needs no download',
+  config: RandomGramConfig,
+  defaults,
+  build: config => TE.right(randomGram(config)),
+});

@@ -1,0 +1,72 @@
+/** Encoders by name, as the command line and the configuration know them. */
+import * as E from 'fp-ts/lib/Either.js';
+import * as TE from 'fp-ts/lib/TaskEither.js';
+import type * as t from 'io-ts';
+import { type Failure, failure, suggestion } from '../config/index.ts';
+import type { Encoder } from './encoder.ts';
+
+/** What an encoder is built with, beside its own parameters. */
+export interface EncoderContext {
+  /** Seeds the trained part. */
+  readonly seed: number;
+  /** Width C of the tokens a trained part gives; encoders without one ignore it. Default 256. */
+  readonly width?: number;
+}
+
+/** A kind of encoder: its name, what it is, its parameters and how one is built. Building may read weights from files. */
+export interface EncoderKind<Config = unknown> {
+  readonly name: string;
+  /** One sentence for tables and --help. */
+  readonly summary: string;
+  readonly config: t.Type<Config, unknown, unknown>;
+  readonly defaults: Config;
+  build(config: Config, context: EncoderContext): TE.TaskEither<Failure, Encoder>;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the registry holds kinds of every configuration type
+type AnyKind = EncoderKind<any>;
+const registry = new Map<string, AnyKind>();
+
+/** Makes a kind known by its name. Throws when the name is taken. */
+export function registerEncoder<Config>(kind: EncoderKind<Config>): EncoderKind<Config> {
+  if (registry.has(kind.name)) throw new Error(`an encoder called ${kind.name} is already registered`);
+  registry.set(kind.name, kind);
+  return kind;
+}
+
+export const encoderNames = (): string[] => [...registry.keys()].sort();
+
+export function encoderKind(name: string, where = 'encoder'): E.Either<Failure, AnyKind> {
+  const kind = registry.get(name);
+  if (kind) return E.right(kind);
+  const known = encoderNames();
+  return E.left(failure(where, `one of ${known.join(', ')}`, `"${name}"`, { hint: suggestion(name, known) }));
+}
+
+/** Builds an encoder from its name and any of its parameters; the others take their defaults. */
+export function createEncoder(
+  name: string,
+  parameters: Readonly<Record<string, unknown>>,
+  context: EncoderContext,
+): TE.TaskEither<Failure, Encoder> {
+  const kind = encoderKind(name);
+  if (E.isLeft(kind)) return TE.left(kind.left);
+  const { config, defaults, build } = kind.right;
+  const known = Object.keys(defaults as object);
+  const unknown = Object.keys(parameters).find(key => !known.includes(key));
+  if (unknown !== undefined) {
+    const hint = suggestion(unknown, known);
+    return TE.left(failure(`encoder ${name}`, `one of ${known.join(', ')}`, `"${unknown}"`, { hint }));
+  }
+  const decoded = config.decode({ ...(defaults as object), ...parameters });
+  if (E.isLeft(decoded)) {
+    const { context: path, value } = decoded.left[0];
+    const field = path
+      .map(({ key }) => key)
+      .filter(Boolean)
+      .join('.');
+    const expected = path[path.length - 1].type.name;
+    return TE.left(failure(`encoder ${name}`, expected, JSON.stringify(value), { field }));
+  }
+  return build(decoded.right, context);
+}
