@@ -1,0 +1,84 @@
+/** Ridge regression with its penalty chosen by generalised cross-validation (Golub, Heath and Wahba 1979). */
+import { EigenvalueDecomposition, type Matrix } from 'ml-matrix';
+
+export interface Ridge {
+  readonly lambda: number;
+  /** Degrees of freedom used: the trace of the hat matrix, intercept included. */
+  readonly freedom: number;
+  /** @param features [M, F]  @returns [M, D] */
+  predict(features: Matrix): Matrix;
+}
+
+/** Mean and standard deviation per column; a constant column gets 1, so that it standardises to 0. */
+export function columnMoments(rows: Matrix): { mean: number[]; std: number[] } {
+  const mean = rows.mean('column');
+  const std = rows.standardDeviation('column', { unbiased: false, mean }).map(s => (s > 1e-12 ? s : 1));
+  return { mean, std };
+}
+
+/** (rows - mean) / std, column by column. */
+export const standardise = (rows: Matrix, { mean, std }: { mean: number[]; std: number[] }): Matrix =>
+  rows.clone().subRowVector(mean).divRowVector(std);
+
+/**
+ * Fits targets [N, D] from features [N, F] (standardised here, with an intercept). With X = U S V', the fit is
+ * y = mean + X V (S^2 + lambda)^-1 S U' Y, worked out in the smaller of the N x N and F x F problems; GCV(lambda) = N |residual|^2 /
+ * (N - trace H)^2 costs a sum over singular values only. Give `lambda` to fix it.
+ */
+export function fitRidge(features: Matrix, targets: Matrix, lambda?: number): Ridge {
+  const count = features.rows;
+  if (targets.rows !== count) throw new Error(`${count} rows of features and ${targets.rows} of targets`);
+  if (count < 2) throw new Error('ridge regression needs at least two training rows');
+  const moments = columnMoments(features);
+  const x = standardise(features, moments);
+  const offset = targets.mean('column');
+  const y = targets.clone().subRowVector(offset);
+  const dual = count <= x.columns;
+  const product = dual ? x.mmul(x.transpose()) : x.transpose().mmul(x);
+  const { eigenvectorMatrix, realEigenvalues } = new EigenvalueDecomposition(product, {
+    assumeSymmetric: true,
+  });
+  // Rows of z: how much of the targets each left singular vector explains, times its singular value in the primal form.
+  const largest = Math.max(...realEigenvalues);
+  const spectrum = realEigenvalues.map(value => (value > 1e-12 * largest ? value : 0));
+  const z = dual
+    ? eigenvectorMatrix.transpose().mmul(y)
+    : eigenvectorMatrix.transpose().mmul(x.transpose()).mmul(y);
+  const explained = spectrum.map((value, k) => {
+    if (value === 0) return 0;
+    let squares = 0;
+    for (let d = 0; d < z.columns; d++) squares += z.get(k, d) ** 2;
+    return dual ? squares : squares / value;
+  });
+  const total = y.norm('frobenius') ** 2;
+  const chosen = lambda ?? leastGcv(spectrum, explained, total, count);
+  const inner = eigenvectorMatrix.mmul(
+    z.mulColumnVector(spectrum.map(value => (value === 0 ? 0 : 1 / (value + chosen)))),
+  );
+  const coefficients = dual ? x.transpose().mmul(inner) : inner;
+  return {
+    lambda: chosen,
+    freedom: 1 + spectrum.reduce((sum, value) => sum + (value === 0 ? 0 : value / (value + chosen)), 0),
+    predict: rows => standardise(rows, moments).mmul(coefficients).addRowVector(offset),
+  };
+}
+
+/** Scans 61 penalties over ten decades about the mean eigenvalue. */
+function leastGcv(spectrum: number[], explained: number[], total: number, count: number): number {
+  const scale = Math.max(spectrum.reduce((a, b) => a + b, 0) / count, 1e-12);
+  let best = { score: Infinity, lambda: scale };
+  for (let step = 0; step <= 60; step++) {
+    const lambda = scale * 10 ** (-5 + step / 6);
+    let residual = total;
+    let freedom = 1;
+    spectrum.forEach((value, k) => {
+      const kept = value / (value + lambda);
+      residual -= (1 - (1 - kept) ** 2) * explained[k];
+      freedom += kept;
+    });
+    if (freedom >= count - 1e-6) continue;
+    const score = Math.max(residual, 0) / (count - freedom) ** 2;
+    if (score < best.score) best = { score, lambda };
+  }
+  return best.lambda;
+}
