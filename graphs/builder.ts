@@ -1,0 +1,150 @@
+/** What the layer files build with: nodes and blocks of edges in order, then a graphology graph of them. */
+import { MultiDirectedGraph } from 'graphology';
+import type {
+  EdgeAttributes,
+  EdgeType,
+  NodeAttributes,
+  NodeType,
+  ParameterGraph,
+  Position,
+} from './types.ts';
+import { NOWHERE } from './types.ts';
+
+export interface GraphOptions {
+  /** A bias is an edge from a bias node to each unit, or a loop on each unit. Default `nodes`. */
+  readonly bias?: 'nodes' | 'self-loops';
+  /** Adds, after all forward edges, one in the other direction for each, with the same weight. Default false. */
+  readonly reverseEdges?: boolean;
+  /** Repeats the marks of the reference implementation where they differ from ours (see `network.ts`). Default false. */
+  readonly reference?: boolean;
+}
+
+/** Keys of nodes. */
+export type Nodes = readonly number[];
+
+/** One tensor of parameters, in the order of the flat weight vector. */
+export interface Parameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly offset: number;
+  readonly size: number;
+}
+
+interface EdgeLabel {
+  readonly type: EdgeType;
+  /** Defaults to the depth of the first source. */
+  readonly layer?: number;
+}
+
+const range = (start: number, count: number) => Array.from({ length: count }, (_, i) => start + i);
+
+export class GraphBuilder {
+  readonly nodeList: NodeAttributes[] = [];
+  readonly edgeList: { source: number; target: number; attributes: EdgeAttributes }[] = [];
+  readonly parameters: Parameter[] = [];
+  parameterCount = 0;
+  private prefix = '';
+
+  constructor(readonly options: GraphOptions = {}) {}
+
+  /** Names the parameters made until the next call: `3` gives `3.weight`. */
+  enter(prefix: string): void {
+    this.prefix = prefix;
+  }
+
+  /** Adds unordered nodes. */
+  nodes(count: number, type: NodeType, layer: number): number[] {
+    const first = this.nodeList.length;
+    for (let i = 0; i < count; i++) this.nodeList.push({ layer, order: -1, type });
+    return range(first, count);
+  }
+
+  /** Numbers nodes whose place has a meaning. */
+  order(nodes: Nodes, places?: readonly number[]): void {
+    nodes.forEach((node, i) => {
+      this.nodeList[node].order = places ? places[i] : i;
+    });
+  }
+
+  layerOf(nodes: Nodes): number {
+    return this.nodeList[nodes[0]].layer;
+  }
+
+  /** Reserves the next part of the flat weight vector and returns where it starts. */
+  parameter(name: string, shape: readonly number[]): number {
+    const size = shape.reduce((a, b) => a * b, 1);
+    const offset = this.parameterCount;
+    this.parameters.push({ name: this.prefix ? `${this.prefix}.${name}` : name, shape, offset, size });
+    this.parameterCount += size;
+    return offset;
+  }
+
+  /**
+   * Every source to every target, once per kernel position: edges in the order [target, source, position], which is the order of a
+   * weight [out, in, ...kernel].
+   */
+  dense(
+    sources: Nodes,
+    targets: Nodes,
+    parameter: number,
+    label: EdgeLabel,
+    positions: readonly Position[] = [NOWHERE],
+  ): void {
+    let next = parameter;
+    for (const target of targets) {
+      for (const source of sources) {
+        for (const position of positions) this.edge(source, target, next++, label, position);
+      }
+    }
+  }
+
+  /** Source i to target i. With `parameter` null the edges are constants of weight 1. */
+  pairs(sources: Nodes, targets: Nodes, parameter: number | null, label: EdgeLabel): void {
+    sources.forEach((source, i) => {
+      this.edge(source, targets[i], parameter === null ? -1 : parameter + i, label, NOWHERE);
+    });
+  }
+
+  edge(source: number, target: number, parameter: number, label: EdgeLabel, position: Position): void {
+    const layer = label.layer ?? this.nodeList[source].layer;
+    this.edgeList.push({
+      source,
+      target,
+      attributes: { weight: 1, layer, type: label.type, position, parameter, reverse: false },
+    });
+  }
+
+  /** A vector with one entry per target, from a node of its own or as loops: biases, and the scale and shift of norms. */
+  perUnit(
+    targets: Nodes,
+    parameter: number,
+    node: { readonly type: NodeType; readonly layer: number },
+    label: EdgeLabel & { readonly layer: number },
+  ): void {
+    if (this.options.bias === 'self-loops') this.pairs(targets, targets, parameter, label);
+    else this.dense(this.nodes(1, node.type, node.layer), targets, parameter, label);
+  }
+
+  /** Adds for every edge so far one against it, with the same parameter. */
+  reverse(): void {
+    const forward = this.edgeList.length;
+    for (let i = 0; i < forward; i++) {
+      const { source, target, attributes } = this.edgeList[i];
+      this.edgeList.push({ source: target, target: source, attributes: { ...attributes, reverse: true } });
+    }
+  }
+
+  /** @param weights flat vector of `parameterCount` numbers */
+  graph(name: string, weights: ArrayLike<number>, global: readonly number[]): ParameterGraph {
+    const graph: ParameterGraph = new MultiDirectedGraph();
+    graph.replaceAttributes({ name, parameters: this.parameterCount, global });
+    this.nodeList.forEach((attributes, key) => {
+      graph.addNode(key, { ...attributes });
+    });
+    this.edgeList.forEach(({ source, target, attributes }, key) => {
+      const weight = attributes.parameter < 0 ? 1 : weights[attributes.parameter];
+      graph.addDirectedEdgeWithKey(key, source, target, { ...attributes, weight });
+    });
+    return graph;
+  }
+}

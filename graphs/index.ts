@@ -1,0 +1,25 @@
+/** Parameter graphs: a network's weights as a graphology graph, and its compiled form. */
+export type { GraphOptions, Parameter } from './builder.ts';
+export { type CompiledGraph, compileGraph, describeBlocks, type EdgeBlock } from './compile.ts';
+export { type NcaNetworkOptions, ncaNetwork } from './nca.ts';
+export {
+  type BuildOptions,
+  buildGraph,
+  type Layer,
+  type NetworkSpec,
+  networkParameters,
+  weightsOf,
+} from './network.ts';
+export {
+  EDGE_TYPES,
+  type EdgeAttributes,
+  type EdgeType,
+  edgeCode,
+  type GraphAttributes,
+  NODE_TYPES,
+  type NodeAttributes,
+  type NodeType,
+  nodeCode,
+  type ParameterGraph,
+  type Position,
+} from './types.ts';

@@ -1,0 +1,87 @@
+/**
+ * The parameter graph of a network (Lim et al. 2023, "Graph metanetworks for processing diverse neural architectures",
+ * arXiv 2312.04501): a node per neuron, channel or bias, an edge per weight. A graph, not a flat vector, is what a permutation
+ * of hidden units leaves alone.
+ */
+import type { MultiDirectedGraph } from 'graphology';
+
+/** What a node stands for. The position in the list is its code. */
+export const NODE_TYPES = [
+  'neuron',
+  'bias',
+  'channel',
+  'channel_bias',
+  'bn_gamma',
+  'bn_beta',
+  'ln_gamma',
+  'ln_beta',
+  'gn_gamma',
+  'gn_beta',
+  'in_gamma',
+  'in_beta',
+  'attention_neuron',
+  'attention_bias',
+  'deepsets_neuron',
+  'deepsets_bias',
+  'triplanar',
+] as const;
+export type NodeType = (typeof NODE_TYPES)[number];
+
+/** What an edge stands for. The position in the list is its code. `recurrent` carries no weight: it ties an output to the inputs it becomes. */
+export const EDGE_TYPES = [
+  'lin_weight',
+  'lin_bias',
+  'conv_weight',
+  'conv_bias',
+  'residual',
+  'bn_gamma',
+  'bn_beta',
+  'ln_gamma',
+  'ln_beta',
+  'gn_gamma',
+  'gn_beta',
+  'in_gamma',
+  'in_beta',
+  'triplanar',
+  'recurrent',
+] as const;
+export type EdgeType = (typeof EDGE_TYPES)[number];
+
+export const nodeCode = (type: NodeType) => NODE_TYPES.indexOf(type);
+export const edgeCode = (type: EdgeType) => EDGE_TYPES.indexOf(type);
+
+/** Kernel position (up to three axes), or the attention head in the first place; -1 where there is none. */
+export type Position = readonly [number, number, number];
+export const NOWHERE: Position = [-1, -1, -1];
+
+// Types, not interfaces: graphology wants attributes with an index signature.
+export type NodeAttributes = {
+  /** Depth, 0 for the inputs. */
+  layer: number;
+  /** Which input or output this is; -1 for a hidden unit, whose order means nothing. */
+  order: number;
+  type: NodeType;
+};
+
+export type EdgeAttributes = {
+  weight: number;
+  /** Depth of the source's side. */
+  layer: number;
+  type: EdgeType;
+  position: Position;
+  /** Index in the flat weight vector; -1 for an edge without a parameter (a residual connection has weight 1). */
+  parameter: number;
+  /** Runs against the data flow, beside the edge that has the same parameter. */
+  reverse: boolean;
+};
+
+export type GraphAttributes = {
+  name: string;
+  /** Length of the flat weight vector. */
+  parameters: number;
+  /** The global feature vector u. */
+  global: readonly number[];
+};
+
+/** Nodes have the keys 0 .. N-1 and edges 0 .. E-1, in the order they were made. */
+export type ParameterGraph = MultiDirectedGraph<NodeAttributes, EdgeAttributes, GraphAttributes>;
