@@ -5,6 +5,7 @@
 
 import { closest, distance } from 'fastest-levenshtein';
 import * as E from 'fp-ts/lib/Either.js';
+import type * as TE from 'fp-ts/lib/TaskEither.js';
 
 export interface Failure {
   /** File, option or environment variable at fault. */
@@ -31,12 +32,15 @@ export const describe = ({ where, field, expected, found, hint }: Failure): stri
 /** An error whose message is meant for the user as it stands: the command line prints it without a stack. */
 export class UserError extends Error {
   override readonly name = 'UserError';
+  /** The failure behind the message, when there is one. */
+  readonly failure: Failure | undefined;
   constructor(
     message: string | Failure,
     /** 1 for bad input, 2 for bad usage of the command line. */
     readonly exitCode: 1 | 2 = 1,
   ) {
     super(typeof message === 'string' ? message : describe(message));
+    this.failure = typeof message === 'string' ? undefined : message;
   }
 }
 
@@ -45,6 +49,55 @@ export function orThrow<A>(result: E.Either<Failure, A>): A {
   if (E.isLeft(result)) throw new UserError(result.left);
   return result.right;
 }
+
+/** Runs a task and leaves the world of values: the success, or a rejection with a UserError. */
+export const settle = async <A>(task: TE.TaskEither<Failure, A>): Promise<A> => orThrow(await task());
+
+/** Inside `attempt`: gives up with a failure. */
+export function refuse(...details: Parameters<typeof failure>): never {
+  throw new UserError(failure(...details));
+}
+
+const SYSTEM_ERRORS: Record<string, [expected: string, found: string]> = {
+  ENOENT: ['a file or folder that exists', 'nothing there'],
+  EACCES: ['permission to use it', 'permission denied'],
+  EPERM: ['permission to use it', 'permission denied'],
+  EROFS: ['a place that can be written', 'a read-only file system'],
+  EISDIR: ['a file', 'a folder'],
+  ENOTDIR: ['a folder', 'a file where the path needs a folder'],
+  EEXIST: ['a free name', 'a file of that name'],
+  ENOTEMPTY: ['an empty folder', 'a folder with files in it'],
+  ENOSPC: ['room on the disk', 'a full disk'],
+  EDQUOT: ['room in the disk quota', 'a full quota'],
+  EMFILE: ['a free file handle', 'too many open files'],
+};
+
+/** A failure for an error of the operating system; undefined for any other error, which is a bug. */
+export function systemFailure(where: string, error: unknown): Failure | undefined {
+  const code = (error as NodeJS.ErrnoException)?.code;
+  if (typeof code !== 'string' || (error as NodeJS.ErrnoException).syscall === undefined) return undefined;
+  const [expected, found] = SYSTEM_ERRORS[code] ?? [
+    'a readable and writable place',
+    `the system error ${code}`,
+  ];
+  return failure(where, expected, found);
+}
+
+/**
+ * Work that touches the outside, as a TaskEither: what `refuse` gave up with and errors of the operating system (laid to `where`) become
+ * failures; any other exception is a bug and rejects.
+ */
+export const attempt =
+  <A>(where: string, work: () => Promise<A>): TE.TaskEither<Failure, A> =>
+  async () => {
+    try {
+      return E.right(await work());
+    } catch (error) {
+      const known = error instanceof UserError ? error.failure : systemFailure(where, error);
+      if (known) return E.left(known);
+      throw error;
+    }
+  };
 
 /** "Did you mean ...?" for the nearest of `known`, or undefined when nothing is near. */
 export function suggestion(found: string, known: readonly string[]): string | undefined {

@@ -1,2 +1,13 @@
 /** Failures as values, decoding, configuration. */
-export { describe, type Failure, failure, orThrow, suggestion, UserError } from './failure.ts';
+export {
+  attempt,
+  describe,
+  type Failure,
+  failure,
+  orThrow,
+  refuse,
+  settle,
+  suggestion,
+  systemFailure,
+  UserError,
+} from './failure.ts';

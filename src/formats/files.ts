@@ -1,0 +1,126 @@
+/** Reading and writing files so that nothing is ever half-written: under a temporary name first, then renamed. */
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import type * as TE from 'fp-ts/lib/TaskEither.js';
+import { attempt, type Failure, refuse } from '../config/index.ts';
+
+let counter = 0;
+/** A hidden name beside the target (a rename needs the same file system), unlike any other of this process or another. */
+const temporaryName = (target: string) =>
+  join(dirname(target), `.${basename(target)}.${process.pid}.${Date.now().toString(36)}.${counter++}.tmp`);
+
+/** Whole file as bytes. */
+export const readBytes = (path: string): TE.TaskEither<Failure, Buffer> =>
+  attempt(path, async () => {
+    if ((await stat(path)).isDirectory()) refuse(path, 'a file', 'a folder');
+    return readFile(path);
+  });
+
+/** Whole file as parsed JSON. */
+export const readJson = (path: string): TE.TaskEither<Failure, unknown> =>
+  attempt(path, async () => {
+    const text = await readFile(path, 'utf8');
+    try {
+      return JSON.parse(text) as unknown;
+    } catch (error) {
+      return refuse(path, 'JSON', `text that is not (${(error as Error).message})`);
+    }
+  });
+
+/** Fills `into` from a position of an open file; refuses when the file ends before. */
+export async function readInto(file: FileHandle, into: Uint8Array, position: number, where: string) {
+  let done = 0;
+  while (done < into.length) {
+    // One read is at most 2 GiB, whatever the buffer.
+    const { bytesRead } = await file.read(into, done, Math.min(into.length - done, 1 << 30), position + done);
+    if (bytesRead === 0)
+      refuse(where, `at least ${position + into.length} bytes`, `a truncated file of ${position + done}`);
+    done += bytesRead;
+  }
+}
+
+/** Writes all of `bytes` at the end of an open file. */
+export async function writeAll(file: FileHandle, bytes: Uint8Array) {
+  let done = 0;
+  while (done < bytes.length) {
+    const { bytesWritten } = await file.write(bytes, done, Math.min(bytes.length - done, 1 << 30));
+    done += bytesWritten;
+  }
+}
+
+/**
+ * Writes a file under a temporary name and renames it when everything is on the disk; makes missing folders.
+ * `content` is the bytes, or a function that writes them to the open file. The file stands as it was when anything fails.
+ */
+export const writeAtomically = (
+  path: string,
+  content: Uint8Array | string | ((file: FileHandle) => Promise<void>),
+): TE.TaskEither<Failure, void> =>
+  attempt(path, async () => {
+    await mkdir(dirname(resolve(path)), { recursive: true });
+    const temporary = temporaryName(path);
+    try {
+      const file = await open(temporary, 'wx');
+      try {
+        if (typeof content === 'function') await content(file);
+        else await writeAll(file, typeof content === 'string' ? Buffer.from(content) : content);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  });
+
+/**
+ * Makes a whole folder under a temporary name and puts it in place when `write` has succeeded. A folder that is there already is
+ * replaced only when `replace` allows it, and stays as it was when anything fails.
+ */
+export const writeFolderAtomically = (
+  folder: string,
+  write: (temporary: string) => Promise<void>,
+  { replace = () => false }: { replace?: (folder: string) => boolean | Promise<boolean> } = {},
+): TE.TaskEither<Failure, void> =>
+  attempt(folder, async () => {
+    const target = resolve(folder);
+    const standing = await stat(target).catch(() => undefined);
+    if (standing && !(standing.isDirectory() && (await replace(target)))) {
+      refuse(folder, 'a new folder', standing.isDirectory() ? 'one that has files in it' : 'a file', {
+        hint: 'Choose another name or remove it first.',
+      });
+    }
+    await mkdir(dirname(target), { recursive: true });
+    const temporary = temporaryName(target);
+    const old = `${temporary}.old`;
+    try {
+      await mkdir(temporary);
+      await write(temporary);
+      if (standing) await rename(target, old);
+      await rename(temporary, target);
+    } catch (error) {
+      await rm(temporary, { recursive: true, force: true });
+      if (await stat(old).catch(() => undefined)) await rename(old, target).catch(() => {});
+      throw error;
+    }
+    await rm(old, { recursive: true, force: true });
+  });
+
+/** The path of `name` inside `folder`; refuses names that lead out of it. `where` and `field` say who gave the name. */
+export function inside(folder: string, name: string, where: string, field: string): string {
+  const path = resolve(folder, name);
+  const way = relative(resolve(folder), path);
+  if (
+    name === '' ||
+    name.includes('\0') ||
+    way === '' ||
+    way === '..' ||
+    way.startsWith(`..${sep}`) ||
+    resolve(way) === way
+  ) {
+    refuse(where, 'a path inside the folder', JSON.stringify(name), { field });
+  }
+  return path;
+}

@@ -1,0 +1,91 @@
+/** Pictures from and to image files, through sharp (libvips). */
+import type * as TE from 'fp-ts/lib/TaskEither.js';
+import sharp, { type Sharp } from 'sharp';
+import { attempt, type Failure, refuse, settle } from '../config/index.ts';
+import { readBytes, writeAtomically } from './files.ts';
+
+export interface Picture {
+  readonly width: number;
+  readonly height: number;
+  /** [height, width, 3], in [0, 1]. */
+  readonly data: Float32Array;
+}
+
+export interface ImageOptions {
+  /** Side of the square to make of it: the centre is cropped, then resized (Lanczos). Without it the picture keeps its size. */
+  readonly size?: number;
+  readonly channels?: 3;
+}
+
+/** Decodes image bytes of any format sharp knows: greyscale is spread over RGB, transparency is laid on white, EXIF turns are done. */
+export const decodeImage = (
+  bytes: Uint8Array,
+  where: string,
+  { size }: ImageOptions = {},
+): TE.TaskEither<Failure, Picture> =>
+  attempt(where, async () => {
+    try {
+      let image: Sharp = sharp(bytes).autoOrient().toColourspace('srgb').flatten({ background: '#fff' });
+      if (size !== undefined) {
+        const { width, height } = (await sharp(bytes).metadata()).autoOrient;
+        const side = Math.min(width, height);
+        const [left, top] = [Math.floor((width - side) / 2), Math.floor((height - side) / 2)];
+        image = image.extract({ left, top, width: side, height: side });
+        // Shrinking while the JPEG loads would save time and alias fine texture.
+        if (side !== size)
+          image = image.resize(size, size, { kernel: 'lanczos3', fit: 'fill', fastShrinkOnLoad: false });
+      }
+      const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+      const { width, height } = info;
+      return { width, height, data: Float32Array.from(data, byte => byte / 255) };
+    } catch (error) {
+      return refuse(where, 'an image', `something else (${(error as Error).message})`);
+    }
+  });
+
+/** Reads an image file. */
+export const readImage = (path: string, options: ImageOptions = {}): TE.TaskEither<Failure, Picture> =>
+  attempt(path, async () => {
+    const bytes = await settle(readBytes(path));
+    return settle(decodeImage(bytes, path, options));
+  });
+
+/** Values to bytes: clipped to [0, 1], rounded; not-a-number is black. */
+export const pictureBytes = (data: ArrayLike<number>) =>
+  Uint8Array.from(data, value => Math.round(255 * Math.min(1, Math.max(0, value || 0))));
+
+const rawPicture = ({ width, height, data }: Picture) =>
+  sharp(pictureBytes(data), { raw: { width, height, channels: 3 } });
+
+export const encodePng = (picture: Picture): Promise<Buffer> =>
+  rawPicture(picture).png({ compressionLevel: 9 }).toBuffer();
+
+/** An animated GIF that repeats for ever; all frames of one size, `delay` milliseconds each (one number, or one each). */
+export const encodeGif = (
+  frames: readonly Picture[],
+  { delay = 50 }: { delay?: number | readonly number[] } = {},
+): Promise<Buffer> => {
+  const [{ width, height }] = frames;
+  const strip = new Uint8Array(frames.length * height * width * 3);
+  frames.forEach((frame, i) => {
+    if (frame.width !== width || frame.height !== height) throw new Error('frames of different sizes');
+    strip.set(pictureBytes(frame.data), i * height * width * 3);
+  });
+  const delays = typeof delay === 'number' ? frames.map(() => delay) : [...delay];
+  return sharp(strip, {
+    raw: { width, height: height * frames.length, channels: 3, pageHeight: height },
+    limitInputPixels: false,
+  })
+    .gif({ delay: delays, loop: 0, effort: 4 })
+    .toBuffer();
+};
+
+export const writePng = (path: string, picture: Picture): TE.TaskEither<Failure, void> =>
+  attempt(path, async () => settle(writeAtomically(path, await encodePng(picture))));
+
+export const writeGif = (
+  path: string,
+  frames: readonly Picture[],
+  options: { delay?: number | readonly number[] } = {},
+): TE.TaskEither<Failure, void> =>
+  attempt(path, async () => settle(writeAtomically(path, await encodeGif(frames, options))));

@@ -1,0 +1,40 @@
+/** Files: images, safetensors, npy/npz, zip, atomic writes. */
+export {
+  bytesOf,
+  type ElementType,
+  type NdArray,
+  type NumericArray,
+  shapeText,
+  sizeOf,
+} from './arrays.ts';
+export { inside, readBytes, readJson, writeAtomically, writeFolderAtomically } from './files.ts';
+export {
+  decodeImage,
+  encodeGif,
+  encodePng,
+  type ImageOptions,
+  type Picture,
+  pictureBytes,
+  readImage,
+  writeGif,
+  writePng,
+} from './images.ts';
+export { escapeMarkup } from './markup.ts';
+export {
+  encodeNpy,
+  type NpyRows,
+  openNpyRows,
+  readNpy,
+  readNpyStrings,
+  writeNpy,
+} from './npy.ts';
+export {
+  parseSafetensorsHeader,
+  readSafetensors,
+  readSafetensorsHeader,
+  type Safetensors,
+  type SafetensorsHeader,
+  type StreamedArray,
+  writeSafetensors,
+} from './safetensors.ts';
+export { readNpz, withZip, type ZipArchive } from './zip.ts';
