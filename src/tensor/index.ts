@@ -1,4 +1,5 @@
 /** tfjs as the project uses it: backend choice, layers, optimisers, random numbers. */
 export * as tf from '@tensorflow/tfjs-core';
+export { addressOf, type OutputSpec, onMemory, uninitialised } from './on-memory.ts';
 export { hashName, RandomStream, randomStream } from './random.ts';
 export { type BackendName, type BackendReport, backendReport, startBackend } from './start.ts';
