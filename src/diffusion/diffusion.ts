@@ -1,0 +1,57 @@
+/** What training and sampling know of a diffusion process; EDM and the DDIM baseline stand behind it. */
+import type { ApplyOptions, Condition, Denoiser } from '../denoisers/index.ts';
+import type { RandomStream, tf } from '../tensor/index.ts';
+import type { Guidance } from './guidance.ts';
+import type { SamplerStep } from './samplers.ts';
+
+export interface Objective {
+  /** [B, D], the denoiser's estimate of the clean weights. */
+  readonly denoised: tf.Tensor2D;
+  /** [B], the weighted squared error, mean over coordinates. */
+  readonly losses: tf.Tensor1D;
+}
+
+export interface SampleOptions {
+  readonly denoiser: Denoiser;
+  /** Tokens [B, T, C], or null to sample without condition. */
+  readonly condition: tf.Tensor3D | null;
+  readonly shape: readonly [batch: number, size: number];
+  /** The next unit normals [B * D]; the first draw starts the sample. */
+  readonly noise: () => Float64Array;
+  /** Default: the process's own. */
+  readonly steps?: number;
+  readonly guidance?: Guidance;
+  readonly onStep?: (step: SamplerStep) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface Diffusion {
+  readonly name: string;
+  /** Standard deviation the normalised data should have. */
+  readonly sigmaData: number;
+  /** Noise levels of a training batch: sigma for EDM, the time step for DDIM. */
+  drawLevels(random: RandomStream, batch: number): Float64Array;
+  /** One level for each of `bins` bins of equal probability under the training distribution. */
+  binLevels(bins: number): number[];
+  /** The bin a level belongs to. */
+  binOf(level: number, bins: number): number;
+  /** The share of signal in the variance of noisy data, in [0, 1]: 1 without noise. */
+  signal(level: number): number;
+  /**
+   * The training objective; differentiable with respect to the denoiser's variables and the condition.
+   *
+   * @param clean [B, D] normalised weights
+   * @param noise [B, D] unit normals
+   * @param levels [B]
+   */
+  objective(
+    denoiser: Denoiser,
+    clean: tf.Tensor2D,
+    noise: tf.Tensor2D,
+    levels: ArrayLike<number>,
+    condition: Condition | null,
+    options?: ApplyOptions,
+  ): Objective;
+  /** Samples [B * D] in normalised space. Throws the signal's reason when interrupted. */
+  sample(options: SampleOptions): Promise<Float64Array>;
+}

@@ -1,0 +1,172 @@
+/**
+ * Karras et al. (2022), "Elucidating the design space of diffusion-based generative models" (EDM): noisy data are x + sigma n; the
+ * denoiser is D(x; sigma) = c_skip x + c_out F(c_in x; c_noise).
+ */
+import type { ApplyOptions, Condition, Denoiser } from '../denoisers/index.ts';
+import { tf } from '../tensor/index.ts';
+import type { Diffusion, Objective } from './diffusion.ts';
+import { combineEstimates, guidedEstimates } from './guidance.ts';
+import { binLevels, binOf, drawLevels, type NoiseDistribution } from './noise.ts';
+import { SAMPLERS, type SamplerName, type SamplerOptions } from './samplers.ts';
+import { SCHEDULES, type ScheduleName } from './schedules.ts';
+
+export type Parametrisation = 'edm' | 'clean';
+export type LossWeighting = 'edm' | 'snr' | 'soft-min-snr' | 'uniform';
+
+export interface EdmSampling {
+  readonly sampler: SamplerName;
+  readonly schedule: ScheduleName;
+  readonly steps: number;
+  readonly sigmaMin: number;
+  readonly sigmaMax: number;
+  readonly rho: number;
+  readonly churn: SamplerOptions['churn'];
+  readonly eta: number;
+  readonly order: number;
+}
+
+export interface EdmConfig {
+  readonly sigmaData: number;
+  readonly noise: NoiseDistribution;
+  /** `edm`: the network is F above. `clean`: the network is D itself, of the same scaled input. */
+  readonly parametrisation: Parametrisation;
+  readonly weighting: LossWeighting;
+  readonly sampling: EdmSampling;
+}
+
+export const EDM_DEFAULTS: EdmConfig = {
+  sigmaData: 0.5,
+  noise: { kind: 'log-normal', mean: -1.2, std: 1.8 },
+  parametrisation: 'edm',
+  weighting: 'edm',
+  sampling: {
+    sampler: 'heun',
+    schedule: 'karras',
+    steps: 18,
+    sigmaMin: 0.002,
+    sigmaMax: 80,
+    rho: 7,
+    churn: undefined,
+    eta: 1,
+    order: 4,
+  },
+};
+
+export type EdmOptions = Partial<Omit<EdmConfig, 'sampling'>> & { readonly sampling?: Partial<EdmSampling> };
+
+export interface Coefficients {
+  readonly skip: number;
+  readonly out: number;
+  readonly in: number;
+  /** The noise label, ln(sigma) / 4. */
+  readonly noise: number;
+}
+
+/** c_skip, c_out, c_in, c_noise (table 1). With `clean`, c_skip = 0 and c_out = 1. */
+export function coefficients(
+  { sigmaData, parametrisation }: Pick<EdmConfig, 'sigmaData' | 'parametrisation'>,
+  sigma: number,
+): Coefficients {
+  const variance = sigma ** 2 + sigmaData ** 2;
+  const common = { in: 1 / Math.sqrt(variance), noise: Math.log(sigma) / 4 };
+  return parametrisation === 'clean'
+    ? { skip: 0, out: 1, ...common }
+    : { skip: sigmaData ** 2 / variance, out: (sigma * sigmaData) / Math.sqrt(variance), ...common };
+}
+
+/**
+ * The weight of |D - x|^2. `edm` is 1 / c_out^2, so that F's error counts alike at every level; `snr` is 1 / sigma^2; `soft-min-snr`
+ * is 1 / (sigma^2 + sigma_data^2), which stays bounded as sigma -> 0 (Crowson et al. 2024; Hang et al. 2023); `uniform` is 1.
+ */
+export function lossWeight(
+  { sigmaData, weighting }: Pick<EdmConfig, 'sigmaData' | 'weighting'>,
+  sigma: number,
+): number {
+  const variance = sigma ** 2 + sigmaData ** 2;
+  switch (weighting) {
+    case 'edm':
+      return variance / (sigma * sigmaData) ** 2;
+    case 'snr':
+      return 1 / sigma ** 2;
+    case 'soft-min-snr':
+      return 1 / variance;
+    case 'uniform':
+      return 1;
+  }
+}
+
+/** A column [B, 1] of float64 numbers. */
+const column = (values: ArrayLike<number>) => tf.tensor2d(Float32Array.from(values), [values.length, 1]);
+
+/** D(x; sigma) of the denoiser: x [B, D], sigmas [B]. Differentiable. */
+export function denoise(
+  config: Pick<EdmConfig, 'sigmaData' | 'parametrisation'>,
+  denoiser: Denoiser,
+  x: tf.Tensor2D,
+  sigmas: ArrayLike<number>,
+  condition: Condition | null,
+  options?: ApplyOptions,
+): tf.Tensor2D {
+  return tf.tidy(() => {
+    const c = Array.from(sigmas, sigma => coefficients(config, sigma));
+    const label = tf.tensor1d(c.map(k => k.noise));
+    const raw = denoiser.apply(tf.mul(column(c.map(k => k.in)), x), label, condition, options);
+    if (config.parametrisation === 'clean') return raw;
+    return tf.add(tf.mul(column(c.map(k => k.skip)), x), tf.mul(column(c.map(k => k.out)), raw));
+  });
+}
+
+/** EDM as a process to train and sample by. */
+export function edm(options: EdmOptions = {}): Diffusion & { readonly config: EdmConfig } {
+  const config: EdmConfig = {
+    ...EDM_DEFAULTS,
+    ...options,
+    sampling: { ...EDM_DEFAULTS.sampling, ...options.sampling },
+  };
+  const { sampling, noise: distribution } = config;
+  return {
+    name: 'edm',
+    config,
+    sigmaData: config.sigmaData,
+    drawLevels: (random, batch) => drawLevels(distribution, random, batch),
+    binLevels: bins => binLevels(distribution, bins),
+    binOf: (sigma, bins) => binOf(distribution, sigma, bins),
+    signal: sigma => config.sigmaData ** 2 / (config.sigmaData ** 2 + sigma ** 2),
+
+    objective(denoiser, clean, noise, sigmas, condition, applyOptions): Objective {
+      const noisy = tf.tidy(() => tf.add(clean, tf.mul(column(sigmas), noise)) as tf.Tensor2D);
+      const denoised = denoise(config, denoiser, noisy, sigmas, condition, applyOptions);
+      const losses = tf.tidy(() => {
+        const weights = tf.tensor1d(Float32Array.from(sigmas, sigma => lossWeight(config, sigma)));
+        return tf.mul(weights, tf.mean(tf.squaredDifference(denoised, clean), 1)) as tf.Tensor1D;
+      });
+      return { denoised, losses };
+    },
+
+    async sample({ denoiser, condition, shape, noise, steps = sampling.steps, guidance, onStep, signal }) {
+      const sigmas = SCHEDULES[sampling.schedule]({ ...sampling, steps });
+      const denoised = async (x: Float64Array, sigma: number): Promise<Float64Array> => {
+        const estimate = tf.tidy(() => {
+          const noisy = tf.tensor2d(Float32Array.from(x), [...shape]);
+          const at = (model: Denoiser, batch: tf.Tensor2D, given: Condition | null) =>
+            denoise(config, model, batch, new Float64Array(batch.shape[0]).fill(sigma), given);
+          const guided = guidedEstimates(at, denoiser, noisy, condition, guidance, sigma);
+          return combineEstimates(guided, guidance?.scale ?? 1);
+        });
+        const values = await estimate.data();
+        estimate.dispose();
+        return Float64Array.from(values);
+      };
+      const start = noise().map(unit => unit * sigmas[0]);
+      const { churn, eta, order } = sampling;
+      return SAMPLERS[sampling.sampler](denoised, start, sigmas, {
+        noise,
+        onStep,
+        signal,
+        churn,
+        eta,
+        order,
+      });
+    },
+  };
+}

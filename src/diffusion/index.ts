@@ -1,0 +1,34 @@
+/** Diffusion in weight space: EDM and the DDIM baseline, samplers, guidance, normalisation. */
+export type { Diffusion, Objective, SampleOptions } from './diffusion.ts';
+export {
+  coefficients,
+  denoise,
+  EDM_DEFAULTS,
+  type EdmConfig,
+  type EdmOptions,
+  type EdmSampling,
+  edm,
+  type LossWeighting,
+  lossWeight,
+  type Parametrisation,
+} from './edm.ts';
+export type { Guidance } from './guidance.ts';
+export { type NoiseDistribution, normalCdf, normalQuantile } from './noise.ts';
+export {
+  fitColumns,
+  fitNormaliser,
+  type Normaliser,
+  type NormaliserOptions,
+  normaliserOf,
+  type Sharing,
+} from './normaliser.ts';
+export { type SampleWeightsOptions, sampleWeights } from './sample.ts';
+export {
+  type DenoiseFn,
+  SAMPLERS,
+  type Sampler,
+  type SamplerName,
+  type SamplerOptions,
+  type SamplerStep,
+} from './samplers.ts';
+export { SCHEDULES, type ScheduleName, type ScheduleOptions } from './schedules.ts';
