@@ -1,5 +1,7 @@
 /** tfjs as the project uses it: backend choice, layers, optimisers, random numbers. */
 export * as tf from '@tensorflow/tfjs-core';
 export { addressOf, type OutputSpec, onMemory, uninitialised } from './on-memory.ts';
+export * from './parameters.ts';
 export { hashName, RandomStream, randomStream } from './random.ts';
 export { type BackendName, type BackendReport, backendReport, startBackend } from './start.ts';
+export * from './transformer.ts';

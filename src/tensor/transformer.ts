@@ -1,0 +1,200 @@
+/**
+ * The parts of a transformer: each function takes its variables from `parameters` and returns the layer as a plain function of
+ * tensors. Tokens are [B, T, C]; weights of linear layers are [in, out].
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Parameters } from './parameters.ts';
+
+export type TokenLayer = (tokens: tf.Tensor3D) => tf.Tensor3D;
+export type Activation = (x: tf.Tensor) => tf.Tensor;
+
+/** Gaussian error linear unit, exact: x/2 (1 + erf(x / sqrt 2)). */
+export const gelu: Activation = x => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
+
+/** x sigmoid(1.702 x), CLIP's approximation of GELU. */
+export const quickGelu: Activation = x => tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)));
+
+export const silu: Activation = x => tf.mul(x, tf.sigmoid(x));
+
+export interface LinearOptions {
+  /** Standard deviation of the initial weights; 0 for a layer that starts as zero. Default 1/sqrt(in). */
+  readonly std?: number;
+  /** Default true. */
+  readonly bias?: boolean;
+}
+
+/** y = x W + b on the last axis; everything before it is one long batch, so that the product is a large 2-D one. */
+export function linear(
+  parameters: Parameters,
+  name: string,
+  inputs: number,
+  outputs: number,
+  options: LinearOptions = {},
+): <T extends tf.Tensor>(x: T) => T {
+  const scope = parameters.scope(name);
+  const std = options.std ?? 1 / Math.sqrt(inputs);
+  const weight = scope.normal<tf.Rank.R2>('weight', [inputs, outputs], std);
+  const bias = options.bias === false ? null : scope.zeros<tf.Rank.R1>('bias', [outputs]);
+  return <T extends tf.Tensor>(x: T): T => {
+    const rows = tf.reshape(x, [-1, inputs]) as tf.Tensor2D;
+    const product = tf.matMul(rows, weight);
+    const shifted = bias ? tf.add(product, bias) : product;
+    return tf.reshape(shifted, [...x.shape.slice(0, -1), outputs]) as unknown as T;
+  };
+}
+
+/** (x - mean) / sqrt(variance + epsilon), over the last axis. */
+export function normalise<T extends tf.Tensor>(x: T, epsilon: number): T {
+  const centred = tf.sub(x, tf.mean(x, -1, true));
+  const variance = tf.mean(tf.square(centred), -1, true);
+  return tf.mul(centred, tf.rsqrt(tf.add(variance, epsilon))) as T;
+}
+
+/** Layer normalisation (Ba, Kiros and Hinton 2016) over the last axis with gain and bias. */
+export function layerNorm(
+  parameters: Parameters,
+  name: string,
+  width: number,
+  epsilon = 1e-5,
+): <T extends tf.Tensor>(x: T) => T {
+  const scope = parameters.scope(name);
+  const gain = scope.ones<tf.Rank.R1>('weight', [width]);
+  const bias = scope.zeros<tf.Rank.R1>('bias', [width]);
+  return <T extends tf.Tensor>(x: T): T => tf.add(tf.mul(normalise(x, epsilon), gain), bias) as T;
+}
+
+/** Two linear layers with an activation between; `std` is that of the second. */
+export function mlp(
+  parameters: Parameters,
+  name: string,
+  [inputs, hidden, outputs]: readonly [number, number, number],
+  options: { readonly activation?: Activation; readonly std?: number } = {},
+): <T extends tf.Tensor>(x: T) => T {
+  const scope = parameters.scope(name);
+  const first = linear(scope, '0', inputs, hidden);
+  const second = linear(scope, '1', hidden, outputs, { std: options.std });
+  const activation = options.activation ?? gelu;
+  return <T extends tf.Tensor>(x: T): T => second(activation(first(x)) as T);
+}
+
+/**
+ * softmax(Q K^T / sqrt d) V for each head (Vaswani et al. 2017).
+ * @param queries [B, H, T, d]  @param keys [B, H, S, d]  @param values [B, H, S, d]
+ */
+export function attend(queries: tf.Tensor4D, keys: tf.Tensor4D, values: tf.Tensor4D): tf.Tensor4D {
+  const scaled = tf.mul(queries, 1 / Math.sqrt(queries.shape[3]));
+  return tf.matMul(tf.softmax(tf.matMul(scaled, keys, false, true)), values);
+}
+
+const splitHeads = (tokens: tf.Tensor3D, heads: number): tf.Tensor4D => {
+  const [batch, count, width] = tokens.shape;
+  return tf.transpose(tf.reshape(tokens, [batch, count, heads, width / heads]), [0, 2, 1, 3]) as tf.Tensor4D;
+};
+
+const joinHeads = (x: tf.Tensor4D): tf.Tensor3D => {
+  const [batch, heads, count, width] = x.shape;
+  return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch, count, heads * width]);
+};
+
+function headWidth(width: number, heads: number): number {
+  if (width % heads !== 0) throw new RangeError(`width ${width} is not a multiple of ${heads} heads`);
+  return width / heads;
+}
+
+/** Multi-head self-attention: variables `qkv` [C, 3C] (queries, keys, values) and `out` [C, C]. */
+export function selfAttention(
+  parameters: Parameters,
+  name: string,
+  width: number,
+  heads: number,
+  std?: number,
+): TokenLayer {
+  headWidth(width, heads);
+  const scope = parameters.scope(name);
+  const project = linear(scope, 'qkv', width, 3 * width);
+  const out = linear(scope, 'out', width, width, { std });
+  return tokens => {
+    const [queries, keys, values] = tf
+      .split(project(tokens), 3, 2)
+      .map(x => splitHeads(x as tf.Tensor3D, heads));
+    return out(joinHeads(attend(queries, keys, values)));
+  };
+}
+
+/** Multi-head attention from tokens to a memory [B, S, C]: variables `q`, `kv` and `out`. */
+export function crossAttention(
+  parameters: Parameters,
+  name: string,
+  width: number,
+  heads: number,
+  std?: number,
+): (tokens: tf.Tensor3D, memory: tf.Tensor3D) => tf.Tensor3D {
+  headWidth(width, heads);
+  const scope = parameters.scope(name);
+  const query = linear(scope, 'q', width, width);
+  const project = linear(scope, 'kv', width, 2 * width);
+  const out = linear(scope, 'out', width, width, { std });
+  return (tokens, memory) => {
+    const [keys, values] = tf.split(project(memory), 2, 2).map(x => splitHeads(x as tf.Tensor3D, heads));
+    return out(joinHeads(attend(splitHeads(query(tokens), heads), keys, values)));
+  };
+}
+
+export interface EncoderLayerOptions {
+  readonly width: number;
+  readonly heads: number;
+  /** Width of the MLP between its two layers. */
+  readonly hidden: number;
+  readonly activation?: Activation;
+  readonly epsilon?: number;
+  /** Adds a cross-attention to a memory between self-attention and MLP. */
+  readonly cross?: boolean;
+  /** Factor on the initial weights of what is added to the residual stream, such as 1/sqrt(2 layers). Default 1. */
+  readonly residualScale?: number;
+}
+
+/** A pre-norm transformer block: x += attention(norm x); (x += cross(norm x, norm memory);) x += mlp(norm x). */
+export function encoderLayer(
+  parameters: Parameters,
+  name: string,
+  { width, heads, hidden, activation, epsilon, cross, residualScale = 1 }: EncoderLayerOptions,
+): (tokens: tf.Tensor3D, memory?: tf.Tensor3D) => tf.Tensor3D {
+  const scope = parameters.scope(name);
+  const std = residualScale / Math.sqrt(width);
+  const norm1 = layerNorm(scope, 'norm1', width, epsilon);
+  const attention = selfAttention(scope, 'attention', width, heads, std);
+  const crossing = cross
+    ? {
+        norm: layerNorm(scope, 'norm-cross', width, epsilon),
+        memoryNorm: layerNorm(scope, 'norm-memory', width, epsilon),
+        attention: crossAttention(scope, 'cross', width, heads, std),
+      }
+    : null;
+  const norm2 = layerNorm(scope, 'norm2', width, epsilon);
+  const perceptron = mlp(scope, 'mlp', [width, hidden, width], {
+    activation,
+    std: residualScale / Math.sqrt(hidden),
+  });
+  return (tokens, memory) => {
+    let x = tf.add(tokens, attention(norm1(tokens))) as tf.Tensor3D;
+    if (crossing && memory) {
+      x = tf.add(x, crossing.attention(crossing.norm(x), crossing.memoryNorm(memory)));
+    }
+    return tf.add(x, perceptron(norm2(x)));
+  };
+}
+
+/**
+ * Sinusoidal embedding [cos | sin] of numbers, with frequencies exp(-ln(10000) i / half); an odd width is padded with a zero.
+ * @param x [B]  @returns [B, width]
+ */
+export function sinusoidalEmbedding(x: tf.Tensor1D, width: number): tf.Tensor2D {
+  const half = Math.floor(width / 2);
+  const frequencies = Float32Array.from({ length: half }, (_, i) => Math.exp((-Math.log(10000) * i) / half));
+  return tf.tidy(() => {
+    const angles = tf.outerProduct(x, tf.tensor1d(frequencies));
+    const parts = [tf.cos(angles), tf.sin(angles)];
+    if (width % 2 === 1) parts.push(tf.zeros([x.shape[0], 1]));
+    return tf.concat(parts, 1) as tf.Tensor2D;
+  });
+}
