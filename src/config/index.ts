@@ -1,4 +1,6 @@
 /** Failures as values, decoding, configuration. */
+
+export { decode, show } from './decode.ts';
 export {
   attempt,
   describe,

@@ -1,0 +1,43 @@
+/** The command line: `weightloom <command>`. Each file of commands/ adds its own; this one turns errors into sentences and exit codes. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { UserError } from '../config/index.ts';
+
+const { version, description } = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+) as { version: string; description: string };
+
+/** Everything that adds commands; each is loaded when the command line is read, and loads its heavy parts when it runs. */
+const COMMANDS: (() => Promise<{ register(program: Command): void }>)[] = [];
+
+/** Usage errors end with 2 everywhere, also in subcommands. */
+function withUsageExits(command: Command) {
+  command.exitOverride().showHelpAfterError('(add --help for the options and an example)');
+  command.commands.forEach(withUsageExits);
+}
+
+/** Runs one command line and sets the exit code: 0 for success, 1 for bad input, 2 for bad usage. */
+export async function main(argv: readonly string[]): Promise<void> {
+  // A reader that stops early (`| head`) is no error.
+  process.stdout.on('error', error => {
+    if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  const program = new Command('weightloom').description(description).version(version);
+  for (const { register } of await Promise.all(COMMANDS.map(load => load()))) register(program);
+  withUsageExits(program);
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // Commander has printed its message; asking for help or the version is no error.
+      process.exitCode = error.exitCode === 0 ? 0 : 2;
+    } else if (error instanceof UserError) {
+      console.error(error.message);
+      process.exitCode = error.exitCode;
+    } else {
+      console.error(error);
+      process.exitCode = 1;
+    }
+  }
+}
