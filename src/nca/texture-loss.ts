@@ -1,0 +1,215 @@
+/**
+ * Losses between textures: how far the statistics of pictures are from those of a target, wherever the features lie.
+ *
+ * The default needs no pretrained network: the sliced Wasserstein distance between the patches of two pictures at several scales
+ * (Heitz et al. 2021, "A sliced Wasserstein loss for neural texture synthesis"; Elnekave and Weiss 2022, "Generating natural images with
+ * direct patch distributions matching").
+ */
+import { allocate, f32, kernel, parallel, release } from '../compute/index.ts';
+import { type RandomStream, tf } from '../tensor/index.ts';
+
+export interface TextureLoss {
+  readonly name: string;
+  /** Takes targets [T, H, W, 3] in [0, 1] in hand; dispose of the result. */
+  prepare(targets: tf.Tensor4D): PreparedTexture;
+}
+
+export interface PreparedTexture {
+  /**
+   * Loss of each picture [B, H, W, 3], as [B]; differentiable. Picture b is compared with target floor(b T / B): with one target all
+   * share it. Whatever the loss draws at random comes from `random`.
+   */
+  loss(images: tf.Tensor4D, random: RandomStream): tf.Tensor1D;
+  dispose(): void;
+}
+
+export interface PatchOptions {
+  /** Planes of the pyramid, each half as large as the one before. */
+  readonly scales: number;
+  /** Width and height of a patch in pixels of its plane. */
+  readonly patch: number;
+  /** Random unit filters per plane, drawn afresh for every call; a multiple of 8. */
+  readonly projections: number;
+  /** Pictures are tori: patches cross their borders. */
+  readonly wrap: boolean;
+  /** Targets are tori. */
+  readonly wrapTarget: boolean;
+  /** Factor on the loss. */
+  readonly factor: number;
+}
+
+export const PATCH_DEFAULTS: PatchOptions = {
+  scales: 3,
+  patch: 5,
+  projections: 32,
+  wrap: true,
+  wrapTarget: false,
+  factor: 1,
+};
+
+/** Filters of a group: the kernels project on eight at a time. */
+const GROUP = 8;
+
+/** Random unit filters in the kernels' layout [scales, groups, patch * patch * 3, 8]. */
+export function randomFilters(
+  { scales, patch, projections }: Pick<PatchOptions, 'scales' | 'patch' | 'projections'>,
+  random: RandomStream,
+): Float32Array {
+  const size = patch * patch * 3;
+  const filters = new Float32Array(scales * projections * size);
+  for (let filter = 0; filter < scales * projections; filter++) {
+    const values = random.normals(size);
+    const norm = Math.hypot(...values);
+    const start = Math.floor(filter / GROUP) * size * GROUP + (filter % GROUP);
+    for (let i = 0; i < size; i++) filters[start + i * GROUP] = values[i] / norm;
+  }
+  return filters;
+}
+
+/** Sizes of a picture's pyramid and of what the kernels need for it. */
+function geometry(height: number, width: number, wrap: boolean, { scales, patch }: PatchOptions) {
+  const pad = wrap ? patch - 1 : 0;
+  let pyramid = 0;
+  let positions = 0;
+  let largest = 0;
+  for (let level = 0; level < scales; level++) {
+    const h = height >> level;
+    const w = width >> level;
+    if (h < 1 || w < 1 || h + pad < patch || w + pad < patch) {
+      throw new Error(
+        `a picture of ${width}x${height} is too small for patches of ${patch} pixels at ${scales} scales`,
+      );
+    }
+    const count = (h + pad - patch + 1) * (w + pad - patch + 1);
+    pyramid += (h + pad) * (w + pad) * 3;
+    positions += count;
+    largest = Math.max(largest, count);
+  }
+  // Scratch of one band: projections, 1024 histogram words, two arrays of (key, position) pairs.
+  return { height, width, pad, pyramid, positions, scratch: largest * (GROUP + 4) + 1024 + GROUP };
+}
+type Geometry = ReturnType<typeof geometry>;
+
+/** Blocks of shared memory that live as long as one call. */
+class Scratch {
+  private readonly blocks: number[] = [];
+  floats(length: number): number {
+    const address = allocate(length * 4);
+    this.blocks.push(address);
+    return address;
+  }
+  from(values: Float32Array): number {
+    const address = this.floats(values.length);
+    f32(address, values.length).set(values);
+    return address;
+  }
+  release(): void {
+    for (const block of this.blocks) release(block);
+  }
+}
+
+function pyramids(scratch: Scratch, pictures: Float32Array, count: number, size: Geometry, scales: number) {
+  const images = scratch.from(pictures);
+  const out = scratch.floats(count * size.pyramid);
+  parallel(kernel('pyramid'), count, images, out, size.height, size.width, size.pad, scales);
+  return out;
+}
+
+/**
+ * The mean over scales, random filters and ranks of the square difference between the sorted filter responses of picture and target:
+ *   loss = factor / (scales * projections) sum_{s,p} mean_r (sort(w_p * x_s)_r - sort(w_p * y_s)_r)^2
+ * Responses of a target with another number of patches are resampled at the picture's quantiles.
+ */
+export function patchSlicedWasserstein(options: Partial<PatchOptions> = {}): TextureLoss {
+  const settings = { ...PATCH_DEFAULTS, ...options };
+  const { scales, patch, projections, wrap, wrapTarget } = settings;
+  if (projections < GROUP || projections % GROUP !== 0) {
+    throw new Error(`projections ${projections} is not a positive multiple of ${GROUP}`);
+  }
+  const groups = projections / GROUP;
+  const factor = settings.factor / (scales * projections);
+  return {
+    name: 'patch sliced Wasserstein',
+    prepare(targets) {
+      const known = targets.shape[0];
+      const targetSize = geometry(targets.shape[1], targets.shape[2], wrapTarget, settings);
+      const targetPictures = Float32Array.from(targets.dataSync());
+
+      /** Losses [B] and, when wanted, their gradients [B, H, W, 3]. */
+      function measure(
+        pictures: Float32Array,
+        count: number,
+        size: Geometry,
+        filters: Float32Array,
+        gradient: boolean,
+      ) {
+        const scratch = new Scratch();
+        try {
+          const filter = scratch.from(filters);
+          const targetPyramids = pyramids(scratch, targetPictures, known, targetSize, scales);
+          const sorted = scratch.floats(known * groups * targetSize.positions * GROUP);
+          const sorting = scratch.floats(groups * Math.max(known * targetSize.scratch, count * size.scratch));
+          const { height, width, pad } = size;
+          parallel(
+            kernel('sortedProjections'),
+            known * groups,
+            ...[targetPyramids, targetSize.height, targetSize.width, targetSize.pad, scales, patch],
+            ...[filter, groups, sorted, targetSize.positions * GROUP, sorting, targetSize.scratch],
+          );
+          const planes = pyramids(scratch, pictures, count, size, scales);
+          const losses = scratch.floats(count * groups);
+          const gradients = gradient ? scratch.floats(count * groups * size.pyramid) : 0;
+          parallel(
+            kernel('slicedDistance'),
+            count * groups,
+            ...[planes, height, width, pad, scales, patch, filter, groups],
+            ...[
+              sorted,
+              targetSize.positions * GROUP,
+              targetSize.height,
+              targetSize.width,
+              targetSize.pad,
+              count / known,
+            ],
+            ...[factor, losses, gradients, sorting, size.scratch],
+          );
+          const parts = f32(losses, count * groups);
+          const loss = Float32Array.from({ length: count }, (_, b) => {
+            let sum = 0;
+            for (let group = 0; group < groups; group++) sum += parts[b * groups + group];
+            return sum;
+          });
+          if (!gradient) return { loss, slope: undefined };
+          const out = scratch.floats(pictures.length);
+          parallel(kernel('gatherGradient'), count, gradients, groups, height, width, pad, scales, out);
+          return { loss, slope: Float32Array.from(f32(out, pictures.length)) };
+        } finally {
+          scratch.release();
+        }
+      }
+
+      return {
+        loss(images, random) {
+          const [count, height, width] = images.shape;
+          if (count % known !== 0)
+            throw new Error(`${count} pictures cannot be shared among ${known} targets`);
+          const size = geometry(height, width, wrap, settings);
+          const filters = randomFilters(settings, random);
+          const wanted = tf.engine().isTapeOn();
+          const distance = tf.customGrad((x, save) => {
+            const pictures = (x as tf.Tensor4D).dataSync() as Float32Array;
+            const { loss, slope } = measure(pictures, count, size, filters, wanted);
+            if (slope) (save as tf.GradSaveFunc)([tf.tensor4d(slope, images.shape)]);
+            return {
+              value: tf.tensor1d(loss),
+              gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) =>
+                tf.mul(saved, tf.reshape(dy, [count, 1, 1, 1])),
+            };
+          });
+          return distance(images) as tf.Tensor1D;
+        },
+        dispose() {},
+      };
+    },
+  };
+}
