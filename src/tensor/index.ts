@@ -1,4 +1,6 @@
 /** tfjs as the project uses it: backend choice, layers, optimisers, random numbers. */
+import './gradients.ts';
+
 export * as tf from '@tensorflow/tfjs-core';
 export { addressOf, type OutputSpec, onMemory, uninitialised } from './on-memory.ts';
 export * from './parameters.ts';
