@@ -10,3 +10,4 @@ export {
   registerDenoiser,
   type SymmetryName,
 } from './denoiser.ts';
+export * from './sequence/index.ts';
