@@ -1,0 +1,294 @@
+/**
+ * The dense path: each block of edges is a tensor [B, outer, inner, F] (or [B, pairs, F]), its two ends are broadcast along an axis, and
+ * aggregation is a reduction over the other.
+ */
+import type { CompiledGraph, EdgeBlock } from '../../../graphs/index.ts';
+import { tf } from '../../tensor/index.ts';
+import { degrees, type EdgeFeatures, type EdgeSpace, type End } from './edges.ts';
+
+/** A set of nodes as a part of the node axis: contiguous ones are sliced, others gathered. */
+interface NodeSet {
+  readonly nodes: Int32Array;
+  readonly start: number;
+  readonly contiguous: boolean;
+}
+
+const nodeSet = (nodes: Int32Array): NodeSet => ({
+  nodes,
+  start: nodes[0],
+  contiguous: nodes.every((node, i) => node === nodes[0] + i),
+});
+
+/** A block's geometry. For pairs the inner end is empty. */
+interface Layout {
+  readonly block: EdgeBlock;
+  readonly pairs: boolean;
+  /** Nodes of a `pairs` block's two ends, or of the two axes of a dense one, by end. */
+  readonly ends: Readonly<Record<End, NodeSet>>;
+  /** Axis of [B, outer, inner, F] along which each end runs. */
+  readonly axis: Readonly<Record<End, 1 | 2>>;
+  readonly outer: number;
+  /** Distinct inner nodes; the inner axis has kernel times as many entries. */
+  readonly inner: number;
+}
+
+function layout(block: EdgeBlock): Layout {
+  const pairs = block.kind === 'pairs';
+  const ends = { source: nodeSet(block.sources), target: nodeSet(block.targets) };
+  return {
+    block,
+    pairs,
+    ends,
+    axis: block.reverse ? { source: 1, target: 2 } : { source: 2, target: 1 },
+    outer: pairs ? block.size : block.reverse ? block.sources.length : block.targets.length,
+    inner: pairs ? 1 : block.reverse ? block.targets.length : block.sources.length,
+  };
+}
+
+const other = (end: End): End => (end === 'source' ? 'target' : 'source');
+
+function take(x: tf.Tensor3D, { nodes, start, contiguous }: NodeSet): tf.Tensor3D {
+  const [batch, count, width] = x.shape;
+  if (contiguous && nodes.length === count) return x;
+  if (contiguous) return tf.slice(x, [0, start, 0], [batch, nodes.length, width]);
+  return tf.gather(x, nodes, 1);
+}
+
+/** Puts parts of the node axis together, adding where they meet; nodes of no part get 0. */
+function assemble(parts: readonly (readonly [NodeSet, tf.Tensor3D])[], count: number): tf.Tensor3D {
+  const groups = new Map<string, [NodeSet, tf.Tensor3D]>();
+  for (const [set, features] of parts) {
+    const key = set.nodes.join();
+    const before = groups.get(key);
+    groups.set(key, [set, before ? tf.add(before[1], features) : features]);
+  }
+  const sorted = [...groups.values()].sort(([a], [b]) => a.start - b.start);
+  const disjoint = sorted.every(
+    ([set], i) =>
+      set.contiguous && (i === 0 || set.start >= sorted[i - 1][0].start + sorted[i - 1][0].nodes.length),
+  );
+  if (!disjoint) return scatter(sorted, count);
+  const [batch, , width] = sorted[0][1].shape;
+  const pieces: tf.Tensor3D[] = [];
+  let next = 0;
+  for (const [set, features] of sorted) {
+    if (set.start > next) pieces.push(tf.zeros([batch, set.start - next, width]));
+    pieces.push(features);
+    next = set.start + set.nodes.length;
+  }
+  if (next < count) pieces.push(tf.zeros([batch, count - next, width]));
+  return pieces.length === 1 ? pieces[0] : tf.concat(pieces, 1);
+}
+
+function scatter(parts: readonly (readonly [NodeSet, tf.Tensor3D])[], count: number): tf.Tensor3D {
+  const nodes = parts.flatMap(([set]) => [...set.nodes]);
+  const features = tf.concat(
+    parts.map(([, part]) => part),
+    1,
+  );
+  const rows = tf.transpose(features, [1, 0, 2]);
+  return tf.transpose(
+    tf.unsortedSegmentSum(rows, tf.tensor1d(nodes, 'int32'), count),
+    [1, 0, 2],
+  ) as tf.Tensor3D;
+}
+
+/** [B, n, F] -> [B, n, 1, F] or [B, 1, n, F], each inner node once per kernel position. */
+function spread(x: tf.Tensor3D, axis: 1 | 2, kernel: number): tf.Tensor4D {
+  const [batch, count, width] = x.shape;
+  if (axis === 1) return tf.reshape(x, [batch, count, 1, width]);
+  if (kernel === 1) return tf.reshape(x, [batch, 1, count, width]);
+  const repeated = tf.tile(tf.reshape(x, [batch, count, 1, width]), [1, 1, kernel, 1]);
+  return tf.reshape(repeated, [batch, 1, count * kernel, width]);
+}
+
+/** The dense path of a compiled graph. */
+export function denseEdges(graph: CompiledGraph): EdgeSpace {
+  const layouts = graph.blocks.map(layout);
+  const counts = { source: degrees(graph, 'source'), target: degrees(graph, 'target') };
+
+  const shapeOf = ({ pairs, block, outer, inner }: Layout, batch: number, width: number): number[] =>
+    pairs ? [batch, outer, width] : [batch, outer, inner * block.kernel, width];
+
+  const ofWeights = (weights: tf.Tensor2D): EdgeFeatures =>
+    layouts.map(l => {
+      const batch = weights.shape[0];
+      if (l.block.parameter < 0) return tf.ones(shapeOf(l, batch, 1));
+      return tf.reshape(
+        tf.slice(weights, [0, l.block.parameter], [batch, l.block.size]),
+        shapeOf(l, batch, 1),
+      );
+    });
+
+  const lookup = (table: tf.Tensor2D, index: Int32Array): EdgeFeatures =>
+    layouts.map(l => {
+      const { firstEdge, size, kernel } = l.block;
+      const rows = index.subarray(firstEdge, firstEdge + size);
+      const width = table.shape[1];
+      if (rows.every(row => row === rows[0])) {
+        return tf.reshape(
+          tf.slice(table, [rows[0], 0], [1, width]),
+          l.pairs ? [1, 1, width] : [1, 1, 1, width],
+        );
+      }
+      const inner = l.inner * kernel;
+      if (!l.pairs && rows.every((row, i) => row === rows[i % inner])) {
+        return tf.reshape(tf.gather(table, rows.slice(0, inner)), [1, 1, inner, width]);
+      }
+      return tf.reshape(tf.gather(table, rows.slice()), shapeOf(l, 1, width));
+    });
+
+  const addNodes: EdgeSpace['addNodes'] = (edges, source, target) =>
+    layouts.map((l, i) => {
+      const nodes = { source, target };
+      return (['source', 'target'] as const).reduce((sum, end) => {
+        const x = nodes[end];
+        if (!x) return sum;
+        const part = take(x, l.ends[end]);
+        return tf.add(sum, l.pairs ? part : spread(part, l.axis[end], l.block.kernel));
+      }, edges[i]);
+    });
+
+  const aggregate: EdgeSpace['aggregate'] = (edges, end, reduction) => {
+    if (reduction === 'max') return aggregateMax(edges, end);
+    const parts = layouts.map(
+      (l, i) => [l.ends[end], l.pairs ? (edges[i] as tf.Tensor3D) : sums(edges[i], l, end)] as const,
+    );
+    const sum = assemble(parts, graph.nodeCount);
+    if (reduction === 'sum') return sum;
+    const share = tf.tensor1d(counts[end].map(n => 1 / Math.max(n, 1)));
+    return tf.mul(sum, tf.reshape(share, [1, graph.nodeCount, 1]));
+  };
+
+  const sums = (features: tf.Tensor, l: Layout, end: End): tf.Tensor3D =>
+    reduceInner(features, l, end, (x, axis) => tf.sum(x, axis));
+
+  /** Reduces a dense block over the axis of the end that is not asked for, and over the kernel. */
+  function reduceInner(
+    features: tf.Tensor,
+    l: Layout,
+    end: End,
+    reduce: (x: tf.Tensor, axis: number | number[]) => tf.Tensor,
+  ): tf.Tensor3D {
+    if (l.axis[end] === 1) return reduce(features, 2) as tf.Tensor3D;
+    const { kernel } = l.block;
+    if (kernel === 1) return reduce(features, 1) as tf.Tensor3D;
+    const [batch, outer, , width] = features.shape;
+    return reduce(tf.reshape(features, [batch, outer, l.inner, kernel, width]), [1, 3]) as tf.Tensor3D;
+  }
+
+  /** Each node's maximum over all blocks: blocks are reduced one by one, then compared where they share nodes. */
+  function aggregateMax(edges: EdgeFeatures, end: End): tf.Tensor3D {
+    const parts = layouts.map(
+      (l, i) =>
+        [
+          l.ends[end],
+          l.pairs ? (edges[i] as tf.Tensor3D) : reduceInner(edges[i], l, end, (x, axis) => tf.max(x, axis)),
+        ] as const,
+    );
+    const slots = new Map<number, number[]>();
+    let row = 0;
+    for (const [set] of parts)
+      for (const node of set.nodes) slots.set(node, [...(slots.get(node) ?? []), row++]);
+    return slotMax(
+      tf.concat(
+        parts.map(([, x]) => x),
+        1,
+      ),
+      slots,
+      graph.nodeCount,
+    );
+  }
+
+  const mean = (edges: EdgeFeatures): tf.Tensor2D => {
+    const total = layouts.reduce<tf.Tensor | null>((sum, l, i) => {
+      const part = tf.sum(edges[i], l.pairs ? 1 : [1, 2]);
+      return sum ? tf.add(sum, part) : part;
+    }, null);
+    return tf.mul(total!, 1 / graph.edgeCount) as tf.Tensor2D;
+  };
+
+  const weightedSum: EdgeSpace['weightedSum'] = (edges, values, end) => {
+    const batch = values.shape[0];
+    const parts = layouts.map((l, i) => {
+      const heads = edges[i].shape[edges[i].rank - 1];
+      const width = values.shape[2] / heads;
+      const there = take(values, l.ends[other(end)]);
+      const n = there.shape[1];
+      const v = tf.reshape(there, [batch, n, heads, width]);
+      if (l.pairs) {
+        const product = tf.mul(tf.reshape(edges[i], [batch, n, heads, 1]), v);
+        return [l.ends[end], tf.reshape(product, [batch, n, heads * width])] as const;
+      }
+      // [B, outer, inner, kernel, K], the kernel summed away, as a matrix per head from the nodes there to the nodes here.
+      const { kernel } = l.block;
+      const e =
+        kernel === 1 ? edges[i] : tf.sum(tf.reshape(edges[i], [batch, l.outer, l.inner, kernel, heads]), 3);
+      const matrix = tf.transpose(e, l.axis[end] === 1 ? [0, 3, 1, 2] : [0, 3, 2, 1]);
+      const sum = tf.matMul(matrix, tf.transpose(v, [0, 2, 1, 3]));
+      const here = l.ends[end].nodes.length;
+      return [
+        l.ends[end],
+        tf.reshape(tf.transpose(sum, [0, 2, 1, 3]), [batch, here, heads * width]),
+      ] as const;
+    });
+    return assemble(parts as (readonly [NodeSet, tf.Tensor3D])[], graph.nodeCount);
+  };
+
+  const products: EdgeSpace['products'] = (source, target, heads) =>
+    layouts.map(l => {
+      const split = (x: tf.Tensor3D, end: End) => {
+        const part = take(x, l.ends[end]);
+        return tf.reshape(part, [part.shape[0], part.shape[1], heads, part.shape[2] / heads]);
+      };
+      const s = split(source, 'source');
+      const t = split(target, 'target');
+      if (l.pairs) return tf.sum(tf.mul(s, t), 3);
+      const [outer, inner] = l.block.reverse ? [s, t] : [t, s];
+      const scores = tf.matMul(tf.transpose(outer, [0, 2, 1, 3]), tf.transpose(inner, [0, 2, 3, 1]));
+      const features = tf.transpose(scores, [0, 2, 3, 1]);
+      const { kernel } = l.block;
+      if (kernel === 1) return features;
+      const [batch, o, n] = features.shape;
+      const repeated = tf.tile(tf.reshape(features, [batch, o, n, 1, heads]), [1, 1, 1, kernel, 1]);
+      return tf.reshape(repeated, [batch, o, n * kernel, heads]);
+    });
+
+  const toWeights = (edges: EdgeFeatures): tf.Tensor2D => {
+    const parts: [number, tf.Tensor2D][] = [];
+    const seen = new Set<number>();
+    layouts.forEach(({ block }, i) => {
+      if (block.parameter < 0 || seen.has(block.parameter)) return;
+      seen.add(block.parameter);
+      parts.push([block.parameter, tf.reshape(edges[i], [edges[i].shape[0], block.size])]);
+    });
+    parts.sort(([a], [b]) => a - b);
+    return parts.length === 1
+      ? parts[0][1]
+      : tf.concat(
+          parts.map(([, part]) => part),
+          1,
+        );
+  };
+
+  return { graph, ofWeights, lookup, addNodes, aggregate, mean, weightedSum, products, toWeights };
+}
+
+/**
+ * Maximum over the rows listed for each node, 0 for a node with none.
+ * @param rows [B, R, F]  @returns [B, N, F]
+ */
+export function slotMax(
+  rows: tf.Tensor3D,
+  slots: ReadonlyMap<number, readonly number[]>,
+  count: number,
+): tf.Tensor3D {
+  const [batch, rowCount, width] = rows.shape;
+  const most = Math.max(...[...slots.values()].map(list => list.length));
+  // Short lists repeat their first row, which changes no maximum; a node without a list points at a row of zeros.
+  const index = new Int32Array(count * most).fill(rowCount);
+  for (const [node, list] of slots)
+    for (let k = 0; k < most; k++) index[node * most + k] = list[k] ?? list[0];
+  const padded = tf.concat([rows, tf.zeros([batch, 1, width])], 1);
+  return tf.max(tf.reshape(tf.gather(padded, index, 1), [batch, count, most, width]), 2);
+}

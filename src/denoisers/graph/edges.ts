@@ -1,0 +1,61 @@
+/**
+ * Message passing on a compiled graph, in two forms that give the same numbers. Denoisers are written against `EdgeSpace` and run on
+ * either: `denseEdges` (a tensor per block, aggregation is a reduction over an axis, no gather or scatter) or
+ * `generalEdges` (one tensor for all edges, gather and segment reductions), which takes any graph.
+ */
+import type { CompiledGraph } from '../../../graphs/index.ts';
+import type { tf } from '../../tensor/index.ts';
+
+/** Which end of its edges a node is. */
+export type End = 'source' | 'target';
+export type Reduction = 'mean' | 'sum' | 'max';
+
+/**
+ * Features on edges: one tensor per group of edges, last axis the features, first axis the batch (1 where it is the same for the whole batch).
+ * What lies between is the space's own business.
+ */
+export type EdgeFeatures = readonly tf.Tensor[];
+
+export interface EdgeSpace {
+  readonly graph: CompiledGraph;
+  /** @param weights [B, D]  @returns one feature per edge: its weight, 1 for a constant edge */
+  ofWeights(weights: tf.Tensor2D): EdgeFeatures;
+  /** Row `index[e]` of a table [rows, F] for every edge e; batch axis 1. */
+  lookup(table: tf.Tensor2D, index: Int32Array): EdgeFeatures;
+  /** `edges` [.., F] + source[., s, .] + target[., t, .], node features [B, N, F] or null. */
+  addNodes(edges: EdgeFeatures, source: tf.Tensor3D | null, target: tf.Tensor3D | null): EdgeFeatures;
+  /** Reduces edge features over each node's edges: incoming ones for `target`. A node without any gets 0. @returns [B, N, F] */
+  aggregate(edges: EdgeFeatures, end: End, reduction: Reduction): tf.Tensor3D;
+  /** Mean over all edges. @returns [B, F] */
+  mean(edges: EdgeFeatures): tf.Tensor2D;
+  /**
+   * Edges as weights: node n gets sum over its edges e of edges[e, k] * values[m, k], m the node at the edge's other end.
+   * @param edges K features  @param values [B, N, K * width]  @returns [B, N, K * width]
+   */
+  weightedSum(edges: EdgeFeatures, values: tf.Tensor3D, end: End): tf.Tensor3D;
+  /** Inner products of the nodes at both ends, per head. @param source,target [B, N, K * width] @returns K features per edge */
+  products(source: tf.Tensor3D, target: tf.Tensor3D, heads: number): EdgeFeatures;
+  /**
+   * One feature per edge back to a batch of weights; a weight with two edges (one reversed) gets the forward one's.
+   * @returns [B, D]
+   */
+  toWeights(edges: EdgeFeatures): tf.Tensor2D;
+}
+
+/** A function of features applied to every group of edges. */
+export const mapEdges = (edges: EdgeFeatures, f: (features: tf.Tensor) => tf.Tensor): EdgeFeatures =>
+  edges.map(f);
+
+/** A function of two features, group by group. */
+export const zipEdges = (
+  a: EdgeFeatures,
+  b: EdgeFeatures,
+  f: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor,
+): EdgeFeatures => a.map((features, i) => f(features, b[i]));
+
+/** How many edges each node has at that end. */
+export function degrees(graph: CompiledGraph, end: End): Float32Array {
+  const counts = new Float32Array(graph.nodeCount);
+  for (const node of graph[end]) counts[node]++;
+  return counts;
+}
