@@ -1,0 +1,87 @@
+/**
+ * Exponential moving averages with the power-function profile (Karras et al. 2024, "Analyzing and improving the training dynamics of
+ * diffusion models", section 3): the average at step t weighs step s by (s / t)^gamma, so that its width is a fixed share of the
+ * run, sigma_rel. From averages of two widths saved along the way, that of any width is put together after training (section 3.2).
+ */
+import { Matrix, solve } from 'ml-matrix';
+import { tf } from '../tensor/index.ts';
+import type { Variables } from './optimiser.ts';
+
+/** The gamma of a relative width: sigma_rel^2 = (gamma + 1) / ((gamma + 2)^2 (gamma + 3)), by bisection. */
+export function gammaOf(sigmaRel: number): number {
+  if (!(sigmaRel > 0 && sigmaRel < 0.28)) {
+    throw new RangeError(`the width of an average must lie in (0, 0.28), not ${sigmaRel}`);
+  }
+  let [low, high] = [0, 1e9];
+  for (let i = 0; i < 200; i++) {
+    const gamma = (low + high) / 2;
+    if ((gamma + 1) / ((gamma + 2) ** 2 * (gamma + 3)) > sigmaRel ** 2) low = gamma;
+    else high = gamma;
+  }
+  return (low + high) / 2;
+}
+
+export interface MovingAverage {
+  readonly sigmaRel: number;
+  readonly values: Variables;
+  /** Takes in the variables after `step` updates (1 for the first). */
+  update(step: number): void;
+  /** Exchanges averages and variables; once more brings them back. No numbers are copied. */
+  swap(): void;
+  dispose(): void;
+}
+
+export function movingAverage(variables: Variables, sigmaRel: number): MovingAverage {
+  const gamma = gammaOf(sigmaRel);
+  const values: Record<string, tf.Variable> = {};
+  for (const [name, variable] of Object.entries(variables)) {
+    // Memory of its own: `swap` and updates in place must not touch the variable's.
+    values[name] = tf.tidy(() => tf.variable(tf.tensor(variable.dataSync(), variable.shape), false));
+  }
+  return {
+    sigmaRel,
+    values,
+    update(step) {
+      const fresh = 1 - (1 - 1 / step) ** (gamma + 1);
+      tf.tidy(() => {
+        for (const [name, variable] of Object.entries(variables)) {
+          const value = values[name];
+          value.assign(tf.add(value, tf.mul(tf.sub(variable, value), fresh)));
+        }
+      });
+    },
+    swap() {
+      tf.tidy(() => {
+        for (const [name, variable] of Object.entries(variables)) {
+          const current = tf.clone(variable);
+          variable.assign(tf.clone(values[name]));
+          values[name].assign(current);
+        }
+      });
+    },
+    dispose: () => tf.dispose(Object.values(values)),
+  };
+}
+
+/** What an average saw: its width and the step it was saved at. */
+export interface AverageProfile {
+  readonly sigmaRel: number;
+  readonly step: number;
+}
+
+/**
+ * Coefficients that put together the average of `target` from saved ones: the least-squares fit of their profiles (algorithm 3).
+ */
+export function reconstruction(saved: readonly AverageProfile[], target: AverageProfile): number[] {
+  const gram = new Matrix(saved.map(a => saved.map(b => overlap(a, b))));
+  const aim = Matrix.columnVector(saved.map(a => overlap(a, target)));
+  return solve(gram, aim, true).to1DArray();
+}
+
+/** The integral of the product of two profiles p(s) = (gamma + 1) s^gamma / t^(gamma + 1) on [0, t]. */
+function overlap(a: AverageProfile, b: AverageProfile): number {
+  const [ga, gb] = [gammaOf(a.sigmaRel), gammaOf(b.sigmaRel)];
+  const ratio = a.step / b.step;
+  const power = ratio ** (a.step < b.step ? gb : -ga);
+  return ((ga + 1) * (gb + 1) * power) / ((ga + gb + 1) * Math.max(a.step, b.step));
+}

@@ -1,0 +1,29 @@
+/** Training denoisers: batches, optimiser, averages, losses, checkpoints. */
+export {
+  type AverageProfile,
+  gammaOf,
+  type MovingAverage,
+  movingAverage,
+  reconstruction,
+} from './averages.ts';
+export {
+  type Augmentation,
+  type Batch,
+  type BatchPlan,
+  batches,
+  type Sample,
+  type TrainingData,
+} from './batches.ts';
+export { type CheckpointOptions, checkpointSteps, readCheckpoint } from './checkpoints.ts';
+export { type LearningRate, learningRateAt } from './learning-rate.ts';
+export { type AdamOptions, adam, type Optimiser } from './optimiser.ts';
+export {
+  type StepRecord,
+  TRAINING_DEFAULTS,
+  type TrainingResult,
+  type TrainingSettings,
+  type TrainOptions,
+  trainDenoiser,
+} from './train.ts';
+export { type StepOutcome, Trainer, type TrainerOptions } from './trainer.ts';
+export { type ValidationLoss, validationLoss } from './validation.ts';

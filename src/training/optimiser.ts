@@ -1,0 +1,64 @@
+/** Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019) over named variables. */
+import { tf } from '../tensor/index.ts';
+
+export type Variables = Readonly<Record<string, tf.Variable>>;
+export type Gradients = Readonly<Record<string, tf.Tensor>>;
+
+export interface AdamOptions {
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly epsilon?: number;
+  /** Decoupled weight decay: each step takes learningRate * weightDecay * w off w. 0 is Adam. */
+  readonly weightDecay?: number;
+}
+
+export interface Optimiser {
+  /** Moments by `first/NAME` and `second/NAME`: what a checkpoint saves beside `steps`. */
+  readonly moments: Variables;
+  /** Updates made so far: sets the bias correction. */
+  steps: number;
+  /** One update by `scale` times the gradients; variables without a gradient keep their value. Gradients are not disposed. */
+  update(gradients: Gradients, learningRate: number, scale?: number): void;
+  dispose(): void;
+}
+
+export function adam(
+  variables: Variables,
+  { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 }: AdamOptions = {},
+): Optimiser {
+  const moments: Record<string, tf.Variable> = {};
+  for (const [name, variable] of Object.entries(variables)) {
+    moments[`first/${name}`] = zerosLike(variable);
+    moments[`second/${name}`] = zerosLike(variable);
+  }
+  return {
+    moments,
+    steps: 0,
+    update(gradients, learningRate, scale = 1) {
+      this.steps++;
+      const step = learningRate / (1 - beta1 ** this.steps);
+      const correction = 1 / Math.sqrt(1 - beta2 ** this.steps);
+      tf.tidy(() => {
+        for (const [name, raw] of Object.entries(gradients)) {
+          const variable = variables[name];
+          const [first, second] = [moments[`first/${name}`], moments[`second/${name}`]];
+          const gradient = scale === 1 ? raw : tf.mul(raw, scale);
+          first.assign(tf.add(tf.mul(first, beta1), tf.mul(gradient, 1 - beta1)));
+          second.assign(tf.add(tf.mul(second, beta2), tf.mul(tf.square(gradient), 1 - beta2)));
+          const denominator = tf.add(tf.mul(tf.sqrt(second), correction), epsilon);
+          const kept = weightDecay > 0 ? tf.mul(variable, 1 - learningRate * weightDecay) : variable;
+          variable.assign(tf.sub(kept, tf.mul(tf.div(first, denominator), step)));
+        }
+      });
+    },
+    dispose: () => tf.dispose(Object.values(moments)),
+  };
+}
+
+/** A variable of the same shape, with memory of its own. */
+export const zerosLike = (variable: tf.Tensor): tf.Variable =>
+  tf.tidy(() => tf.variable(tf.zeros(variable.shape), false));
+
+/** A scalar: the square of the norm of all gradients together. */
+export const squaredNorm = (gradients: Gradients): tf.Scalar =>
+  tf.tidy(() => tf.addN(Object.values(gradients).map(g => tf.sum(tf.square(g))))) as tf.Scalar;

@@ -1,0 +1,114 @@
+/**
+ * A loss through the rollout: the denoised weights are run as NCAs and their pictures compared with the target textures. Its
+ * gradient flows back through texture loss, rollout, inverse normalisation and preconditioning into the denoiser.
+ */
+import type { Diffusion, Normaliser } from '../diffusion/index.ts';
+import { type NcaSpec, rollout, seedState, seedsFor, type TextureLoss, toRgb } from '../nca/index.ts';
+import { randomStream, tf } from '../tensor/index.ts';
+import type { Batch } from './batches.ts';
+
+export interface RolloutLossOptions {
+  readonly spec: NcaSpec;
+  readonly texture: TextureLoss;
+  readonly normaliser: Normaliser;
+  readonly diffusion: Pick<Diffusion, 'signal'>;
+  readonly seed: number;
+  /** Side S of the square pictures; the data's images are [S, S, 3]. */
+  readonly imageSize: number;
+  /** Factor of the term beside the denoising loss. */
+  readonly weight: number;
+  /** NCA steps, drawn for each training step from [low, high). */
+  readonly steps: readonly [low: number, high: number];
+  /** First training step at which it acts: 0 for a weighted term, later for a second phase. Default 0. */
+  readonly from?: number;
+  /** It acts at every so manyth step. Default 1. */
+  readonly every?: number;
+  /** At most so many samples of a batch. Default: all. */
+  readonly rows?: number;
+  /** Weight by noise level: the share of signal in the noisy weights (default), or none. */
+  readonly noiseWeight?: 'signal' | 'uniform';
+  /** Weight of mean |x - clip(x, -1, 1)| over the final states, which keeps them from running away. Default 1. */
+  readonly overflow?: number;
+  /**
+   * Largest norm a sample's gradient with respect to its normalised weights may have: a rollout at the edge of divergence
+   * would outweigh the batch otherwise. Default 1.
+   */
+  readonly clip?: number;
+}
+
+export interface RolloutLoss {
+  /** Whether rows from..to of the batch are rolled out. */
+  actsOn(batch: Batch, from: number, to: number): boolean;
+  /**
+   * @param denoised [B', D] normalised, rows `from`.. of the batch
+   * @returns the term to add to the loss, and each rollout's own texture loss; rollouts that diverge to non-finite numbers
+   *   count 0 in the term and give no gradient. Call `release` when the gradient has been taken.
+   */
+  evaluate(
+    denoised: tf.Tensor2D,
+    batch: Batch,
+    from: number,
+  ): { penalty: tf.Scalar; values: tf.Tensor1D; release(): void };
+}
+
+export function rolloutLoss(options: RolloutLossOptions): RolloutLoss {
+  const { spec, texture, normaliser, diffusion, imageSize: size, noiseWeight = 'signal' } = options;
+  const { from: firstStep = 0, every = 1, overflow = 1, clip = 1 } = options;
+  const [low, high] = options.steps;
+  const rowsOf = (batch: Batch) => Math.min(options.rows ?? batch.indices.length, batch.indices.length);
+
+  return {
+    actsOn: (batch, from) => batch.step >= firstStep && batch.step % every === 0 && from < rowsOf(batch),
+
+    evaluate(denoised, batch, from) {
+      const total = rowsOf(batch);
+      const rows = Math.min(denoised.shape[0], total - from);
+      if (!batch.images) throw new Error('a loss through the rollout needs the images of the training data');
+      const random = randomStream(options.seed, `rollout-loss/${batch.step}`);
+      const steps = random.integer(low, high);
+      // Masks are drawn for all rows of the batch, so that its division into parts changes nothing.
+      const seeds = seedsFor(random.uint32(), total).slice(from, from + rows);
+      const pixels = size * size * 3;
+      const targets = tf.tensor4d(batch.images.subarray(from * pixels, (from + rows) * pixels), [
+        rows,
+        size,
+        size,
+        3,
+      ]);
+      const prepared = texture.prepare(targets);
+      const guarded = guardGradient(tf.slice(denoised, [0, 0], [rows, -1]), clip);
+      const weights = normaliser.restoreTensor(guarded);
+      const state = rollout(spec, weights, seedState(spec, rows, size, size), { steps, seeds });
+      const values = prepared.loss(toRgb(spec, state), random.fork('texture'));
+      const runaway = tf.mean(tf.relu(tf.sub(tf.abs(state), 1)), [1, 2, 3]) as tf.Tensor1D;
+      const each = tf.add(values, tf.mul(overflow, runaway));
+      const scale = Float32Array.from(batch.levels.subarray(from, from + rows), level =>
+        noiseWeight === 'signal' ? diffusion.signal(level) : 1,
+      ).map(share => (share * options.weight) / total);
+      const finite = tf.isFinite(each);
+      const counted = tf.where(finite, each, tf.zerosLike(each));
+      const penalty = tf.sum(tf.mul(counted, tf.tensor1d(scale))) as tf.Scalar;
+      return { penalty, values, release: () => prepared.dispose() };
+    },
+  };
+}
+
+/**
+ * The identity, whose gradient is cut to norm `most` in each row, and to 0 in rows where it is not finite.
+ */
+export function guardGradient(x: tf.Tensor2D, most: number): tf.Tensor2D {
+  const guard = tf.customGrad((...inputs) => {
+    const [value] = inputs as [tf.Tensor2D];
+    return {
+      value: tf.clone(value),
+      gradFunc: (upstream: tf.Tensor) => {
+        const norm = tf.norm(upstream, 2, 1, true);
+        const scale = tf.div(most, tf.maximum(norm, most));
+        const finite = tf.broadcastTo(tf.isFinite(norm), upstream.shape as [number, number]);
+        const cut = most === Number.POSITIVE_INFINITY ? upstream : tf.mul(upstream, scale);
+        return tf.where(finite, cut, tf.zerosLike(upstream));
+      },
+    };
+  });
+  return guard(x) as tf.Tensor2D;
+}

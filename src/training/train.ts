@@ -1,0 +1,225 @@
+/** The training loop: batches until the steps or the time are spent, with validation, checkpoints and a way to stop. */
+import type { Encoder } from '../conditioning/index.ts';
+import type { Denoiser } from '../denoisers/index.ts';
+import type { Diffusion, Normaliser } from '../diffusion/index.ts';
+import { weightCount } from '../nca/index.ts';
+import { type Augmentation, batches, type TrainingData } from './batches.ts';
+import { type CheckpointOptions, checkpoints } from './checkpoints.ts';
+import { learningRateAt } from './learning-rate.ts';
+import type { RolloutLoss } from './rollout-loss.ts';
+import { type StepOutcome, Trainer } from './trainer.ts';
+import { type ValidationLoss, validationLoss } from './validation.ts';
+
+export interface TrainingSettings {
+  readonly seed: number;
+  /** Updates, unless time runs out before. */
+  readonly steps: number;
+  /**
+   * Training stops after so many seconds, validation and callbacks not counted; null for no limit. The learning rate then
+   * follows the time spent, so that two runs are alike only as far as the machine is.
+   */
+  readonly seconds: number | null;
+  readonly batch: number;
+  /** Samples that go through the denoiser at once; null for the whole batch. */
+  readonly microBatch: number | null;
+  readonly learningRate: number;
+  /** Steps of linear warm-up. */
+  readonly warmup: number;
+  readonly decay: 'cosine' | 'constant';
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  /** Decoupled weight decay; 0 is Adam, else AdamW. */
+  readonly weightDecay: number;
+  /** Largest global norm of the gradient; null for no clipping. */
+  readonly clip: number | null;
+  /** Share of samples whose condition is dropped. */
+  readonly conditionDropout: number;
+  /** Widths (sigma_rel) of the moving averages kept. */
+  readonly averages: readonly number[];
+  /** The average the denoiser holds when training is over; null for the last weights. */
+  readonly finalAverage: number | null;
+  /** Steps between validations; null for one at the end. */
+  readonly validateEvery: number | null;
+  readonly validationBins: number;
+}
+
+export const TRAINING_DEFAULTS: TrainingSettings = {
+  seed: 1,
+  steps: 1000,
+  seconds: null,
+  batch: 64,
+  microBatch: null,
+  learningRate: 2e-4,
+  warmup: 50,
+  decay: 'cosine',
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  weightDecay: 0,
+  clip: 1,
+  conditionDropout: 0.1,
+  averages: [0.05, 0.1],
+  finalAverage: 0.1,
+  validateEvery: null,
+  validationBins: 25,
+};
+
+export interface StepRecord extends StepOutcome {
+  /** Updates made, this one included. */
+  readonly step: number;
+  readonly steps: number;
+  /** Training time so far. */
+  readonly seconds: number;
+  /** Share of the training done, by steps or time, whichever is further. */
+  readonly progress: number;
+  readonly learningRate: number;
+  /** Mean loss by noise bin over this batch; NaN for bins it has no sample in. */
+  binLosses(bins: number): Float64Array;
+}
+
+export interface TrainOptions {
+  readonly denoiser: Denoiser;
+  /** Null when there are no features. */
+  readonly encoder: Encoder | null;
+  readonly diffusion: Diffusion;
+  readonly normaliser: Normaliser;
+  readonly data: TrainingData;
+  /** Held-out samples for the validation loss. */
+  readonly validation?: TrainingData;
+  readonly settings?: Partial<TrainingSettings>;
+  readonly augmentation?: Augmentation;
+  readonly rollout?: RolloutLoss;
+  readonly checkpoint?: CheckpointOptions;
+  readonly onStep?: (record: StepRecord) => void;
+  /** With the final average in place, as when sampling. */
+  readonly onValidation?: (loss: ValidationLoss, step: number) => void;
+  /** Called every `everySteps` with the final average in the denoiser, to sample on the way. Its time is not counted. */
+  readonly preview?: { readonly everySteps: number; readonly show: (step: number) => Promise<void> };
+  /** When raised, the step is finished, a checkpoint written (if asked for), and the loop returns. */
+  readonly signal?: AbortSignal;
+}
+
+export interface TrainingResult {
+  readonly steps: number;
+  readonly seconds: number;
+  readonly stopped: 'steps' | 'time' | 'interrupted' | 'non-finite';
+  readonly validation: ValidationLoss | null;
+  /** Where the batch and state of a non-finite loss were saved. */
+  readonly studyFolder?: string;
+}
+
+/**
+ * Trains the denoiser (and the encoder's trained part) in place. At the end their variables hold the moving average
+ * `finalAverage`. The same settings and seed give the same weights, whether interrupted and resumed or not (unless time ends it).
+ *
+ * @throws UserError when a checkpoint does not fit or cannot be read or written
+ */
+export async function trainDenoiser(options: TrainOptions): Promise<TrainingResult> {
+  const settings: TrainingSettings = { ...TRAINING_DEFAULTS, ...options.settings };
+  const { denoiser, encoder, diffusion, normaliser, data, validation, signal } = options;
+  const size = weightCount(denoiser.spec);
+  const trainer = new Trainer({
+    denoiser,
+    encoder,
+    diffusion,
+    adam: settings,
+    clip: settings.clip ?? Number.POSITIVE_INFINITY,
+    averages: settings.averages,
+    microBatch: settings.microBatch ?? undefined,
+    rollout: options.rollout,
+  });
+  const final = trainer.averages.find(({ sigmaRel }) => sigmaRel === settings.finalAverage);
+  if (settings.finalAverage !== null && !final) {
+    throw new Error(`no moving average of width ${settings.finalAverage} is kept`);
+  }
+  const store = options.checkpoint && checkpoints(trainer, options.checkpoint);
+  const batchAt = batches({
+    ...settings,
+    size,
+    data,
+    diffusion,
+    normaliser,
+    augmentation: options.augmentation,
+  });
+  const validate = () =>
+    trainer.withAverage(final, () =>
+      validationLoss(trainer, { diffusion, denoiser }, validation!, size, {
+        seed: settings.seed,
+        bins: settings.validationBins,
+        batch: settings.microBatch ?? settings.batch,
+        normalise: normaliser.normalise,
+      }),
+    );
+
+  try {
+    let seconds = (await store?.resume()) ?? 0;
+    let latest: { step: number; loss: ValidationLoss } | null = null;
+    const outcome = (stopped: TrainingResult['stopped'], studyFolder?: string): TrainingResult => ({
+      steps: trainer.step,
+      seconds,
+      stopped,
+      validation: latest?.loss ?? null,
+      studyFolder,
+    });
+    const progress = () =>
+      Math.max(trainer.step / settings.steps, seconds / (settings.seconds ?? Number.POSITIVE_INFINITY));
+
+    while (progress() < 1 && !signal?.aborted) {
+      const started = performance.now();
+      const batch = batchAt(trainer.step);
+      const before = progress();
+      const learningRate = learningRateAt(
+        { base: settings.learningRate, warmup: settings.warmup, decay: settings.decay },
+        trainer.step,
+        before,
+      );
+      const result = await trainer.update(batch, learningRate);
+      seconds += (performance.now() - started) / 1000;
+      if (!result.finite)
+        return outcome('non-finite', await store?.saveForStudy(batch, seconds, result.loss));
+      const { step } = trainer;
+      options.onStep?.({
+        ...result,
+        step,
+        steps: settings.steps,
+        seconds,
+        progress: progress(),
+        learningRate,
+        binLosses: bins => byBin(batch.levels, result.losses, bins, diffusion),
+      });
+      if (validation && settings.validateEvery && step % settings.validateEvery === 0) {
+        latest = { step, loss: await validate() };
+        options.onValidation?.(latest.loss, step);
+      }
+      if (options.preview && step % options.preview.everySteps === 0) {
+        await trainer.withAverage(final, () => options.preview!.show(step));
+      }
+      await store?.saveIfDue(seconds);
+      // Lets Ctrl-C and other events in.
+      await new Promise(resolve => setImmediate(resolve));
+    }
+
+    await store?.save(seconds);
+    if (progress() < 1) return outcome('interrupted');
+    if (validation && latest?.step !== trainer.step) {
+      latest = { step: trainer.step, loss: await validate() };
+      options.onValidation?.(latest.loss, trainer.step);
+    }
+    final?.swap();
+    return outcome(trainer.step >= settings.steps ? 'steps' : 'time');
+  } finally {
+    trainer.dispose();
+  }
+}
+
+function byBin(levels: Float64Array, losses: Float32Array, bins: number, diffusion: Diffusion): Float64Array {
+  const sums = new Float64Array(bins);
+  const counts = new Float64Array(bins);
+  levels.forEach((level, row) => {
+    const bin = diffusion.binOf(level, bins);
+    sums[bin] += losses[row];
+    counts[bin]++;
+  });
+  return sums.map((sum, bin) => sum / counts[bin]);
+}

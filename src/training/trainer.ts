@@ -1,0 +1,203 @@
+/** One training step: batch -> loss -> gradients -> clipping -> Adam -> averages; and the state that all of it lives in. */
+
+import type { Encoder } from '../conditioning/index.ts';
+import type { Denoiser } from '../denoisers/index.ts';
+import type { Diffusion } from '../diffusion/index.ts';
+import { tf } from '../tensor/index.ts';
+import { type MovingAverage, movingAverage } from './averages.ts';
+import type { Batch } from './batches.ts';
+import {
+  type AdamOptions,
+  adam,
+  type Gradients,
+  type Optimiser,
+  squaredNorm,
+  type Variables,
+} from './optimiser.ts';
+import type { RolloutLoss } from './rollout-loss.ts';
+
+export interface TrainerOptions {
+  readonly denoiser: Denoiser;
+  /** Needed when there are features; its `project` is trained along. */
+  readonly encoder: Encoder | null;
+  readonly diffusion: Diffusion;
+  readonly adam?: AdamOptions;
+  /** Gradients are scaled down to this global norm; Infinity for never. */
+  readonly clip: number;
+  /** Widths of the moving averages. */
+  readonly averages: readonly number[];
+  /** At most so many samples go through the denoiser at once; gradients are summed over the parts of a batch. */
+  readonly microBatch?: number;
+  readonly rollout?: RolloutLoss;
+}
+
+export interface StepOutcome {
+  /** The mean weighted denoising loss of the batch. */
+  readonly loss: number;
+  /** Per sample, in the batch's order. */
+  readonly losses: Float32Array;
+  /** Mean texture loss of the denoised weights' rollouts, before its weight; undefined where it does not act. */
+  readonly rolloutLoss?: number;
+  /** Global norm of the gradient before clipping. */
+  readonly gradientNorm: number;
+  /** The factor clipping applied: norm after = factor * norm before. */
+  readonly clipFactor: number;
+  /** False when loss or gradient is not finite: then nothing was updated. */
+  readonly finite: boolean;
+}
+
+export class Trainer {
+  /** All that is trained: `denoiser/NAME` and `encoder/NAME`. */
+  readonly variables: Variables;
+  readonly buffers: Variables;
+  readonly optimiser: Optimiser;
+  readonly averages: readonly MovingAverage[];
+
+  constructor(private readonly options: TrainerOptions) {
+    const { denoiser, encoder } = options;
+    this.variables = {
+      ...prefixed('denoiser/', denoiser.variables),
+      ...prefixed('encoder/', encoder?.variables),
+    };
+    this.buffers = prefixed('denoiser/', denoiser.buffers);
+    this.optimiser = adam(this.variables, options.adam);
+    this.averages = options.averages.map(width => movingAverage(this.variables, width));
+  }
+
+  /** Updates made so far. */
+  get step(): number {
+    return this.optimiser.steps;
+  }
+
+  /** One update on a batch. */
+  async update(batch: Batch, learningRate: number): Promise<StepOutcome> {
+    const { gradients, losses, rollouts } = this.gradients(batch);
+    const square = squaredNorm(gradients);
+    const [squared] = await square.data();
+    square.dispose();
+    const gradientNorm = Math.sqrt(squared);
+    const loss = mean(losses);
+    const finite = Number.isFinite(loss) && Number.isFinite(gradientNorm);
+    const clipFactor = Math.min(1, this.options.clip / Math.max(gradientNorm, 1e-12));
+    if (finite) {
+      this.optimiser.update(gradients, learningRate, clipFactor);
+      for (const average of this.averages) average.update(this.step);
+    }
+    tf.dispose(gradients);
+    return { loss, losses, rolloutLoss: rollouts && mean(rollouts), gradientNorm, clipFactor, finite };
+  }
+
+  /** Gradients of the batch's mean loss, summed over its parts; the caller disposes them. */
+  gradients(batch: Batch): { gradients: Gradients; losses: Float32Array; rollouts?: Float32Array } {
+    const rows = batch.indices.length;
+    const part = this.options.microBatch ?? rows;
+    const losses = new Float32Array(rows);
+    const rollouts: number[] = [];
+    let gradients: Record<string, tf.Tensor> = {};
+    for (let from = 0; from < rows; from += part) {
+      const piece = this.partGradients(batch, from, Math.min(rows, from + part));
+      losses.set(piece.losses, from);
+      rollouts.push(...piece.rollouts);
+      gradients = from === 0 ? piece.gradients : added(gradients, piece.gradients);
+    }
+    return { gradients, losses, rollouts: rollouts.length > 0 ? Float32Array.from(rollouts) : undefined };
+  }
+
+  private partGradients(batch: Batch, from: number, to: number) {
+    const { diffusion, denoiser, rollout } = this.options;
+    const trained = Object.entries(this.variables);
+    const acting = rollout?.actsOn(batch, from, to) ? rollout : undefined;
+    let losses: tf.Tensor1D | undefined;
+    let rollouts: tf.Tensor1D | undefined;
+    let release = () => {};
+    const { value, grads } = tf.variableGrads(
+      () => {
+        const { clean, noise, levels, condition } = this.tensors(batch, from, to);
+        const objective = diffusion.objective(denoiser, clean, noise, levels, condition, { training: true });
+        losses = tf.keep(objective.losses);
+        let total = tf.div(tf.sum(objective.losses), batch.indices.length) as tf.Scalar;
+        if (acting) {
+          const term = acting.evaluate(objective.denoised, batch, from);
+          rollouts = tf.keep(term.values);
+          release = term.release;
+          total = tf.add(total, term.penalty);
+        }
+        return total;
+      },
+      trained.map(([, variable]) => variable),
+    );
+    release();
+    const gradients: Record<string, tf.Tensor> = {};
+    for (const [name, variable] of trained) {
+      if (grads[variable.name]) gradients[name] = grads[variable.name];
+    }
+    const outcome = {
+      gradients,
+      losses: losses!.dataSync() as Float32Array,
+      rollouts: rollouts ? [...rollouts.dataSync()] : [],
+    };
+    tf.dispose([value, losses!, ...(rollouts ? [rollouts] : [])]);
+    return outcome;
+  }
+
+  /** Rows from..to of a batch as tensors, the features projected to tokens. */
+  tensors(batch: Batch, from = 0, to = batch.indices.length) {
+    const { encoder, denoiser } = this.options;
+    const rows = to - from;
+    const slice = (values: Float32Array) => {
+      const width = values.length / batch.indices.length;
+      return values.subarray(from * width, to * width);
+    };
+    const matrix = (values: Float32Array) =>
+      tf.tensor2d(slice(values), [rows, values.length / batch.indices.length]);
+    if (batch.features && !encoder) throw new Error(`${denoiser.name}: features need their encoder`);
+    const condition = batch.features
+      ? {
+          tokens: encoder!.project(
+            tf.tensor3d(slice(batch.features), [rows, encoder!.tokens, encoder!.featureWidth]),
+          ),
+          present: tf.tensor1d(slice(batch.present)),
+        }
+      : null;
+    return {
+      clean: matrix(batch.clean),
+      noise: matrix(batch.noise),
+      levels: batch.levels.subarray(from, to),
+      condition,
+    };
+  }
+
+  /** Runs `work` with the variables of a moving average in place. */
+  async withAverage<A>(average: MovingAverage | undefined, work: () => Promise<A>): Promise<A> {
+    average?.swap();
+    try {
+      return await work();
+    } finally {
+      average?.swap();
+    }
+  }
+
+  /** Frees moments and averages; the denoiser and its variables stay. */
+  dispose(): void {
+    this.optimiser.dispose();
+    for (const average of this.averages) average.dispose();
+  }
+}
+
+const prefixed = (prefix: string, variables: Variables = {}): Variables =>
+  Object.fromEntries(Object.entries(variables).map(([name, variable]) => [prefix + name, variable]));
+
+function added(a: Record<string, tf.Tensor>, b: Record<string, tf.Tensor>): Record<string, tf.Tensor> {
+  const sum = { ...a };
+  for (const [name, gradient] of Object.entries(b)) {
+    sum[name] = a[name] ? tf.add(a[name], gradient) : gradient;
+    if (a[name]) tf.dispose([a[name], gradient]);
+  }
+  return sum;
+}
+
+const mean = (values: ArrayLike<number>): number => {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i];
+  return sum / values.length;
+};
