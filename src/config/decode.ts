@@ -149,10 +149,18 @@ function nearest(errors: t.Errors): { path: string; shape: Shape; actual: unknow
   return located.reduce((best, one) => (depth(one.path) > depth(best.path) ? one : best));
 }
 
-/** Decodes `value`; `where` names the file or option it came from. Unknown keys are failures, with the nearest known key. */
-export function decode<A>(codec: t.Decoder<unknown, A>, value: unknown, where: string): E.Either<Failure, A> {
+/**
+ * Decodes `value`; `where` names the file or option it came from. Unknown keys are failures, with the nearest known key, unless
+ * `unknownKeys` allows them (in formats that others may extend).
+ */
+export function decode<A>(
+  codec: t.Decoder<unknown, A>,
+  value: unknown,
+  where: string,
+  { unknownKeys = 'refuse' }: { unknownKeys?: 'refuse' | 'allow' } = {},
+): E.Either<Failure, A> {
   const result = codec.decode(value);
-  const stray = unknownKey(codec as unknown as Shape, value, '');
+  const stray = unknownKeys === 'refuse' ? unknownKey(codec as unknown as Shape, value, '') : undefined;
   if (stray) {
     const expected = stray.known.length > 0 ? `one of the keys ${stray.known.join(', ')}` : 'no keys';
     return E.left(

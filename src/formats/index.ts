@@ -37,4 +37,5 @@ export {
   type StreamedArray,
   writeSafetensors,
 } from './safetensors.ts';
+export { readTorchArchive } from './torch-archive.ts';
 export { readNpz, withZip, type ZipArchive } from './zip.ts';

@@ -1,0 +1,22 @@
+/** Zoos of trained NCAs, importers of other formats, weights by argument, procedural textures. */
+export { openModelsJson } from './importers/models-json.ts';
+export { openReferenceSet, type ReferenceOptions } from './importers/reference.ts';
+export type { ZooSource } from './importers/source.ts';
+export { openTorchNcas, readTorchNca } from './importers/torch-nca.ts';
+export { fileNames, shortNames, splitsOf } from './split.ts';
+export * from './textures/index.ts';
+export { loadWeights, WEIGHTS_HELP, writeWeights } from './weights.ts';
+export {
+  entryIndex,
+  readZoo,
+  readZooImage,
+  type Split,
+  splitIndices,
+  type Zoo,
+  type ZooEntry,
+  ZooEntryCodec,
+  type ZooManifest,
+  ZooManifestCodec,
+  zooWeights,
+} from './zoo.ts';
+export { writeZoo, type ZooDraft, type ZooImage } from './zoo-write.ts';

@@ -1,0 +1,171 @@
+/**
+ * A zoo: many trained NCAs of one spec, and the pictures that belong to them, in one folder.
+ *
+ *   zoo.json              manifest: spec, entries, SHA-256 of every other file
+ *   weights.safetensors   `weights` [N, D], and `base` [D] when all were fine-tuned from one NCA
+ *   images/ ...           target textures and renderings, at the paths the manifest gives
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
+import type * as TE from 'fp-ts/lib/TaskEither.js';
+import * as t from 'io-ts';
+import { attempt, decode, type Failure, orThrow, refuse, settle, suggestion } from '../config/index.ts';
+import {
+  decodeImage,
+  type ImageOptions,
+  inside,
+  type Picture,
+  readBytes,
+  readJson,
+  readSafetensors,
+  shapeText,
+} from '../formats/index.ts';
+import { type NcaSpec, NcaSpecCodec, type NcaWeights, weightCount, weightName } from '../nca/index.ts';
+
+export const MANIFEST = 'zoo.json';
+export const WEIGHTS = 'weights.safetensors';
+
+export const ZooEntryCodec = t.intersection([
+  t.strict({
+    name: t.string,
+    split: t.keyof({ train: null, 'held-out': null }),
+    /** Path in the folder of the texture it was trained on. */
+    image: t.union([t.string, t.null]),
+    /** Path in the folder of its own picture. */
+    rendering: t.union([t.string, t.null]),
+    /** Where it came from: texture parameters, source file, training figures. */
+    provenance: t.record(t.string, t.unknown),
+  }),
+  /** Seed it was trained with. */
+  t.partial({ seed: t.number }),
+]);
+export type ZooEntry = t.TypeOf<typeof ZooEntryCodec>;
+export type Split = ZooEntry['split'];
+
+export const ZooManifestCodec = t.strict({
+  format: t.literal('weightloom-zoo'),
+  version: t.literal(1),
+  spec: NcaSpecCodec,
+  entries: t.array(ZooEntryCodec),
+  /** Where the zoo as a whole came from. */
+  provenance: t.record(t.string, t.unknown),
+  /** SHA-256 of every file, by path in the folder. */
+  files: t.record(t.string, t.string),
+});
+export type ZooManifest = t.TypeOf<typeof ZooManifestCodec>;
+
+export interface Zoo {
+  readonly folder: string;
+  readonly spec: NcaSpec;
+  /** N entries, in the order of the weights. */
+  readonly entries: readonly ZooEntry[];
+  /** [N, D], row-major. */
+  readonly weights: Float32Array;
+  /** [D], the NCA they were all fine-tuned from. */
+  readonly base: Float32Array | null;
+  readonly manifest: ZooManifest;
+}
+
+export const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
+
+/** SHA-256 of a file of any size. */
+export async function sha256OfFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
+
+/** Refuses weights that are not finite, naming entry and coordinate. `first` is the index of the first row. */
+export function checkFinite(
+  spec: NcaSpec,
+  weights: Float32Array,
+  nameOf: (index: number) => string,
+  where: string,
+) {
+  const bad = weights.findIndex(value => !Number.isFinite(value));
+  if (bad < 0) return;
+  const size = weightCount(spec);
+  const field = `${nameOf(Math.floor(bad / size))}: ${weightName(spec, bad % size)}`;
+  refuse(where, 'finite weights', `${weights[bad]}`, { field });
+}
+
+function checkEntries(folder: string, manifest: ZooManifest, where: string) {
+  const names = new Set<string>();
+  manifest.entries.forEach(({ name, image, rendering }, i) => {
+    if (names.has(name)) refuse(where, 'names that differ', `${name} twice`, { field: `entries[${i}].name` });
+    names.add(name);
+    if (image !== null) inside(folder, image, where, `entries[${i}].image`);
+    if (rendering !== null) inside(folder, rendering, where, `entries[${i}].rendering`);
+  });
+}
+
+/** Reads a zoo: manifest decoded, weights verified against their hash, shapes and finiteness checked. Pictures are read on demand. */
+export const readZoo = (folder: string): TE.TaskEither<Failure, Zoo> =>
+  attempt(folder, async () => {
+    const where = join(folder, MANIFEST);
+    const manifest = orThrow(decode(ZooManifestCodec, await settle(readJson(where)), where));
+    const { spec, entries } = manifest;
+    checkEntries(folder, manifest, where);
+    const path = join(folder, WEIGHTS);
+    if ((await sha256OfFile(path)) !== manifest.files[WEIGHTS]) {
+      refuse(path, `the file that ${MANIFEST} was written for`, 'another one (SHA-256)');
+    }
+    const { tensors } = await settle(readSafetensors(path));
+    const tensor = (name: string, shape: number[]): Float32Array => {
+      const { data, shape: found } = tensors[name] ?? refuse(path, `a tensor ${name}`, 'none');
+      if (!(data instanceof Float32Array) || shapeText(found) !== shapeText(shape)) {
+        return refuse(path, `float32 of shape ${shapeText(shape)}`, shapeText(found), { field: name });
+      }
+      return data;
+    };
+    const size = weightCount(spec);
+    const weights = tensor('weights', [entries.length, size]);
+    checkFinite(spec, weights, i => entries[i].name, path);
+    const base = tensors.base ? tensor('base', [size]) : null;
+    if (base) checkFinite(spec, base, () => 'base', path);
+    return { folder, spec, entries, weights, base, manifest };
+  });
+
+/** The index of an entry by name; refuses an unknown one with the nearest. */
+export function entryIndex(names: readonly string[], name: string, where: string): number {
+  const index = names.indexOf(name);
+  if (index >= 0) return index;
+  const some = names.length > 6 ? `one of ${names.length} names, such as ${names[0]}` : names.join(', ');
+  return refuse(where, some, `"${name}"`, { hint: suggestion(name, names) });
+}
+
+/** The weights of entry i (a view, no copy). */
+export function zooWeights(zoo: Pick<Zoo, 'spec' | 'weights'>, index: number): NcaWeights {
+  const size = weightCount(zoo.spec);
+  return { spec: zoo.spec, flat: zoo.weights.subarray(index * size, (index + 1) * size) };
+}
+
+/** Indices of the entries of one split, in order. */
+export const splitIndices = (zoo: Pick<Zoo, 'entries'>, split: Split): number[] =>
+  zoo.entries.flatMap((entry, i) => (entry.split === split ? [i] : []));
+
+/**
+ * Reads a picture of an entry, its bytes verified against the manifest. `kind` is the texture it was trained on or its own
+ * rendering; with 'condition' the texture, or the rendering where there is none.
+ */
+export const readZooImage = (
+  zoo: Zoo,
+  index: number,
+  kind: 'image' | 'rendering' | 'condition',
+  options: ImageOptions = {},
+): TE.TaskEither<Failure, Picture> =>
+  attempt(zoo.folder, async () => {
+    const entry = zoo.entries[index];
+    const where = join(zoo.folder, MANIFEST);
+    const name =
+      (kind === 'condition' ? (entry.image ?? entry.rendering) : entry[kind]) ??
+      refuse(where, `a picture (${kind})`, 'none', { field: entry.name });
+    const path = inside(zoo.folder, name, where, entry.name);
+    const bytes = await settle(readBytes(path));
+    const expected = zoo.manifest.files[name];
+    if (expected !== undefined && sha256(bytes) !== expected) {
+      refuse(path, `the picture that ${MANIFEST} was written for`, 'another one (SHA-256)');
+    }
+    return settle(decodeImage(bytes, path, options));
+  });
