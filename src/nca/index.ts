@@ -10,3 +10,13 @@ export {
   weightCount,
 } from './spec.ts';
 export { blockOf, type NcaWeights, ncaWeights, weightName } from './weights.ts';
+export * from './symmetries/index.ts';
+export {
+  meanSquare,
+  PATCH_DEFAULTS,
+  type PatchOptions,
+  type PreparedTexture,
+  patchSlicedWasserstein,
+  type TextureLoss,
+} from './texture-loss.ts';
+export * from './training/index.ts';

@@ -1,0 +1,332 @@
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  actOnImage,
+  actOnMask,
+  actOnState,
+  actOnWeights,
+  align,
+  canonicalCondition,
+  canonicalHidden,
+  compose,
+  type Floats,
+  finiteOrbit,
+  type Grid,
+  identity,
+  inverse,
+  type NcaSpec,
+  orbitStatistics,
+  SPECS,
+  SYMMETRIES,
+  SYMMETRY_NAMES,
+  type SymmetryName,
+  sameElement,
+  sizeOf,
+  symmetricDistance,
+  weightCount,
+} from '../src/nca/index.ts';
+import { randomStream } from '../src/tensor/index.ts';
+import { anyElement, grids, masks, samplesOf, specs, weightsOf } from './arbitraries.ts';
+import { plainPicture, plainRollout } from './plain-nca.ts';
+
+const largest = (x: ArrayLike<number>) => Array.from(x).reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+const gap = (a: Floats, b: Floats) => {
+  assert.is(a.length, b.length);
+  return largest(a.map((x, i) => x - b[i])) / (1 + largest(b));
+};
+
+/** A spec for which the group is exact, with whatever else the property needs. */
+const exactly = <T>(name: SymmetryName, rest: (spec: NcaSpec) => fc.Arbitrary<T>) =>
+  specs()
+    .filter(spec => SYMMETRIES[name].obstacle(spec) === null)
+    .chain(spec => rest(spec).map(values => ({ spec, ...values })));
+
+for (const name of SYMMETRY_NAMES) {
+  const group = SYMMETRIES[name];
+
+  test(`${name}: composing is associative, the identity does nothing, inverses undo`, () => {
+    const triples = specs().chain(spec =>
+      fc.record({
+        spec: fc.constant(spec),
+        a: anyElement(spec, name),
+        b: anyElement(spec, name),
+        c: anyElement(spec, name),
+      }),
+    );
+    fc.assert(
+      fc.property(triples, ({ spec, a, b, c }) => {
+        const e = group.identity(spec);
+        assert.ok(sameElement(compose(compose(a, b), c), compose(a, compose(b, c))));
+        assert.ok(sameElement(compose(a, e), a) && sameElement(compose(e, a), a));
+        assert.ok(sameElement(compose(a, inverse(a)), e) && sameElement(compose(inverse(a), a), e));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test(`${name}: acting with a product is acting twice, on weights, states, pictures and masks`, () => {
+    const cases = specs().chain(spec =>
+      fc.record({
+        spec: fc.constant(spec),
+        a: anyElement(spec, name),
+        b: anyElement(spec, name),
+        weights: weightsOf(spec, 2),
+        state: grids(3, 4, spec.channels),
+        picture: grids(4, 3, 3),
+        mask: grids(2, 3, 1),
+      }),
+    );
+    fc.assert(
+      fc.property(cases, ({ spec, a, b, weights, state, picture, mask }) => {
+        const ab = compose(a, b);
+        const same = (p: Floats, q: Floats) => assert.ok(gap(p, q) < 1e-12);
+        same(actOnWeights(spec, ab, weights), actOnWeights(spec, a, actOnWeights(spec, b, weights)));
+        same(actOnState(spec, ab, state).data, actOnState(spec, a, actOnState(spec, b, state)).data);
+        same(actOnMask(ab, mask).data, actOnMask(a, actOnMask(b, mask)).data);
+        same(actOnImage(spec, ab, picture).data, actOnImage(spec, a, actOnImage(spec, b, picture)).data);
+        same(actOnWeights(spec, inverse(a), actOnWeights(spec, a, weights)), weights);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test(`${name}: rollouts commute with the action`, () => {
+    const cases = exactly(name, spec =>
+      fc.record({
+        g: anyElement(spec, name),
+        weights: weightsOf(spec),
+        state: grids(4, 5, spec.channels, 0.3),
+        steps: masks(6, 4, 5),
+      }),
+    );
+    fc.assert(
+      fc.property(cases, ({ spec, g, weights, state, steps }) => {
+        const grown = plainRollout(spec, weights, state, steps);
+        const again = plainRollout(
+          spec,
+          actOnWeights(spec, g, weights),
+          actOnState(spec, g, state),
+          steps.map(mask => actOnMask(g, mask)),
+        );
+        // 1e-11: float64 rounding grown over 6 steps, with bases of condition number up to 4.
+        assert.ok(gap(again.data, actOnState(spec, g, grown).data) < 1e-11);
+        const picture = plainPicture(spec, again);
+        assert.ok(gap(picture.data, actOnImage(spec, g, plainPicture(spec, grown)).data) < 1e-11);
+        if (group.keepsPicture) assert.ok(gap(picture.data, plainPicture(spec, grown).data) < 1e-11);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  test(`${name}: ${group.orthogonal ? 'keeps' : 'does not keep'} lengths in weight space`, () => {
+    let worst = 0;
+    fc.assert(
+      fc.property(specs({ channels: [4, 6] }), fc.nat(999), (spec, seed) => {
+        const random = randomStream(seed, 'lengths');
+        const weights = Float64Array.from({ length: weightCount(spec) }, () => random.normal());
+        const moved = actOnWeights(spec, group.sample(spec, random), weights);
+        worst = Math.max(worst, Math.abs(Math.log(Math.hypot(...moved) / Math.hypot(...weights))));
+      }),
+      { numRuns: 30 },
+    );
+    assert.is(worst < 1e-12, group.orthogonal);
+  });
+
+  if (group.obstacle(SPECS['self-organising-textures'])) {
+    test(`${name}: where it says it is not exact, it is not`, () => {
+      const spec = { ...SPECS['self-organising-textures'], channels: 5, hidden: 6 };
+      const random = randomStream(4, 'inexact');
+      const noise = (n: number, std: number) => Float64Array.from({ length: n }, () => random.normal(0, std));
+      let worst = 0;
+      for (let trial = 0; trial < 10; trial++) {
+        const g = group.sample(spec, random);
+        const weights = noise(weightCount(spec), 1.5);
+        const state: Grid<Float64Array> = { height: 3, width: 3, data: noise(45, 1) };
+        const mask = [{ height: 3, width: 3, data: new Float64Array(9).fill(1) }];
+        const there = plainRollout(spec, actOnWeights(spec, g, weights), actOnState(spec, g, state), mask);
+        worst = Math.max(
+          worst,
+          gap(there.data, actOnState(spec, g, plainRollout(spec, weights, state, mask)).data),
+        );
+      }
+      assert.ok(worst > 1e-3, `${worst}`);
+    });
+  }
+}
+
+test('permutations, signs and turns act to the last bit on float32 weights', () => {
+  const spec = SPECS.compact;
+  const random = randomStream(1, 'bits');
+  const weights = random.normals(weightCount(spec));
+  const sorted = (w: Floats) => Array.from(w, Math.abs).sort((a, b) => a - b);
+  for (const name of ['hidden-permutation', 'channel-permutation', 'channel-sign', 'colour', 'd4'] as const) {
+    const moved = actOnWeights(spec, SYMMETRIES[name].sample(spec, random), weights);
+    assert.instance(moved, Float32Array);
+    assert.equal(sorted(moved), sorted(weights), name);
+  }
+});
+
+test('the finite orbit has 8 turns and 48 colour maps, all different', () => {
+  const elements = finiteOrbit(SPECS.compact, ['colour', 'd4']);
+  assert.is(elements.length, 384);
+  assert.is(new Set(elements.map(g => [...g.turn, ...g.basis].map(x => x + 0).join())).size, 384);
+  assert.is(finiteOrbit(SPECS.compact, ['d4']).length, 8);
+});
+
+test('an element of another spec is refused, and so is a basis that mixes latent channels into the picture', () => {
+  const g = identity(sizeOf(SPECS.compact));
+  assert.throws(() => actOnWeights(SPECS.hypernca, g, new Float32Array(5856)), 'does not act on');
+  assert.throws(() => actOnWeights(SPECS.compact, g, new Float32Array(7)), 'no batch');
+  const basis = Float64Array.from(g.basis);
+  basis[5] = 1;
+  const picture = { height: 1, width: 1, data: new Float32Array(3) };
+  assert.throws(() => actOnImage(SPECS.compact, { ...g, basis }, picture), 'latent');
+});
+
+const hiddenCopies = specs({ hidden: [1, 8] }).chain(spec =>
+  fc.record({
+    spec: fc.constant(spec),
+    weights: weightsOf(spec),
+    other: weightsOf(spec),
+    permutation: samplesOf(spec, 'hidden-permutation'),
+    scaling:
+      spec.clip.hidden === null ? samplesOf(spec, 'hidden-scaling') : fc.constant(identity(sizeOf(spec))),
+  }),
+);
+
+test('hidden-permuted and rescaled copies have one canonical form, reached by its own element', () => {
+  fc.assert(
+    fc.property(hiddenCopies, ({ spec, weights, permutation, scaling }) => {
+      const copy = actOnWeights(spec, compose(permutation, scaling), weights);
+      const [a, b] = [canonicalHidden(spec, weights), canonicalHidden(spec, copy)];
+      assert.ok(gap(a.weights, b.weights) < 1e-12);
+      assert.ok(gap(actOnWeights(spec, b.element, copy), b.weights) < 1e-12);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('aligning undoes hidden permutation and scaling, and latent order and signs', () => {
+  fc.assert(
+    fc.property(hiddenCopies, fc.nat(999), ({ spec, weights, permutation, scaling }, seed) => {
+      const copy = actOnWeights(spec, compose(permutation, scaling), weights);
+      assert.ok(gap(actOnWeights(spec, align(spec, copy, weights), copy), weights) < 1e-12);
+      const random = randomStream(seed, 'latent');
+      const latent = compose(
+        SYMMETRIES['channel-sign'].sample(spec, random),
+        SYMMETRIES['channel-permutation'].sample(spec, random),
+      );
+      const shown = actOnWeights(spec, latent, weights);
+      assert.ok(
+        gap(actOnWeights(spec, align(spec, shown, weights, { channels: true }), shown), weights) < 1e-12 ||
+          spec.channels > 4,
+      );
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('no hidden permutation brings an NCA closer than the aligned one', () => {
+  fc.assert(
+    fc.property(specs({ hidden: [2, 4] }), fc.nat(999), (spec, seed) => {
+      const random = randomStream(seed, 'optimal');
+      const draw = () => Float64Array.from({ length: weightCount(spec) }, () => random.normal());
+      const [a, b] = [canonicalHidden(spec, draw()).weights, canonicalHidden(spec, draw()).weights];
+      const best = distance(actOnWeights(spec, align(spec, a, b), a), b);
+      for (let trial = 0; trial < 30; trial++) {
+        const g = SYMMETRIES['hidden-permutation'].sample(spec, random);
+        assert.ok(best <= distance(actOnWeights(spec, g, a), b) + 1e-12);
+      }
+    }),
+    { numRuns: 20 },
+  );
+});
+
+const distance = (a: Floats, b: Floats) => Math.hypot(...Array.from(a, (x, i) => x - b[i]));
+
+test('the distance modulo symmetry is symmetric, zero for copies and keeps the triangle inequality', () => {
+  fc.assert(
+    fc.property(hiddenCopies, fc.nat(999), ({ spec, weights, other, permutation, scaling }, seed) => {
+      const copy = actOnWeights(spec, compose(scaling, permutation), weights);
+      const third = Float64Array.from(randomStream(seed, 'third').normals(weights.length, 0, 0.15));
+      const d = (a: Floats, b: Floats) => symmetricDistance(spec, a, b);
+      assert.ok(d(copy, weights) < 1e-7);
+      assert.ok(Math.abs(d(weights, other) - d(other, weights)) < 1e-12);
+      assert.ok(Math.abs(d(copy, other) - d(weights, other)) < 1e-12);
+      assert.ok(d(weights, third) <= d(weights, other) + d(other, third) + 1e-12);
+    }),
+    { numRuns: 40 },
+  );
+});
+
+const ORTHOGONAL = SYMMETRY_NAMES.filter(name => SYMMETRIES[name].orthogonal);
+
+test('normalising by the statistics of an orbit commutes with its group; per coordinate it does not', () => {
+  for (const name of ORTHOGONAL) {
+    fc.assert(
+      fc.property(specs({ channels: [4, 6], hidden: [2, 5], clips: false }), fc.nat(999), (spec, seed) => {
+        const random = randomStream(seed, 'orbit');
+        const zoo = random.normals(5 * weightCount(spec), 0.3, 0.7);
+        const g = SYMMETRIES[name].sample(spec, random);
+        const commutator = (names: readonly SymmetryName[]) => {
+          const { mean, std } = orbitStatistics(spec, zoo, names);
+          const normalise = (w: Float64Array) => w.map((x, d) => (x - mean[d]) / std[d]);
+          const weights = Float64Array.from(zoo.subarray(0, weightCount(spec)));
+          return gap(normalise(actOnWeights(spec, g, weights)), actOnWeights(spec, g, normalise(weights)));
+        };
+        assert.ok(commutator([name]) < 1e-12, name);
+        assert.ok(commutator(ORTHOGONAL) < 1e-12, `${name} in all`);
+        const still = sameElement(g, identity(sizeOf(spec)));
+        assert.is(commutator([]) > 1e-6, !still, `${name} per coordinate`);
+      }),
+      { numRuns: 12 },
+    );
+  }
+});
+
+test('with no group the statistics are those of each coordinate, in one part or in many', () => {
+  const spec = { ...SPECS.compact, channels: 3, hidden: 2 };
+  const size = weightCount(spec);
+  const zoo = randomStream(2, 'zoo').normals(4 * size, 3, 2);
+  const { mean, std } = orbitStatistics(spec, zoo);
+  const parts = orbitStatistics(spec, [zoo.slice(0, size), zoo.slice(size)]);
+  for (let d = 0; d < size; d++) {
+    const values = [0, 1, 2, 3].map(n => zoo[n * size + d]);
+    const average = values.reduce((a, b) => a + b) / 4;
+    assert.ok(Math.abs(mean[d] - average) < 1e-12);
+    assert.ok(
+      Math.abs(std[d] - Math.sqrt(values.reduce((sum, v) => sum + (v - average) ** 2, 0) / 3)) < 1e-12,
+    );
+  }
+  assert.equal(parts, { mean, std });
+  assert.throws(() => orbitStatistics(spec, zoo, ['channel-basis']), 'not orthogonal');
+});
+
+test('canonicalisation by condition finds the element that was applied, and its inverse undoes it', async () => {
+  const spec = SPECS.compact;
+  const random = randomStream(9, 'condition');
+  const picture: Grid<Float32Array> = { height: 4, width: 4, data: random.uniforms(48) };
+  const elements = finiteOrbit(spec, ['colour', 'd4']);
+  const features = async (pictures: readonly Grid[]) => pictures.map(({ data }) => Float32Array.from(data));
+  const train = new Float32Array(3 * 48);
+  train.set(random.uniforms(48));
+  train.set(picture.data, 48);
+  train.set(random.uniforms(48), 96);
+  for (const element of [elements[0], elements[77], elements[301]]) {
+    const shown = actOnImage(spec, inverse(element), picture);
+    const found = await canonicalCondition({
+      spec,
+      picture: shown,
+      elements,
+      features,
+      trainFeatures: train,
+    });
+    assert.is(found.nearest, 1);
+    assert.ok(sameElement(found.element, element));
+    assert.ok(sameElement(compose(found.undo, found.element), identity(sizeOf(spec))));
+    assert.ok(found.distance < 1e-6);
+  }
+});
+
+test.run();

@@ -1,0 +1,30 @@
+/** The symmetries of NCA weights: groups that act on weights, states, pictures and masks, and what is built on them. */
+export { actOnImage, actOnMask, actOnState, actOnWeights, type Floats, type Grid } from './act.ts';
+export {
+  type AlignOptions,
+  align,
+  balancing,
+  type Canonical,
+  canonicalHidden,
+  symmetricDistance,
+} from './align.ts';
+export { type CanonicalCondition, type CanonicalConditionInput, canonicalCondition } from './condition.ts';
+export {
+  basisChange,
+  colourChange,
+  compose,
+  describeElement,
+  type ElementSize,
+  GRID_TURNS,
+  type GridTurn,
+  gridTurn,
+  hiddenPermutation,
+  hiddenScaling,
+  identity,
+  inverse,
+  type SymmetryElement,
+  sameElement,
+  sizeOf,
+} from './element.ts';
+export { finiteOrbit, SYMMETRIES, SYMMETRY_NAMES, type SymmetryGroup, type SymmetryName } from './groups.ts';
+export { orbitStatistics, type WeightStatistics, weightOrbits } from './orbits.ts';

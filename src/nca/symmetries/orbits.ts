@@ -1,0 +1,101 @@
+/**
+ * Statistics of weights that a symmetry group cannot tell apart: normalising by them commutes with the group, so that a pipeline of
+ * normalising, noising, preconditioning, denoising and sampling is equivariant as a whole.
+ */
+import { type NcaSpec, weightBlocks, weightCount } from '../spec.ts';
+import type { SymmetryName } from './groups.ts';
+
+export interface WeightStatistics {
+  /** [D] */
+  readonly mean: Float64Array;
+  /** [D], n - 1 in the denominator. */
+  readonly std: Float64Array;
+}
+
+interface Orbits {
+  /** [D] coordinates with one number share their statistics. */
+  readonly label: Int32Array;
+  readonly count: number;
+  /** [D] 1 where the group's mean is zero, whatever the weights. */
+  readonly centred: Uint8Array;
+}
+
+/**
+ * Which coordinates of the flat weights share mean and spread under the given groups. Coordinates that an element of the group can
+ * negate or rotate into one another without fixing a direction have mean zero.
+ */
+export function weightOrbits(spec: NcaSpec, symmetries: readonly SymmetryName[]): Orbits {
+  const has = (...names: SymmetryName[]) => names.some(name => symmetries.includes(name));
+  const foreign = symmetries.filter(name =>
+    ['hidden-scaling', 'channel-basis', 'colour-basis'].includes(name),
+  );
+  if (foreign.length > 0)
+    throw new Error(`${foreign.join(', ')}: no normaliser commutes with a group that is not orthogonal`);
+  const hidden = (i: number) => (has('hidden-permutation') ? 0 : i);
+  const channel = (c: number) => {
+    if (c < 3) return has('colour', 'hue') ? 0 : c;
+    return has('channel-permutation', 'channel-rotation') ? 3 : c;
+  };
+  const filter = (f: number) => (f === 2 && has('d4') ? 1 : f);
+  const centredChannel = (c: number) => (c < 3 ? has('colour') : has('channel-sign', 'channel-rotation'));
+  const label = new Int32Array(weightCount(spec));
+  const centred = new Uint8Array(label.length);
+  const numbers = new Map<string, number>();
+  const numberOf = (key: string) => {
+    if (!numbers.has(key)) numbers.set(key, numbers.size);
+    return numbers.get(key)!;
+  };
+  for (const { name, shape, offset, size } of weightBlocks(spec)) {
+    const columns = shape[1] ?? 1;
+    for (let k = 0; k < size; k++) {
+      const row = Math.floor(k / columns);
+      const column = k % columns;
+      const i = name === 'w2' ? column : name === 'b2' ? -1 : row;
+      const c = name === 'w1' ? Math.floor(column / 4) : name === 'b1' ? -1 : row;
+      const f = name === 'w1' ? column % 4 : 0;
+      const key = [name, i < 0 ? '' : hidden(i), c < 0 ? '' : channel(c), filter(f)].join('/');
+      label[offset + k] = numberOf(key);
+      const sobel = f === 1 || f === 2;
+      centred[offset + k] = (c >= 0 && centredChannel(c)) || (sobel && has('d4')) ? 1 : 0;
+    }
+  }
+  return { label, count: numbers.size, centred };
+}
+
+/**
+ * Mean and standard deviation over NCAs [N * D], shared over the orbits of the given groups. With no group: per coordinate, as usual.
+ * Streams: give the NCAs in any number of parts.
+ */
+export function orbitStatistics(
+  spec: NcaSpec,
+  weights: Iterable<Float32Array> | Float32Array,
+  symmetries: readonly SymmetryName[] = [],
+): WeightStatistics {
+  const { label, count, centred } = weightOrbits(spec, symmetries);
+  const size = label.length;
+  const parts = weights instanceof Float32Array ? [weights] : weights;
+  // Welford's update per orbit: exact enough for any number of NCAs in one pass.
+  const mean = new Float64Array(count);
+  const squares = new Float64Array(count);
+  const seen = new Float64Array(count);
+  for (const part of parts) {
+    if (part.length % size !== 0) throw new Error(`${part.length} weights are no batch of ${size}`);
+    for (let i = 0; i < part.length; i++) {
+      const d = i % size;
+      const orbit = label[d];
+      const delta = part[i] - mean[orbit];
+      seen[orbit]++;
+      if (centred[d]) squares[orbit] += part[i] ** 2;
+      else {
+        mean[orbit] += delta / seen[orbit];
+        squares[orbit] += delta * (part[i] - mean[orbit]);
+      }
+    }
+  }
+  return {
+    mean: Float64Array.from(label, orbit => mean[orbit]),
+    std: Float64Array.from(label, (orbit, d) =>
+      Math.sqrt(squares[orbit] / Math.max(1, seen[orbit] - (centred[d] ? 0 : 1))),
+    ),
+  };
+}
