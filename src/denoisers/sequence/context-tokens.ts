@@ -43,3 +43,20 @@ export function conditionEmbedding(
     return tf.add(kept, tf.mul(absent, tf.sub(1, present))) as tf.Tensor3D;
   };
 }
+
+/**
+ * The memory of a cross-attention: the condition tokens with their learned positions and one learned token more. Over a single key a
+ * softmax is constant and queries mean nothing; with the extra one every block can choose how much of even a lone token to take.
+ */
+export function conditionMemory(parameters: Parameters, width: number, tokens: number) {
+  const position = parameters.normal<tf.Rank.R3>('condition/position', [1, tokens, width], 0.02);
+  const rest = parameters.normal<tf.Rank.R3>('condition/rest', [1, 1, width], 0.02);
+  return (embedded: tf.Tensor3D): tf.Tensor3D =>
+    tf.concat([tf.add(embedded, position), tf.tile(rest, [embedded.shape[0], 1, 1])], 1) as tf.Tensor3D;
+}
+
+/** Condition tokens as members of the sequence: with their learned positions. */
+export function conditionInSequence(parameters: Parameters, width: number, tokens: number) {
+  const position = parameters.normal<tf.Rank.R3>('condition/position', [1, tokens, width], 0.02);
+  return (embedded: tf.Tensor3D): tf.Tensor3D => tf.add(embedded, position);
+}

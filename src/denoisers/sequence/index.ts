@@ -1,3 +1,7 @@
 /** Sequential denoisers: weights as tokens. Importing this registers them. */
+export { type DitConfig, dit } from './dit.ts';
+export type { StackConfig } from './stack.ts';
 export { hiddenTokens, mixedTokens, type TokenKind, type TokenLayout } from './tokens.ts';
-export { transformer, transformerKind } from './transformer.ts';
+export { transformer } from './transformer.ts';
+export { type TransformerHiddenConfig, transformerHidden } from './transformer-hidden.ts';
+export { transformerTyped } from './transformer-typed.ts';

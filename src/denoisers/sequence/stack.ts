@@ -3,7 +3,12 @@ import * as t from 'io-ts';
 import { UserError } from '../../config/index.ts';
 import { encoderLayer, layerNorm, type Parameters, tf } from '../../tensor/index.ts';
 import type { Condition, DenoiserContext } from '../denoiser.ts';
-import { conditionEmbedding, noiseEmbedding } from './context-tokens.ts';
+import {
+  conditionEmbedding,
+  conditionInSequence,
+  conditionMemory,
+  noiseEmbedding,
+} from './context-tokens.ts';
 
 export const StackConfig = t.strict({
   /** Width of the tokens inside the model. */
@@ -59,15 +64,15 @@ export function transformerStack(
   parameters: Parameters,
   config: StackConfig,
   condition: DenoiserContext['condition'],
+  /** How embedded condition tokens are placed; by default as the configuration says. */
+  place = config.conditioning === 'cross-attention' ? conditionMemory : conditionInSequence,
 ) {
   const { width, layers, heads, mlpRatio } = config;
   const embedNoise = noiseEmbedding(parameters, width, config);
   const noisePosition = parameters.normal<tf.Rank.R3>('noise/position', [1, 1, width], 0.02);
   const embedCondition = condition ? conditionEmbedding(parameters, width, condition) : null;
-  const conditionPosition = condition
-    ? parameters.normal<tf.Rank.R3>('condition/position', [1, condition.tokens, width], 0.02)
-    : null;
   const cross = config.conditioning === 'cross-attention' && condition !== null;
+  const placeCondition = condition ? place(parameters, width, condition.tokens) : null;
   const normIn = layerNorm(parameters, 'norm-in', width);
   const blocks = Array.from({ length: layers }, (_, i) =>
     encoderLayer(parameters, `block/${i}`, {
@@ -83,9 +88,7 @@ export function transformerStack(
   return (tokens: tf.Tensor3D, noiseLabel: tf.Tensor1D, given: Condition | null): tf.Tensor3D => {
     const [batch, count] = tokens.shape;
     const sequence = [tokens, tf.add(tf.expandDims(embedNoise(noiseLabel), 1), noisePosition)];
-    const memory = embedCondition
-      ? (tf.add(embedCondition(given, batch), conditionPosition!) as tf.Tensor3D)
-      : undefined;
+    const memory = embedCondition ? placeCondition!(embedCondition(given, batch)) : undefined;
     if (memory && !cross) sequence.push(memory);
     let x = normIn(tf.concat(sequence, 1) as tf.Tensor3D);
     for (const block of blocks) x = block(x, cross ? memory : undefined);

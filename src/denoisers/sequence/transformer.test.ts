@@ -11,6 +11,7 @@ import {
   startBackend,
   tf,
 } from '../../tensor/index.ts';
+import { conditionInSequence } from './context-tokens.ts';
 import { STACK_DEFAULTS, type StackConfig, transformerStack } from './stack.ts';
 
 await startBackend();
@@ -146,7 +147,8 @@ for (const [name, conditioning] of [
     // The reference's names say projector.0 and projector.2: the activation stands between.
     const embed = mlp(parameters, 'weights', [6, 32, width]);
     const position = parameters.zeros<tf.Rank.R3>('weights/position', [1, 7, width]);
-    const stack = transformerStack(parameters, config, { tokens: 1, width: 5 });
+    // The reference attends to the condition alone, without a second key.
+    const stack = transformerStack(parameters, config, { tokens: 1, width: 5 }, conditionInSequence);
     tf.tidy(() => {
       const tokens = tf.add(embed(tensor('wdt.x_w')), position) as tf.Tensor3D;
       const t = tensor('wdt.t') as tf.Tensor1D;
