@@ -213,3 +213,26 @@ export function patchSlicedWasserstein(options: Partial<PatchOptions> = {}): Tex
     },
   };
 }
+
+/** Mean square difference of pixels: to reproduce one picture as it stands rather than its texture. Targets must have the pictures' size. */
+export const meanSquare = (): TextureLoss => ({
+  name: 'mean square',
+  prepare(targets) {
+    const kept = tf.keep(tf.clone(targets));
+    return {
+      loss(images) {
+        const [count, height, width] = images.shape;
+        const [known, ...size] = kept.shape;
+        if (count % known !== 0 || size[0] !== height || size[1] !== width) {
+          throw new Error(`pictures ${images.shape} against targets ${kept.shape}`);
+        }
+        return tf.tidy(() => {
+          const grouped = tf.reshape(images, [known, count / known, height, width, 3]);
+          const difference = tf.sub(grouped, tf.expandDims(kept, 1));
+          return tf.reshape(tf.mean(tf.square(difference), [2, 3, 4]), [count]) as tf.Tensor1D;
+        });
+      },
+      dispose: () => kept.dispose(),
+    };
+  },
+});

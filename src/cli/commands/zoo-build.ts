@@ -1,0 +1,89 @@
+/** `weightloom zoo build`: trains a zoo from a configuration. */
+import { readFile } from 'node:fs/promises';
+import { type Command, InvalidArgumentError } from 'commander';
+import { attempt, decode, orThrow, refuse, settle } from '../../config/index.ts';
+
+const whole = (text: string) => {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('It must be a whole number from 1.');
+  return value;
+};
+
+async function readConfig(path: string) {
+  const { parse } = await import('yaml');
+  const { ZooBuildCodec } = await import('../../data/building/index.ts');
+  const value = await settle(
+    attempt(path, async () => {
+      const text = await readFile(path, 'utf8');
+      try {
+        return parse(text) as unknown;
+      } catch (error) {
+        return refuse(path, 'YAML', `text that is not (${(error as Error).message.split('\n')[0]})`);
+      }
+    }),
+  );
+  return orThrow(decode(ZooBuildCodec, value, path));
+}
+
+export function register(program: Command): void {
+  const zoo =
+    program.commands.find(command => command.name() === 'zoo') ??
+    program.command('zoo').description('collections of trained NCAs');
+  zoo
+    .command('build')
+    .description('train a zoo of NCAs on procedural textures, all fine-tuned from one base')
+    .argument('<config>', 'YAML file, such as configs/zoo/embedded.yaml')
+    .option('--out <folder>', 'folder of the zoo, instead of the one in the configuration')
+    .option('--limit <count>', 'only the first few textures', whole)
+    .option('--work <folder>', 'where finished NCAs are kept until the zoo is whole', 'runs/zoo')
+    .addHelpText(
+      'after',
+      `
+A build that was stopped goes on where it was when the same command is given again.
+
+Example:
+  weightloom zoo build configs/zoo/embedded.yaml --out runs/my-zoo`,
+    )
+    .action(async (path: string, options: { out?: string; limit?: number; work: string }) => {
+      const { buildZoo } = await import('../../data/building/index.ts');
+      const { startBackend } = await import('../../tensor/index.ts');
+      const { interruption, progressBar } = await import('../../experiment/index.ts');
+      const read = await readConfig(path);
+      const config = { ...read, out: options.out ?? read.out };
+      await startBackend();
+      const { signal, release } = interruption();
+      let bar: ReturnType<typeof progressBar> | undefined;
+      let stage = '';
+      try {
+        const result = await settle(
+          buildZoo(config, {
+            work: options.work,
+            limit: options.limit,
+            signal,
+            command: `weightloom zoo build ${path}`,
+            onProgress(progress) {
+              if (progress.stage !== stage) {
+                bar?.stop();
+                stage = progress.stage;
+                bar = progressBar(stage, progress.total, progress.done);
+              }
+              bar?.update(progress.done, `loss ${progress.loss.toPrecision(3)}`);
+            },
+          }),
+        );
+        bar?.stop();
+        bar = undefined;
+        if (result.finished) console.log(`${config.out}: ${result.total} NCAs`);
+        else {
+          console.error(
+            `stopped with ${result.trained} of ${result.total} NCAs trained, kept in ${result.workFolder}; the same command goes on`,
+          );
+          process.exitCode = 130;
+        }
+      } finally {
+        bar?.stop();
+        release();
+      }
+    });
+}

@@ -1,0 +1,250 @@
+/**
+ * Builds a zoo: draws procedural textures, trains one base NCA on a mosaic of them, and fine-tunes an NCA for every texture from the base.
+ *
+ * All fine-tunings share every random draw but the texture itself, so that the weights are a smooth function of the texture. What is
+ * finished is kept in a work folder that the configuration's hash names: a build that was stopped, however roughly, goes on where it was.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type * as TE from 'fp-ts/lib/TaskEither.js';
+import { attempt, type Failure, settle } from '../../config/index.ts';
+import { type NdArray, type Picture, readSafetensors, writeSafetensors } from '../../formats/index.ts';
+import {
+  type NcaSpec,
+  type NcaTrainingOptions,
+  patchSlicedWasserstein,
+  rollout,
+  seedState,
+  toRgb,
+  trainNca,
+  weightCount,
+} from '../../nca/index.ts';
+import { randomStream, tf } from '../../tensor/index.ts';
+import type { ZooEntry } from '../zoo.ts';
+import { writeZoo } from '../zoo-write.ts';
+import { specOf, type TrainingConfig, type ZooBuildConfig } from './config.ts';
+import { baseMosaic, drawPlanned, type PlannedTexture, planTextures } from './plan.ts';
+
+export interface BuildOptions {
+  /** Folder for what is finished so far; a folder for this configuration is made inside. */
+  readonly work: string;
+  /** Builds only the first few textures. */
+  readonly limit?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: BuildProgress) => void;
+  /** Kept in the manifest: how to make this zoo again. */
+  readonly command?: string;
+}
+
+export interface BuildProgress {
+  readonly stage: 'base' | 'zoo';
+  /** Iterations of one NCA each, those of earlier runs included. */
+  readonly done: number;
+  readonly total: number;
+  /** Mean texture loss of the NCAs in training. */
+  readonly loss: number;
+}
+
+export interface BuildResult {
+  /** False when the signal ended the build early: nothing is written to `out` then, and the same command goes on. */
+  readonly finished: boolean;
+  /** NCAs trained so far. */
+  readonly trained: number;
+  readonly total: number;
+  readonly workFolder: string;
+}
+
+/** A short name for everything that decides what the weights will be. */
+export function configHash({ out: _, together: __, rendering: ___, ...decisive }: ZooBuildConfig): string {
+  return createHash('sha256').update(JSON.stringify(decisive)).digest('hex').slice(0, 12);
+}
+
+function trainingOptions(training: TrainingConfig, seed: number): Partial<NcaTrainingOptions> {
+  const { size, loss, ...rest } = training;
+  return { ...rest, seed, height: size, width: size, loss: patchSlicedWasserstein(loss) };
+}
+
+const stackPictures = (pictures: readonly Float32Array[], size: number): tf.Tensor4D => {
+  const data = new Float32Array(pictures.length * size * size * 3);
+  for (const [i, picture] of pictures.entries()) data.set(picture, i * picture.length);
+  return tf.tensor4d(data, [pictures.length, size, size, 3]);
+};
+
+const vector = (values: Float32Array): NdArray => ({ shape: [values.length], data: values });
+
+async function readVector(path: string): Promise<Float32Array> {
+  const { tensors } = await settle(readSafetensors(path, { names: ['weights'] }));
+  return tensors.weights.data as Float32Array;
+}
+
+/** Trains one NCA on each picture; undefined when interrupted. */
+async function train(
+  spec: NcaSpec,
+  pictures: readonly Float32Array[],
+  side: number,
+  options: Partial<NcaTrainingOptions>,
+  { signal, onIteration }: { signal?: AbortSignal; onIteration: (done: number, loss: number) => void },
+): Promise<Float32Array | undefined> {
+  const targets = stackPictures(pictures, side);
+  try {
+    const { weights, finished } = await trainNca(spec, targets, {
+      ...options,
+      signal,
+      onProgress: ({ iteration, losses }) =>
+        onIteration(iteration, losses.reduce((a, b) => a + b, 0) / losses.length),
+    });
+    return finished ? weights : undefined;
+  } finally {
+    targets.dispose();
+  }
+}
+
+/** What an NCA shows after growing from the seed state, clipped to [0, 1]. `weights` [N * D]. */
+export function renderings(
+  spec: NcaSpec,
+  weights: Float32Array,
+  { size, steps, seed }: { size: number; steps: number; seed: number },
+): Picture[] {
+  const count = weights.length / weightCount(spec);
+  return tf.tidy(() => {
+    const grown = rollout(
+      spec,
+      tf.tensor2d(weights, [count, weightCount(spec)]),
+      seedState(spec, count, size, size),
+      { steps, seeds: Array.from({ length: count }, () => seed) },
+    );
+    const pictures = tf.clipByValue(toRgb(spec, grown), 0, 1).dataSync() as Float32Array;
+    const each = size * size * 3;
+    return Array.from({ length: count }, (_, n) => ({
+      width: size,
+      height: size,
+      data: pictures.slice(n * each, (n + 1) * each),
+    }));
+  });
+}
+
+/** Texture loss of finished pictures against their targets, with projections of its own. */
+function finalLosses(config: ZooBuildConfig, pictures: readonly Picture[], targets: readonly Float32Array[]) {
+  return tf.tidy(() => {
+    const loss = patchSlicedWasserstein(config.training.loss).prepare(
+      stackPictures(targets, config.picture.target),
+    );
+    const shown = stackPictures(
+      pictures.map(({ data }) => data),
+      pictures[0].width,
+    );
+    return Array.from(loss.loss(shown, randomStream(config.seed, 'final loss')).dataSync());
+  });
+}
+
+/** Builds, or goes on building, the zoo of `config`, and writes it to `config.out`. */
+export const buildZoo = (
+  config: ZooBuildConfig,
+  options: BuildOptions,
+): TE.TaskEither<Failure, BuildResult> =>
+  attempt(config.out, async () => {
+    const spec = specOf(config);
+    const planned = planTextures(config).slice(0, options.limit);
+    const workFolder = join(options.work, configHash(config));
+    const file = (name: string) => join(workFolder, `${name}.safetensors`);
+    const { signal } = options;
+    const interrupted = (trained: number) => ({
+      finished: false,
+      trained,
+      total: planned.length,
+      workFolder,
+    });
+
+    // The base.
+    if (!existsSync(file('base'))) {
+      const { side, data } = baseMosaic(config);
+      const { iterations } = config.base.training;
+      const trained = await train(spec, [data], side, trainingOptions(config.base.training, config.seed), {
+        signal,
+        onIteration: (done, loss) => options.onProgress?.({ stage: 'base', done, total: iterations, loss }),
+      });
+      if (!trained) return interrupted(0);
+      await settle(writeSafetensors(file('base'), { weights: vector(trained) }));
+    }
+    const base = await readVector(file('base'));
+
+    // The textures, several at a time.
+    const { iterations } = config.training;
+    const isDone = ({ name }: PlannedTexture) => existsSync(file(name));
+    for (;;) {
+      const open = planned.filter(texture => !isDone(texture));
+      if (open.length === 0) break;
+      const group = open.slice(0, config.together);
+      const before = planned.length - open.length;
+      const weights = await train(
+        spec,
+        group.map(texture => drawPlanned(texture, config.picture.target)),
+        config.picture.target,
+        { ...trainingOptions(config.training, config.seed), initial: base },
+        {
+          signal,
+          onIteration: (done, loss) =>
+            options.onProgress?.({
+              stage: 'zoo',
+              done: before * iterations + done * group.length,
+              total: planned.length * iterations,
+              loss,
+            }),
+        },
+      );
+      if (!weights) return interrupted(before);
+      for (const [i, { name }] of group.entries()) {
+        const own = weights.slice(i * base.length, (i + 1) * base.length);
+        await settle(writeSafetensors(file(name), { weights: vector(own) }));
+      }
+    }
+
+    // The zoo.
+    const weights = new Float32Array(planned.length * base.length);
+    for (const [i, { name }] of planned.entries()) {
+      weights.set(await readVector(file(name)), i * base.length);
+    }
+    const entries: ZooEntry[] = [];
+    const images: { path: string; content: Picture }[] = [];
+    const { kept } = config.picture;
+    for (let start = 0; start < planned.length; start += 16) {
+      const part = planned.slice(start, start + 16);
+      const shown = renderings(
+        spec,
+        weights.subarray(start * base.length, (start + part.length) * base.length),
+        {
+          size: kept,
+          ...config.rendering,
+        },
+      );
+      const losses = finalLosses(
+        config,
+        shown,
+        part.map(texture => drawPlanned(texture, config.picture.target)),
+      );
+      part.forEach((texture, i) => {
+        const { name, family, parameters, split } = texture;
+        const image = `images/${name}.png`;
+        const rendering = `renderings/${name}.png`;
+        images.push({
+          path: image,
+          content: { width: kept, height: kept, data: drawPlanned(texture, kept) },
+        });
+        images.push({ path: rendering, content: shown[i] });
+        entries.push({
+          name,
+          split,
+          image,
+          rendering,
+          seed: config.seed,
+          provenance: { family, parameters, loss: losses[i] },
+        });
+      });
+    }
+    const provenance = { command: options.command ?? null, config, configHash: configHash(config) };
+    await settle(
+      writeZoo(config.out, { spec, entries, weights, base, provenance }, images, { replace: true }),
+    );
+    return { finished: true, trained: planned.length, total: planned.length, workFolder };
+  });

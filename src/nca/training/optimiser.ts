@@ -1,0 +1,70 @@
+/** Adam (Kingma and Ba 2015) on several weight vectors at once, each block's gradient first brought to unit length. */
+import { type NcaSpec, weightBlocks, weightCount } from '../spec.ts';
+
+const BETA1 = 0.9;
+const BETA2 = 0.999;
+const EPSILON = 1e-8;
+
+export interface Schedule {
+  readonly learningRate: number;
+  /** Iterations at which the learning rate is multiplied by `decay`. */
+  readonly milestones: readonly number[];
+  readonly decay: number;
+}
+
+export const learningRateAt = ({ learningRate, milestones, decay }: Schedule, iteration: number): number =>
+  learningRate * decay ** milestones.filter(milestone => iteration >= milestone).length;
+
+export class NormalisedAdam {
+  readonly first: Float32Array;
+  readonly second: Float32Array;
+  /** Updates made of each weight vector. */
+  readonly updates: Float32Array;
+
+  constructor(
+    private readonly spec: NcaSpec,
+    /** [N * D], changed in place. */
+    readonly weights: Float32Array,
+  ) {
+    this.first = new Float32Array(weights.length);
+    this.second = new Float32Array(weights.length);
+    this.updates = new Float32Array(weights.length / weightCount(spec));
+  }
+
+  /**
+   * One update of every weight vector whose gradient is finite. Each of w1, b1, w2(, b2) has its gradient divided by (its norm + 1e-8).
+   * @param gradients [N * D]
+   * @returns which of the N were left as they were because their gradient is not finite
+   */
+  update(gradients: Float32Array, learningRate: number): number[] {
+    const count = weightCount(this.spec);
+    const blocks = weightBlocks(this.spec);
+    const skipped: number[] = [];
+    for (let n = 0; n < this.updates.length; n++) {
+      const norms = blocks.map(({ offset, size }) => norm(gradients, n * count + offset, size));
+      if (!norms.every(Number.isFinite)) {
+        skipped.push(n);
+        continue;
+      }
+      const t = ++this.updates[n];
+      const rate = learningRate / (1 - BETA1 ** t);
+      const correction = 1 / Math.sqrt(1 - BETA2 ** t);
+      blocks.forEach(({ offset, size }, block) => {
+        const scale = 1 / (norms[block] + 1e-8);
+        for (let i = n * count + offset; i < n * count + offset + size; i++) {
+          const slope = gradients[i] * scale;
+          this.first[i] = BETA1 * this.first[i] + (1 - BETA1) * slope;
+          this.second[i] = BETA2 * this.second[i] + (1 - BETA2) * slope * slope;
+          this.weights[i] -= (rate * this.first[i]) / (Math.sqrt(this.second[i]) * correction + EPSILON);
+        }
+      });
+    }
+    return skipped;
+  }
+}
+
+function norm(values: Float32Array, start: number, length: number): number {
+  let sum = 0;
+  for (let i = start; i < start + length; i++) sum += values[i] * values[i];
+  return Math.sqrt(sum);
+}

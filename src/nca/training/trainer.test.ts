@@ -1,0 +1,153 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { golden } from '../../../property-tests/golden.ts';
+import { randomStream, startBackend, tf } from '../../tensor/index.ts';
+import { type NcaSpec, SPECS, weightCount } from '../spec.ts';
+import { patchSlicedWasserstein } from '../texture-loss.ts';
+import { initialWeights, learningRateAt, NcaTrainer, NormalisedAdam, trainNca } from './index.ts';
+
+await startBackend();
+
+const small: NcaSpec = { ...SPECS.compact, channels: 4, hidden: 8 };
+const options = {
+  height: 10,
+  width: 12,
+  iterations: 6,
+  pool: 6,
+  batch: 2,
+  steps: [3, 7] as const,
+  learningRate: 1e-2,
+  milestones: [4],
+  loss: patchSlicedWasserstein({ scales: 2, patch: 3, projections: 8, factor: 100 }),
+};
+const pictures = (count: number) =>
+  tf.tensor4d(randomStream(5, 'pictures').uniforms(count * 14 * 14 * 3), [count, 14, 14, 3]);
+
+test('gradient normalisation, Adam and milestones follow the recorded training', async () => {
+  const trace = await golden('13_nca_train_trace');
+  for (const run of ['trained', 'zero_w2']) {
+    const flat = (stage: string) =>
+      Float32Array.from(
+        ['w1.weight', 'w1.bias', 'w2.weight'].flatMap(name =>
+          Array.from(trace[`${run}.${stage}.${name}`].data as Float32Array),
+        ),
+      );
+    const iterations = run === 'trained' ? 3 : 1;
+    const adam = new NormalisedAdam(SPECS.hypernca, flat('iter0'));
+    for (let i = 0; i < iterations; i++) {
+      adam.update(
+        flat(`rawgrad${i}`),
+        learningRateAt({ learningRate: 1e-3, milestones: [1000, 2000], decay: 0.5 }, i),
+      );
+      const expected = flat(`iter${i + 1}`);
+      const worst = adam.weights.reduce((most, w, k) => Math.max(most, Math.abs(w - expected[k])), 0);
+      // An update is 1e-3; float32 weights of about 0.1 round at 1e-8.
+      assert.ok(worst < 1e-7, `${run} ${i}: ${worst}`);
+    }
+  }
+});
+
+test('the learning rate falls at the milestones', () => {
+  const schedule = { learningRate: 8, milestones: [10, 20], decay: 0.5 };
+  assert.equal(
+    [0, 9, 10, 19, 20, 99].map(i => learningRateAt(schedule, i)),
+    [8, 8, 4, 4, 2, 2],
+  );
+});
+
+test('an NCA that starts from random weights moves: none of its blocks is stuck', async () => {
+  const target = pictures(1);
+  const start = initialWeights(small, 0);
+  const { weights } = await trainNca(small, target, options);
+  for (const [from, to] of [
+    [0, 128],
+    [128, 136],
+    [136, 168],
+  ]) {
+    assert.ok(weights.subarray(from, to).some((w, i) => Math.abs(w - start[from + i]) > 1e-3));
+  }
+  target.dispose();
+});
+
+test('training side by side gives each NCA the weights it gets alone', async () => {
+  const targets = pictures(3);
+  const size = weightCount(small);
+  const together = await trainNca(small, targets, options);
+  for (let n = 0; n < 3; n++) {
+    const target = tf.slice(targets, [n, 0, 0, 0], [1, 14, 14, 3]);
+    const alone = await trainNca(small, target, options);
+    const worst = alone.weights.reduce(
+      (most, w, i) => Math.max(most, Math.abs(w - together.weights[n * size + i])),
+      0,
+    );
+    // Gradients of a batch are summed in another order; six updates of 1e-2.
+    assert.ok(worst < 1e-5, `${n}: ${worst}`);
+    target.dispose();
+  }
+  targets.dispose();
+});
+
+test('a training that was stopped and restored goes on as if it had not stopped', async () => {
+  const target = pictures(2);
+  const whole = await trainNca(small, target, options);
+  const stop = new AbortController();
+  const begun = await trainNca(small, target, {
+    ...options,
+    signal: stop.signal,
+    onProgress: ({ iteration }) => iteration === 3 && stop.abort(),
+  });
+  assert.is(begun.finished, false);
+  assert.is(begun.losses.length, 3);
+  const rest = await trainNca(small, target, { ...options, state: begun.state });
+  assert.is(rest.finished, true);
+  assert.equal(rest.weights, whole.weights);
+  assert.equal([...begun.losses, ...rest.losses], whole.losses);
+  assert.throws(() => {
+    const trainer = new NcaTrainer(small, target, { ...options, pool: 7 });
+    trainer.restore(begun.state);
+  }, /pool: expected shape 2x7x/);
+  target.dispose();
+});
+
+test('training lowers the loss', async () => {
+  const target = tf.tidy(
+    () =>
+      tf.tile(
+        tf.reshape(tf.tensor1d(Array.from({ length: 16 }, (_, x) => (x % 8 < 4 ? 0.2 : 0.8))), [1, 1, 16, 1]),
+        [1, 16, 1, 3],
+      ) as tf.Tensor4D,
+  );
+  const { losses } = await trainNca(small, target, { ...options, iterations: 60, steps: [8, 16] });
+  const mean = (from: number) => losses.slice(from, from + 10).reduce((sum, [x]) => sum + x / 10, 0);
+  assert.ok(mean(50) < 0.7 * mean(0), `${mean(0)} to ${mean(50)}`);
+  target.dispose();
+});
+
+test('a gradient that is not finite leaves weights alone and clears the states', () => {
+  const target = pictures(2);
+  const size = weightCount(small);
+  const weights = new Float32Array(2 * size);
+  weights.set(initialWeights(small, 1), 0);
+  weights.fill(1e20, size);
+  const trainer = new NcaTrainer(small, target, { ...options, initial: weights });
+  const { diverged } = trainer.step();
+  assert.equal(diverged, [1]);
+  assert.equal(trainer.weights.subarray(size), weights.subarray(size));
+  assert.ok((trainer.state().pool.data as Float32Array).every(Number.isFinite));
+  trainer.dispose();
+  target.dispose();
+});
+
+test('tensors do not leak', () => {
+  const target = pictures(1);
+  const before = tf.memory().numTensors;
+  const trainer = new NcaTrainer(small, target, options);
+  const one = tf.memory().numTensors;
+  for (let i = 0; i < 3; i++) trainer.step();
+  assert.is(tf.memory().numTensors, one);
+  trainer.dispose();
+  assert.is(tf.memory().numTensors, before);
+  target.dispose();
+});
+
+test.run();

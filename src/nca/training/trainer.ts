@@ -1,0 +1,290 @@
+/**
+ * Trains NCAs to grow textures (Niklasson et al. 2021, "Self-organising textures"): a pool of states, a few of them run for a
+ * random number of steps, a texture loss on what they show, its gradient carried back through the steps.
+ *
+ * Several NCAs of one spec train side by side in one batch. They share every random draw (states taken, steps, masks, projections), so
+ * that what differs between their weights comes from their targets alone; each gets exactly the weights it would get by itself.
+ */
+import { type NdArray, shapeText } from '../../formats/index.ts';
+import { randomStream, tf } from '../../tensor/index.ts';
+import { rollout, toRgb } from '../rollout.ts';
+import { type NcaSpec, weightCount } from '../spec.ts';
+import { type PreparedTexture, patchSlicedWasserstein, type TextureLoss } from '../texture-loss.ts';
+import { initialWeights } from './initial.ts';
+import { learningRateAt, NormalisedAdam, type Schedule } from './optimiser.ts';
+
+export interface NcaTrainingOptions extends Schedule {
+  /** Seed of everything drawn at random, the initial weights included. */
+  readonly seed: number;
+  /** Grid cells, which are the pixels of the NCA's picture. */
+  readonly height: number;
+  readonly width: number;
+  readonly iterations: number;
+  /** States kept per NCA, and how many of them an iteration takes. */
+  readonly pool: number;
+  readonly batch: number;
+  /** Every so many iterations the first state of the batch is put back to the seed state. */
+  readonly seedEvery: number;
+  /** Steps per iteration: a whole number from the first to below the second. */
+  readonly steps: readonly [number, number];
+  /** Factor on the sum of |x - clamp(x, -1, 1)| over the states. */
+  readonly overflow: number;
+  readonly loss: TextureLoss;
+  /** Weights to start from, [D] for all or [N * D]; random otherwise. */
+  readonly initial?: Float32Array;
+}
+
+/** Pool, unroll and optimiser as the published texture NCAs were trained; the texture loss is this library's default. */
+export const TRAINING_DEFAULTS: NcaTrainingOptions = {
+  seed: 0,
+  height: 128,
+  width: 128,
+  iterations: 3000,
+  pool: 256,
+  batch: 4,
+  seedEvery: 8,
+  steps: [32, 128],
+  overflow: 10,
+  learningRate: 1e-3,
+  milestones: [1000, 2000],
+  decay: 0.5,
+  loss: patchSlicedWasserstein({ projections: 64, factor: 100 }),
+};
+
+export interface TrainingReport {
+  /** Iterations done. */
+  readonly iteration: number;
+  /** Texture loss of each NCA, mean over its batch, [N]. */
+  readonly losses: Float32Array;
+  /** NCAs whose gradient was not finite: their weights were left alone and their states put back to the seed. */
+  readonly diverged: readonly number[];
+}
+
+/** 10 sum |x - clamp(x, -1, 1)| would be three tfjs operations over the largest tensor there is; this is one loop. [B, ...] to [B]. */
+function overflowOf(states: tf.Tensor4D): tf.Tensor1D {
+  const beyond = tf.customGrad((x, save) => {
+    (save as tf.GradSaveFunc)([x as tf.Tensor]);
+    const values = (x as tf.Tensor).dataSync();
+    const [count] = states.shape;
+    const each = values.length / count;
+    const sums = new Float32Array(count);
+    for (let b = 0; b < count; b++) {
+      let sum = 0;
+      for (let i = b * each; i < (b + 1) * each; i++) {
+        const excess = Math.abs(values[i]) - 1;
+        if (excess > 0) sum += excess;
+        else if (Number.isNaN(excess)) sum = Number.NaN;
+      }
+      sums[b] = sum;
+    }
+    return {
+      value: tf.tensor1d(sums),
+      gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) => {
+        const slope = dy.dataSync();
+        const from = saved.dataSync();
+        const out = new Float32Array(from.length);
+        for (let i = 0; i < out.length; i++) {
+          if (from[i] > 1) out[i] = slope[Math.floor(i / each)];
+          else if (from[i] < -1) out[i] = -slope[Math.floor(i / each)];
+        }
+        return tf.tensor(out, saved.shape);
+      },
+    };
+  });
+  return beyond(states) as tf.Tensor1D;
+}
+
+/** The training of N NCAs, iteration by iteration. Dispose of it. */
+export class NcaTrainer {
+  readonly options: NcaTrainingOptions;
+  /** How many NCAs train side by side. */
+  readonly count: number;
+  /** [N * D], flat order. */
+  readonly weights: Float32Array;
+  private readonly target: PreparedTexture;
+  private readonly optimiser: NormalisedAdam;
+  /** [N, pool, height, width, channels] */
+  private readonly states: Float32Array;
+  private done = 0;
+
+  /** @param targets [N, H, W, 3] in [0, 1], of any size: one NCA is trained on each */
+  constructor(
+    readonly spec: NcaSpec,
+    targets: tf.Tensor4D,
+    options: Partial<NcaTrainingOptions> = {},
+  ) {
+    this.options = { ...TRAINING_DEFAULTS, ...options };
+    const { pool, batch, steps, height, width, initial, seed } = this.options;
+    if (batch > pool) throw new Error(`a batch of ${batch} cannot be drawn from a pool of ${pool}`);
+    if (!(steps[0] >= 1 && steps[1] > steps[0])) throw new Error(`steps ${steps} is not an interval`);
+    this.count = targets.shape[0];
+    const size = weightCount(spec);
+    const start = initial ?? initialWeights(spec, seed);
+    if (start.length !== size && start.length !== size * this.count) {
+      throw new Error(`${start.length} initial weights; expected ${size} or ${this.count} times as many`);
+    }
+    this.weights = new Float32Array(size * this.count);
+    for (let n = 0; n < this.count; n++) {
+      this.weights.set(start.length === size ? start : start.subarray(n * size, (n + 1) * size), n * size);
+    }
+    this.optimiser = new NormalisedAdam(spec, this.weights);
+    this.states = new Float32Array(this.count * pool * height * width * spec.channels);
+    this.target = this.options.loss.prepare(targets);
+  }
+
+  get iteration(): number {
+    return this.done;
+  }
+
+  /** One iteration. */
+  step(): TrainingReport {
+    const { spec, count } = this;
+    const { seed, pool, batch, seedEvery, steps, overflow, height, width } = this.options;
+    // Every iteration has a stream of its own: a resumed training goes on as if it had not stopped.
+    const random = randomStream(seed, `train/${this.done}`);
+    const unroll = random.integer(steps[0], steps[1]);
+    const slots = random.permutation(pool).subarray(0, batch);
+    const masks = Array.from(slots, () => random.uint32());
+    const each = height * width * spec.channels;
+    const start = new Float32Array(count * batch * each);
+    const slotOf = (sample: number) => (Math.floor(sample / batch) * pool + slots[sample % batch]) * each;
+    for (let sample = 0; sample < count * batch; sample++) {
+      if (sample % batch === 0 && this.done % seedEvery === 0) continue;
+      start.set(this.states.subarray(slotOf(sample), slotOf(sample) + each), sample * each);
+    }
+
+    const size = weightCount(spec);
+    // One NCA: one row, shared by the batch. Several: a row for each sample.
+    const rows = count === 1 ? 1 : count * batch;
+    const repeated = new Float32Array(rows * size);
+    for (let row = 0; row < rows; row++) {
+      const n = Math.floor((row * count) / rows);
+      repeated.set(this.weights.subarray(n * size, (n + 1) * size), row * size);
+    }
+    const seeds = Array.from({ length: count * batch }, (_, sample) => masks[sample % batch]);
+    const { texture, final, slope } = tf.tidy(() => {
+      const before = tf.tensor4d(start, [count * batch, height, width, spec.channels]);
+      const kept: { texture?: tf.Tensor; final?: tf.Tensor } = {};
+      const total = (weights: tf.Tensor) => {
+        const after = rollout(spec, weights as tf.Tensor2D, before, { steps: unroll, seeds });
+        const texture = this.target.loss(toRgb(spec, after), random.fork('loss'));
+        kept.texture = tf.keep(tf.clone(texture));
+        kept.final = tf.keep(tf.clone(after));
+        // Mean over an NCA's batch, sum over NCAs: each NCA's gradient is its own.
+        const loss = tf.add(tf.div(texture, batch), tf.mul(overflowOf(after), overflow));
+        return tf.sum(loss) as tf.Scalar;
+      };
+      const slope = tf
+        .grad(total)(tf.tensor2d(repeated, [rows, size]))
+        .dataSync() as Float32Array;
+      const texture = kept.texture!.dataSync() as Float32Array;
+      const final = kept.final!.dataSync() as Float32Array;
+      const copies = { slope: slope.slice(), texture: texture.slice(), final: final.slice() };
+      tf.dispose([kept.texture!, kept.final!]);
+      return copies;
+    });
+
+    const gradients = new Float32Array(count * size);
+    for (let row = 0; row < rows; row++) {
+      const at = Math.floor((row * count) / rows) * size;
+      for (let i = 0; i < size; i++) gradients[at + i] += slope[row * size + i];
+    }
+    const diverged = this.optimiser.update(gradients, learningRateAt(this.options, this.done));
+    for (let sample = 0; sample < count * batch; sample++) {
+      const lost = diverged.includes(Math.floor(sample / batch));
+      const to = slotOf(sample);
+      if (lost) this.states.fill(0, to, to + each);
+      else this.states.set(final.subarray(sample * each, (sample + 1) * each), to);
+    }
+    this.done++;
+    const losses = new Float32Array(count);
+    texture.forEach((loss, sample) => {
+      losses[Math.floor(sample / batch)] += loss / batch;
+    });
+    return { iteration: this.done, losses, diverged };
+  }
+
+  /** Everything a later process needs to go on: tensors for a safetensors file. */
+  state(): Record<string, NdArray> {
+    const { count, spec } = this;
+    const { pool, height, width } = this.options;
+    const vectors = [count, weightCount(spec)];
+    return {
+      weights: { shape: vectors, data: this.weights.slice() },
+      first: { shape: vectors, data: this.optimiser.first.slice() },
+      second: { shape: vectors, data: this.optimiser.second.slice() },
+      updates: { shape: [count], data: this.optimiser.updates.slice() },
+      pool: { shape: [count, pool, height, width, spec.channels], data: this.states.slice() },
+      iteration: { shape: [1], data: Int32Array.of(this.done) },
+    };
+  }
+
+  /** Goes on from what `state` gave. Throws when that belongs to another training. */
+  restore(state: Readonly<Record<string, NdArray>>): void {
+    const mine = this.state();
+    for (const [name, { shape }] of Object.entries(mine)) {
+      const found = state[name];
+      if (!found || shapeText(found.shape) !== shapeText(shape)) {
+        throw new Error(
+          `training state: ${name}: expected shape ${shapeText(shape)}, found ${found ? shapeText(found.shape) : 'none'}`,
+        );
+      }
+    }
+    this.weights.set(state.weights.data as Float32Array);
+    this.optimiser.first.set(state.first.data as Float32Array);
+    this.optimiser.second.set(state.second.data as Float32Array);
+    this.optimiser.updates.set(state.updates.data as Float32Array);
+    this.states.set(state.pool.data as Float32Array);
+    this.done = Number(state.iteration.data[0]);
+  }
+
+  dispose(): void {
+    this.target.dispose();
+  }
+}
+
+export interface TrainNcaOptions extends Partial<NcaTrainingOptions> {
+  readonly onProgress?: (report: TrainingReport, trainer: NcaTrainer) => void;
+  /** Ends training after the iteration in hand. */
+  readonly signal?: AbortSignal;
+  /** What `NcaTrainer.state` gave, to go on from. */
+  readonly state?: Readonly<Record<string, NdArray>>;
+}
+
+export interface TrainedNcas {
+  /** [N * D] */
+  readonly weights: Float32Array;
+  /** Texture losses, one row [N] an iteration of this call. */
+  readonly losses: readonly Float32Array[];
+  /** False when the signal ended it early; `state` then holds what is needed to go on. */
+  readonly finished: boolean;
+  readonly state: Record<string, NdArray>;
+}
+
+/** Trains one NCA on each target [N, H, W, 3] (in [0, 1]) from beginning to end. */
+export async function trainNca(
+  spec: NcaSpec,
+  targets: tf.Tensor4D,
+  { onProgress, signal, state, ...options }: TrainNcaOptions = {},
+): Promise<TrainedNcas> {
+  const trainer = new NcaTrainer(spec, targets, options);
+  try {
+    if (state) trainer.restore(state);
+    const losses: Float32Array[] = [];
+    while (trainer.iteration < trainer.options.iterations && !signal?.aborted) {
+      const report = trainer.step();
+      losses.push(report.losses);
+      onProgress?.(report, trainer);
+      // Lets signals and timers in.
+      await new Promise(resolve => setImmediate(resolve));
+    }
+    return {
+      weights: trainer.weights.slice(),
+      losses,
+      finished: trainer.iteration >= trainer.options.iterations,
+      state: trainer.state(),
+    };
+  } finally {
+    trainer.dispose();
+  }
+}
