@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 /** The kernel libraries. Paths are relative to the repository root. */
-export const kernelFolders = ['src/compute/assembly', 'src/nca/training/assembly'];
+export const kernelFolders = ['src/compute/assembly', 'src/nca/training/assembly', 'src/nca/kernel/assembly'];
 export const builds = ['simd', 'fma'];
 /** Bump when the compiler flags below change. */
 const recipe = 1;

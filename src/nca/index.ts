@@ -1,4 +1,7 @@
-/** Neural cellular automata: spec, weights. */
+/** Neural cellular automata: spec, weights, rollouts, symmetries, training. */
+export { maskBit, seedsFor } from './masks.ts';
+export { plainPerception, plainRollout, plainStep } from './plain.ts';
+export { type RolloutOptions, rollout, seedState, toRgb } from './rollout.ts';
 export {
   FILTERS,
   type NcaSpec,
@@ -9,7 +12,6 @@ export {
   weightBlocks,
   weightCount,
 } from './spec.ts';
-export { blockOf, type NcaWeights, ncaWeights, weightName } from './weights.ts';
 export * from './symmetries/index.ts';
 export {
   meanSquare,
@@ -20,3 +22,4 @@ export {
   type TextureLoss,
 } from './texture-loss.ts';
 export * from './training/index.ts';
+export { blockOf, type NcaWeights, ncaWeights, weightName } from './weights.ts';

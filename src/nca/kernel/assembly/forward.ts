@@ -1,0 +1,90 @@
+// One step of a band of rows, computing only the cells whose mask bit is 1.
+import { product, productRelu } from "./gemm";
+import {
+  bands, cellBytes, channels, clipHidden, clipPerception, clipState, clipUpdate, firstRow, hidden, open, stateOf, weights, weightStride, width,
+} from "./job";
+import { maskWord } from "./mask";
+import { biasAt, outputAt, outputBiasAt } from "./packed";
+import { clamp, perceive } from "./perception";
+import { activations, BLOCK, layOut, perceived, places, updates } from "./scratch";
+
+/** Clips every number of [from, from + bytes) to [low, high], writing to `to`. */
+export function clampAll(from: usize, to: usize, bytes: i32, low: f32, high: f32): void {
+  const lows = f32x4.splat(low), highs = f32x4.splat(high);
+  for (let i = 0; i < bytes; i += 16) v128.store(to + i, clamp(v128.load(from + i), lows, highs));
+}
+
+/** Hidden units and update of the first `count` cells of the block, from their perception. */
+export function respond(count: i32, packed: usize, activated: usize): void {
+  const padded = (count + 3) & ~3;
+  productRelu(padded, hidden, 4 * channels, perceived, packed, packed + (<usize>biasAt() << 2), activations);
+  if (clipHidden != Infinity) clampAll(activations, activated, (padded * hidden) << 2, 0, clipHidden);
+}
+
+/** As `respond`, then the update, not yet clipped. */
+export function update(count: i32, packed: usize, activated: usize): void {
+  const padded = (count + 3) & ~3;
+  const output = packed + (<usize>outputAt() << 2), bias = packed + (<usize>outputBiasAt() << 2);
+  product(padded, channels, hidden, activated, output, bias, updates);
+}
+
+function flush(count: i32, packed: usize, before: usize, after: usize): void {
+  respond(count, packed, activations);
+  update(count, packed, activations);
+  const cell = cellBytes();
+  if (clipUpdate != Infinity) clampAll(updates, updates, count * cell, -clipUpdate, clipUpdate);
+  for (let i = 0; i < count; i++) {
+    const at = load<u32>(places + (i << 2)) as usize, dx = updates + i * cell;
+    for (let c = 0; c < cell; c += 16) {
+      v128.store(after + at + c, f32x4.add(v128.load(before + at + c), v128.load(dx + c)));
+    }
+    if (clipState != Infinity) clampAll(after + at, after + at, cell, -clipState, clipState);
+  }
+}
+
+/** Step t of one band of one sample. */
+function stepBand(sample: i32, band: i32, t: i32): void {
+  const before = stateOf(sample, t), after = stateOf(sample, t + 1);
+  const packed = weights + <usize>sample * weightStride;
+  const cell = cellBytes(), row = cell * width;
+  const first = firstRow(band), last = firstRow(band + 1);
+  const start = first * row, bytes = (last - first) * row;
+  if (clipState != Infinity) clampAll(before + start, after + start, bytes, -clipState, clipState);
+  else memory.copy(after + start, before + start, bytes);
+  let count = 0;
+  for (let y = first; y < last; y++) {
+    for (let block = 0; block << 5 < width; block++) {
+      for (let word = maskWord(sample, t, y, block); word != 0; word &= word - 1) {
+        const x = (block << 5) + <i32>ctz(word);
+        const to = perceived + count * 4 * cell;
+        perceive(before, y, x, to, to);
+        store<u32>(places + (count << 2), y * row + x * cell);
+        if (++count == BLOCK) {
+          if (clipPerception != Infinity) clampAll(perceived, perceived, BLOCK * 4 * cell, -clipPerception, clipPerception);
+          flush(BLOCK, packed, before, after);
+          count = 0;
+        }
+      }
+    }
+  }
+  if (count > 0) {
+    if (clipPerception != Infinity) clampAll(perceived, perceived, count * 4 * cell, -clipPerception, clipPerception);
+    flush(count, packed, before, after);
+  }
+}
+
+/** Kernel: steps [from, to) of sample `item`. */
+export function ncaForward(item: i32, thread: i32, job: usize, from: i32, to: i32): void {
+  open(job);
+  layOut(thread);
+  for (let t = from; t < to; t++) {
+    for (let band = 0; band < bands; band++) stepBand(item, band, t);
+  }
+}
+
+/** Kernel: step t of band `item` (counted over all samples). */
+export function ncaForwardBand(item: i32, thread: i32, job: usize, t: i32): void {
+  open(job);
+  layOut(thread);
+  stepBand(item / bands, item % bands, t);
+}
