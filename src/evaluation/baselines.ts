@@ -3,8 +3,8 @@
  * Every comparison shows all of them.
  */
 import { Matrix } from 'ml-matrix';
-import { type NcaSpec, weightBlocks, weightCount } from '../nca/index.ts';
-import { type RandomStream, randomStream } from '../tensor/index.ts';
+import { initialWeights, type NcaSpec, weightCount } from '../nca/index.ts';
+import { randomStream } from '../tensor/index.ts';
 import { columnMoments, fitRidge, standardise } from './ridge.ts';
 
 export interface BaselineInput {
@@ -24,7 +24,7 @@ export interface BaselineInput {
 
 /** What each baseline is, for tables. */
 export const BASELINES = {
-  random: 'freshly initialised weights',
+  random: 'untrained weights, as training starts from: plain grey',
   base: 'the common NCA that the zoo was fine-tuned from',
   mean: 'the mean of the training weights',
   'random-training': 'a training NCA picked at random',
@@ -67,7 +67,7 @@ export function baselines(input: BaselineInput): Partial<Record<BaselineName, Fl
   const ridge = fitRidge(train, Matrix.from1DArray(count, size, trainWeights));
 
   return {
-    random: each(q => randomWeights(spec, stream('random', q))),
+    random: each(q => initialWeights(spec, stream('random', q).uint32())),
     ...(base ? { base: each(() => base) } : {}),
     mean: each(() => mean),
     'random-training': each(q => row(stream('random-training', q).integer(0, count))),
@@ -113,21 +113,4 @@ function weightMoments(weights: Float32Array, size: number) {
   for (let i = 0; i < weights.length; i++) mean[i % size] += weights[i] / count;
   for (let i = 0; i < weights.length; i++) std[i % size] += (weights[i] - mean[i % size]) ** 2 / count;
   return { mean, std: std.map(Math.sqrt) };
-}
-
-/**
- * Fresh weights as texture NCAs are trained from: w1 Xavier-normal with gain 0.2, b1 as a linear layer's (uniform within
- * 1 / sqrt(fan-in)), and w2 likewise small, so that a picture grows at all: the usual zero w2 would show plain grey.
- */
-function randomWeights(spec: NcaSpec, random: RandomStream): Float32Array {
-  const flat = new Float32Array(weightCount(spec));
-  for (const { name, shape, offset, size } of weightBlocks(spec)) {
-    if (name === 'w1' || name === 'w2') {
-      flat.set(random.normals(size, 0, 0.2 * Math.sqrt(2 / (shape[0] + shape[1]))), offset);
-    } else if (name === 'b1') {
-      const reach = 1 / Math.sqrt(4 * spec.channels);
-      flat.set(random.uniforms(size, -reach, reach), offset);
-    }
-  }
-  return flat;
 }

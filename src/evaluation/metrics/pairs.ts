@@ -1,0 +1,78 @@
+/** The metrics that compare two pictures, under one signature and by name. */
+import { tf } from '../../tensor/index.ts';
+import { displayable } from './divergence.ts';
+import { psnr, ssim } from './pixels.ts';
+import { randomMaps } from './random-maps.ts';
+import { gramDistance, patchDistance, structureOnly, type TextureDistance } from './texture.ts';
+
+export interface PairMetric {
+  /** Says what was measured with, such as `gram@random`. */
+  readonly name: string;
+  readonly better: 'lower' | 'higher';
+  /**
+   * @param images [B, H, W, 3]; clipped to [0, 1] first, as a screen would
+   * @param targets [B, H', W', 3]; the same size for psnr and ssim, any for texture distances
+   * @returns one float64 per pair
+   */
+  compare(images: tf.Tensor4D, targets: tf.Tensor4D): Promise<Float64Array>;
+}
+
+function textureMetric(name: string, distance: TextureDistance): PairMetric {
+  return {
+    name,
+    better: 'lower',
+    async compare(images, targets) {
+      const result = tf.tidy(() => distance(displayable(images), displayable(targets)));
+      const values = await result.data();
+      result.dispose();
+      return Float64Array.from(values);
+    },
+  };
+}
+
+type PixelMeasure = (
+  a: Float32Array,
+  b: Float32Array,
+  shape: { height: number; width: number; channels: number },
+) => number;
+
+function pixelMetric(name: string, measure: PixelMeasure): PairMetric {
+  return {
+    name,
+    better: 'higher',
+    async compare(images, targets) {
+      if (images.shape.join() !== targets.shape.join()) {
+        throw new Error(`${name} compares pictures of one size, found ${images.shape} and ${targets.shape}`);
+      }
+      const [batch, height, width, channels] = images.shape;
+      const shown = [displayable(images), displayable(targets)];
+      const [a, b] = (await Promise.all(shown.map(x => x.data()))) as Float32Array[];
+      tf.dispose(shown);
+      const size = height * width * channels;
+      return Float64Array.from({ length: batch }, (_, i) =>
+        measure(a.subarray(i * size, (i + 1) * size), b.subarray(i * size, (i + 1) * size), {
+          height,
+          width,
+          channels,
+        }),
+      );
+    },
+  };
+}
+
+/**
+ * Every pair metric that needs no download: patch sliced-Wasserstein and Gram distance, both also as structure only, PSNR, SSIM.
+ * PSNR and SSIM compare pixel by pixel, which says little about textures grown in another place; they are there for tables of old.
+ */
+export function pairMetrics(seed = 0): PairMetric[] {
+  const patch = patchDistance(seed);
+  const gram = gramDistance(randomMaps(seed));
+  return [
+    textureMetric('patch-sw', patch),
+    textureMetric('patch-sw-structure', structureOnly(patch)),
+    textureMetric('gram@random', gram),
+    textureMetric('gram-structure@random', structureOnly(gram)),
+    pixelMetric('psnr', psnr),
+    pixelMetric('ssim', ssim),
+  ];
+}
