@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { golden } from '../../property-tests/golden.ts';
+import { deviation, golden } from '../../property-tests/golden.ts';
 import type { Denoiser } from '../denoisers/index.ts';
 import type { NdArray } from '../formats/index.ts';
 import { startBackend, tf } from '../tensor/index.ts';
@@ -12,18 +12,6 @@ const test = suite('EDM against reference numbers');
 test.before(async () => {
   await startBackend();
 });
-
-/** Largest difference over the largest value, for lists of equal length. */
-function deviation(found: ArrayLike<number>, expected: NdArray): number {
-  assert.is(found.length, expected.data.length);
-  let difference = 0;
-  let scale = 0;
-  for (let i = 0; i < found.length; i++) {
-    difference = Math.max(difference, Math.abs(found[i] - Number(expected.data[i])));
-    scale = Math.max(scale, Math.abs(Number(expected.data[i])));
-  }
-  return difference / scale;
-}
 
 /** The network of the reference numbers: tanh(x A^T) / 2 + 0.1 c_noise (+ 0.3 cond), per token of 6, recording what it is given. */
 function network(a: NdArray, calls: { input: number[]; label: number[]; output: number[] }[]): Denoiser {

@@ -55,7 +55,13 @@ test('learns: the conditional sample is nearer its target than the mean is', asy
 
   const held = tinyData(16, { seed: 2 });
   const tokens = tf.tidy(() => options.encoder!.project(tf.tensor3d(held.features, [16, 1, 3])));
-  const sampled = await sampleWeights({ ...options, condition: tokens, seed: 3, steps: 12 });
+  const sampled = await sampleWeights({
+    ...options,
+    onStep: undefined,
+    condition: tokens,
+    seed: 3,
+    steps: 12,
+  });
   tokens.dispose();
   const error = (at: (i: number) => number) =>
     held.weights.reduce((sum, w, i) => sum + (w - at(i)) ** 2, 0) / held.weights.length;
