@@ -6,4 +6,5 @@ export { addressOf, type OutputSpec, onMemory, uninitialised } from './on-memory
 export * from './parameters.ts';
 export { hashName, RandomStream, randomStream } from './random.ts';
 export { type BackendName, type BackendReport, backendReport, startBackend } from './start.ts';
+export * from './resize.ts';
 export * from './transformer.ts';
