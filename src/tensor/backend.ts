@@ -3,8 +3,10 @@
  * (`await tf.setBackend('loom')`).
  */
 import '@tensorflow/tfjs-backend-cpu';
-import { copyRegisteredKernels, registerBackend } from '@tensorflow/tfjs-core';
+import { registerBackend } from '@tensorflow/tfjs-core';
+import { registerKernels } from './loom/kernels.ts';
 import { LoomBackend } from './loom/loom-backend.ts';
+import './loom/matmul.ts';
 
 registerBackend('loom', () => new LoomBackend(), 2);
-copyRegisteredKernels('cpu', 'loom');
+registerKernels();

@@ -1,0 +1,198 @@
+/** Matrix products by the packed-panel kernels: which of them, in which bands. Depends on shapes alone, never on threads. */
+import { allocate, kernel, kernelBuild, parallel, release, threadCount } from '../../compute/index.ts';
+
+/** A matrix in shared memory. Strides are in floats; any will do. */
+export interface Matrix {
+  readonly address: number;
+  readonly rowStride: number;
+  readonly columnStride: number;
+}
+
+/** Products that differ only in place: entry e lies at (e / inner) * outer stride + (e % inner) * inner stride, in floats. */
+export interface Batch {
+  readonly count: number;
+  /** Entries to an outer step; 1 for a plain batch. */
+  readonly inner: number;
+  readonly a: readonly [outer: number, inner: number];
+  readonly b: readonly [outer: number, inner: number];
+  readonly c: readonly [outer: number, inner: number];
+}
+
+/** C [m, n] = A [m, k] B [k, n] + bias [n], clipped below at zero when `relu`. */
+export interface Product {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly a: Matrix;
+  readonly b: Matrix;
+  readonly c: number;
+  /** Floats from one row of C to the next. Default n. */
+  readonly cStride?: number;
+  /** Address of n floats, or 0. */
+  readonly bias?: number;
+  readonly relu?: boolean;
+  readonly batch?: Batch;
+}
+
+/** Bands wanted from one operation: enough for an even share on a few threads, few enough to cost nothing. */
+const BANDS = 8;
+/** Rows of A packed at a time: with a block of k they fit the second-level cache. */
+const MAX_ROWS = 96;
+/** Floats of a thread's own panels beyond which B is packed once for all. */
+const MAX_PANELS = 384 * 1024;
+
+const ceil = (x: number, step: number) => Math.ceil(x / step) * step;
+
+/** Rows of the register tile. */
+export const tileRows = () => (kernelBuild() === 'fma' ? 6 : 5);
+
+/** Length of a block of k: a panel of B of that length stays in the first-level cache. */
+export const blockOf = (k: number): number => (k <= 320 ? Math.max(k, 1) : Math.ceil(k / Math.ceil(k / 256)));
+
+/** Runs `work` with `bytes` of scratch for each thread. */
+export function withScratch(bytes: number, work: (scratch: number, stride: number) => void): void {
+  const stride = ceil(bytes, 64);
+  const scratch = allocate(stride * threadCount());
+  try {
+    work(scratch, stride);
+  } finally {
+    release(scratch);
+  }
+}
+
+const panelsOf = (m: number, n: number, kc: number) => (ceil(m, tileRows()) + ceil(n, 8)) * kc;
+
+const single: Batch = { count: 1, inner: 1, a: [0, 0], b: [0, 0], c: [0, 0] };
+
+/** Each product by one thread, which packs for itself. `slices` of k, when given, are the entries instead of a batch. */
+function small(product: Product, batch: Batch, k: number, total: number): void {
+  const { m, n, a, b, c, cStride = n, bias = 0, relu = false } = product;
+  const kc = blockOf(k);
+  const each = Math.max(1, Math.ceil(batch.count / 64), Math.floor(60_000 / (m * n * k + 1)));
+  withScratch((panelsOf(m, n, kc) + 128) * 4, (scratch, stride) =>
+    parallel(
+      kernel('gemmBatch'),
+      Math.ceil(batch.count / each),
+      a.address,
+      a.rowStride,
+      a.columnStride,
+      b.address,
+      b.rowStride,
+      b.columnStride,
+      c,
+      cStride,
+      m,
+      n,
+      k,
+      kc,
+      batch.count,
+      each,
+      batch.inner,
+      ...batch.a,
+      ...batch.b,
+      ...batch.c,
+      total,
+      bias,
+      relu ? 1 : 0,
+      scratch,
+      stride,
+    ),
+  );
+}
+
+/** One large product: B is packed once, then blocks of C are shared out. */
+function large({ m, n, k, a, b, c, cStride = n, bias = 0, relu = false }: Product): void {
+  const kc = blockOf(k);
+  const rows = Math.min(MAX_ROWS - (MAX_ROWS % tileRows()), ceil(Math.ceil(m / BANDS), tileRows()));
+  const down = Math.ceil(m / rows);
+  const across = down >= BANDS ? 1 : Math.min(Math.ceil(BANDS / down), Math.ceil(n / 64));
+  const columns = ceil(Math.ceil(n / across), 8);
+  const packed = allocate(ceil(n, 8) * k * 4);
+  try {
+    const share = Math.max(8, ceil(Math.ceil(n / BANDS), 8), ceil(Math.ceil(8192 / k), 8));
+    parallel(
+      kernel('gemmPackB'),
+      Math.ceil(n / share),
+      b.address,
+      b.rowStride,
+      b.columnStride,
+      k,
+      n,
+      kc,
+      share,
+      packed,
+    );
+    withScratch((ceil(rows, tileRows()) * kc + 128) * 4, (scratch, stride) =>
+      parallel(
+        kernel('gemmBlock'),
+        down * Math.ceil(n / columns),
+        a.address,
+        a.rowStride,
+        a.columnStride,
+        packed,
+        c,
+        cStride,
+        m,
+        n,
+        k,
+        kc,
+        rows,
+        columns,
+        bias,
+        relu ? 1 : 0,
+        scratch,
+        stride,
+      ),
+    );
+  } finally {
+    release(packed);
+  }
+}
+
+/** A long k and a small C: slices of k are multiplied apart and summed in order. */
+function sliced(product: Product): void {
+  const { m, n, k, a, b, c, bias = 0, relu = false } = product;
+  const length = ceil(Math.max(512, Math.ceil(k / 16)), 4);
+  const count = Math.ceil(k / length);
+  const parts = allocate(count * m * n * 4);
+  try {
+    small(
+      { ...product, c: parts, bias: 0, relu: false },
+      { ...single, count, a: [length * a.columnStride, 0], b: [length * b.rowStride, 0], c: [m * n, 0] },
+      length,
+      k,
+    );
+    const share = ceil(Math.max(1024, Math.ceil((m * n) / BANDS)), 4);
+    parallel(kernel('sumSlices'), Math.ceil((m * n) / share), parts, c, count, m * n, share);
+    if (bias || relu) parallel(kernel('finishRows'), 1, c, n, m, n, bias, relu ? 1 : 0);
+  } finally {
+    release(parts);
+  }
+}
+
+/** Computes a product, or a batch of them. C must not overlap A or B. */
+export function gemm(product: Product): void {
+  const { m, n, k, batch = single } = product;
+  if (m === 0 || n === 0 || batch.count === 0) return;
+  const fits = panelsOf(m, n, blockOf(k)) <= MAX_PANELS;
+  const work = m * n * k;
+  if (fits && (work <= 200_000 || (batch.count > 1 && (batch.count >= BANDS || work <= 2_000_000)))) {
+    small(product, batch, k, 0);
+  } else if (batch.count > 1) {
+    for (let e = 0; e < batch.count; e++) {
+      const at = ([outer, inner]: readonly [number, number]) =>
+        4 * (Math.floor(e / batch.inner) * outer + (e % batch.inner) * inner);
+      gemm({
+        ...product,
+        a: { ...product.a, address: product.a.address + at(batch.a) },
+        b: { ...product.b, address: product.b.address + at(batch.b) },
+        c: product.c + at(batch.c),
+        batch: undefined,
+      });
+    }
+  } else if (fits && k >= 2048 && m * n <= 256 * 256 && (product.cStride ?? n) === n) {
+    sliced(product);
+  } else {
+    large(product);
+  }
+}
