@@ -6,8 +6,8 @@
  */
 import * as E from 'fp-ts/lib/Either.js';
 import type * as t from 'io-ts';
-import { type Failure, failure, suggestion } from '../config/index.ts';
-import type { NcaSpec } from '../nca/index.ts';
+import { decode, type Failure, failure, suggestion } from '../config/index.ts';
+import type { NcaSpec, SymmetryName } from '../nca/index.ts';
 import type { tf } from '../tensor/index.ts';
 
 /** What a batch of weights is conditioned on: T tokens of C numbers per sample, each sample's there or not. */
@@ -17,14 +17,6 @@ export interface Condition {
   /** [B], 1 where the sample has its condition and 0 where it was dropped. */
   readonly present: tf.Tensor1D;
 }
-
-/** Weight-space symmetries a denoiser may claim to be equivariant to (see src/nca/symmetries.ts). */
-export type SymmetryName =
-  | 'hidden-permutation'
-  | 'channel-permutation'
-  | 'channel-sign'
-  | 'channel-rotation'
-  | 'd4';
 
 export interface ApplyOptions {
   /** True inside a training step: batch statistics, dropout. Default false. */
@@ -95,4 +87,17 @@ export function denoiserKind(name: string, where = 'denoiser'): E.Either<Failure
   if (kind) return E.right(kind);
   const known = denoiserNames();
   return E.left(failure(where, `one of ${known.join(', ')}`, `"${name}"`, { hint: suggestion(name, known) }));
+}
+
+/** Builds a denoiser from its name and any of its parameters; the others take their defaults. */
+export function createDenoiser(
+  name: string,
+  parameters: Readonly<Record<string, unknown>>,
+  context: DenoiserContext,
+): E.Either<Failure, Denoiser> {
+  const kind = denoiserKind(name);
+  if (E.isLeft(kind)) return kind;
+  const { config, defaults, build } = kind.right;
+  const decoded = decode(config, { ...(defaults as object), ...parameters }, `denoiser ${name}`);
+  return E.isLeft(decoded) ? decoded : E.right(build(decoded.right, context));
 }

@@ -2,12 +2,13 @@
 export {
   type ApplyOptions,
   type Condition,
+  createDenoiser,
   type Denoiser,
   type DenoiserContext,
   type DenoiserKind,
   denoiserKind,
   denoiserNames,
   registerDenoiser,
-  type SymmetryName,
 } from './denoiser.ts';
+export * from './graph/index.ts';
 export * from './sequence/index.ts';

@@ -1,5 +1,6 @@
 /** Pictures side by side in a labelled grid: the first thing to look at in any comparison. */
 import sharp from 'sharp';
+import { escapeMarkup } from '../formats/index.ts';
 
 /** A picture: RGB in [0, 1], row-major [height, width, 3]. Values outside are clipped, non-finite ones drawn magenta. */
 export interface GalleryPicture {
@@ -22,9 +23,6 @@ const GAP = 6;
 const ROW_LABEL = 132;
 const MAGENTA = [255, 0, 255];
 
-const escape = (text: string) =>
-  text.replace(/[<>&"]/g, c => ({ '<': '&lt;', '>': '&gt;', '&': '&amp;', '"': '&quot;' })[c]!);
-
 /** Long labels are broken at spaces, dashes or slashes into at most three lines. */
 function wrap(label: string, width: number): string[] {
   const lines: string[] = [];
@@ -41,7 +39,7 @@ function text(label: string, x: number, y: number, anchor: 'middle' | 'end', wid
   return lines
     .map(
       (line, i) =>
-        `<text x="${x}" y="${y + (i - (lines.length - 1) / 2) * 14}" text-anchor="${anchor}" dominant-baseline="central">${escape(line)}</text>`,
+        `<text x="${x}" y="${y + (i - (lines.length - 1) / 2) * 14}" text-anchor="${anchor}" dominant-baseline="central">${escapeMarkup(line)}</text>`,
     )
     .join('');
 }
@@ -98,7 +96,7 @@ export async function renderGallery({
   });
   const labels = [
     title
-      ? `<text x="12" y="18" font-weight="600" font-size="15" dominant-baseline="central">${escape(title)}</text>`
+      ? `<text x="12" y="18" font-weight="600" font-size="15" dominant-baseline="central">${escapeMarkup(title)}</text>`
       : '',
     ...columns.map((label, j) =>
       text(label, ROW_LABEL + j * pitch + cell / 2, header - 24, 'middle', Math.floor(cell / 6.4)),

@@ -1,14 +1,10 @@
 /** HTML made of escaped pieces: text is escaped unless it is itself `Html`. */
 
+import { escapeMarkup } from '../formats/index.ts';
+
 export class Html {
   constructor(readonly source: string) {}
 }
-
-const escapeText = (text: string) =>
-  text.replace(
-    /[<>&"']/g,
-    c => ({ '<': '&lt;', '>': '&gt;', '&': '&amp;', '"': '&quot;', "'": '&#39;' })[c]!,
-  );
 
 type Piece = Html | string | number | null | undefined | false | readonly Piece[];
 
@@ -16,7 +12,7 @@ const render = (piece: Piece): string => {
   if (piece === null || piece === undefined || piece === false) return '';
   if (piece instanceof Html) return piece.source;
   if (Array.isArray(piece)) return piece.map(render).join('');
-  return escapeText(String(piece));
+  return escapeMarkup(String(piece));
 };
 
 /** Tagged template: html`<p>${text}</p>`. */

@@ -1,7 +1,35 @@
 /** Running experiments: progress, run folders, reports. */
+export {
+  comparisonCsv,
+  comparisonGallery,
+  comparisonJson,
+  comparisonLines,
+  comparisonPlots,
+  comparisonTable,
+  metricLabel,
+  pairedTable,
+} from './comparison-report.ts';
+export {
+  type Contender,
+  type ContenderSettings,
+  conditionOf,
+  type RolloutSettings,
+  trainContender,
+} from './contender.ts';
 export { type Experiment, experimentNames, loadExperiment, type RunContext } from './experiment.ts';
 export { type Html, html, raw } from './html.ts';
 export { type IntervalChart, intervalChart, type LineChart, lineChart, renderSvg } from './plot.ts';
 export { interruption, type Progress, progressBar } from './progress.ts';
 export { type Cell, image, plots, type Report, renderReport, type Section, strip, table } from './report.ts';
 export { createRunFolder, type Environment, environment, type RunFolder } from './run-folder.ts';
+export {
+  baselineMethods,
+  encodePictures,
+  openStudy,
+  renderingSteps,
+  type Study,
+  type StudyOptions,
+  type StudySet,
+  zooFolder,
+} from './study.ts';
+export { type WrittenComparison, writeComparison } from './write-comparison.ts';

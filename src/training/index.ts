@@ -17,6 +17,7 @@ export {
 export { type CheckpointOptions, checkpointSteps, readCheckpoint } from './checkpoints.ts';
 export { type LearningRate, learningRateAt } from './learning-rate.ts';
 export { type AdamOptions, adam, type Optimiser } from './optimiser.ts';
+export { type RolloutLoss, type RolloutLossOptions, rolloutLoss } from './rollout-loss.ts';
 export {
   type StepRecord,
   TRAINING_DEFAULTS,

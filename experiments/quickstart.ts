@@ -1,0 +1,145 @@
+/**
+ * The whole way once: a texture nobody trained on goes in, a denoiser samples the weights of an NCA, the NCA grows a texture.
+ */
+import * as t from 'io-ts';
+import {
+  baselineMethods,
+  type Contender,
+  compareMethods,
+  createEncoder,
+  type Experiment,
+  lineChart,
+  type Method,
+  openStudy,
+  pairMetrics,
+  plots,
+  type RunContext,
+  renderingSteps,
+  type Section,
+  type Study,
+  settle,
+  tf,
+  trainContender,
+  writeComparison,
+  zooFolder,
+} from '../src/index.ts';
+
+const optionalNumber = t.union([t.number, t.null]);
+
+const Parameters = t.strict({
+  seed: t.number,
+  zoo: t.string,
+  picture: t.union([t.literal('texture'), t.literal('rendering'), t.null]),
+  encoder: t.string,
+  denoisers: t.array(t.string),
+  parameters: t.record(t.string, t.UnknownRecord),
+  parametrisation: t.union([t.literal('edm'), t.literal('clean')]),
+  training: t.strict({
+    steps: t.number,
+    batch: t.number,
+    learningRate: t.number,
+    conditionDropout: t.number,
+  }),
+  rollout: t.strict({
+    weight: t.number,
+    from: t.number,
+    rows: t.number,
+    every: t.number,
+    steps: t.tuple([t.number, t.number]),
+  }),
+  sampling: t.strict({ steps: t.number, guidance: t.number }),
+  evaluation: t.strict({ steps: optionalNumber, seed: t.number }),
+  limit: t.strict({ train: optionalNumber, heldOut: optionalNumber }),
+});
+type Parameters = t.TypeOf<typeof Parameters>;
+
+/** Trains and samples the denoisers one after the other, each under the same settings. */
+async function contend(context: RunContext, study: Study, parameters: Parameters) {
+  const contenders: Contender[] = [];
+  const methods: Method[] = [];
+  for (const denoiser of parameters.denoisers) {
+    const contender = await trainContender(context, study, {
+      denoiser,
+      parameters: parameters.parameters[denoiser],
+      parametrisation: parameters.parametrisation,
+      training: parameters.training,
+      rollout: parameters.rollout,
+      sampling: parameters.sampling,
+      seed: parameters.seed,
+    });
+    const bar = context.progress(`sample ${denoiser}`, study.heldOut.names.length);
+    const weights = await contender.sample(study.heldOut.features, done => bar.update(done));
+    bar.stop();
+    contender.dispose();
+    contenders.push(contender);
+    methods.push({ name: contender.label, kind: 'denoiser', weights });
+  }
+  return { contenders, methods };
+}
+
+/** How training went: the denoising loss, and the texture loss of the denoised weights' rollouts. */
+async function trainingSection(contenders: readonly Contender[]): Promise<Section> {
+  const points = (value: 'loss' | 'rolloutLoss') =>
+    contenders.flatMap(({ label, curve }) =>
+      curve.flatMap(point =>
+        point[value] === undefined ? [] : [{ series: label, x: point.step, y: point[value] }],
+      ),
+    );
+  const charts = [lineChart({ x: 'step', y: 'denoising loss', logY: true, points: points('loss') })];
+  if (points('rolloutLoss').length > 0) {
+    charts.push(lineChart({ x: 'step', y: 'texture loss of rollouts', points: points('rolloutLoss') }));
+  }
+  return { title: 'Training', body: plots(...(await Promise.all(charts))) };
+}
+
+const quickstart: Experiment<Parameters> = {
+  name: 'quickstart',
+  question:
+    'A texture that nobody trained on goes in; can a diffusion model over the weights of neural cellular automata sample the weights of one that grows it? Two denoisers, one on the parameter graph and one on a sequence of weight tokens, are trained under equal budgets and set against everything simpler.',
+  parameters: Parameters,
+
+  async run(context, parameters) {
+    const { seed } = parameters;
+    const encoder = await settle(createEncoder(parameters.encoder, {}, { seed }));
+    const study = await openStudy({
+      zoo: zooFolder(parameters.zoo),
+      encoder,
+      picture: parameters.picture ?? undefined,
+      limit: { train: parameters.limit.train ?? undefined, heldOut: parameters.limit.heldOut ?? undefined },
+    });
+    const { train, heldOut } = study;
+    context.say(
+      `${train.names.length} training and ${heldOut.names.length} held-out NCAs of ${study.spec.name} (${train.weights.length / train.names.length} weights each), ${study.size} px`,
+    );
+    const { contenders, methods } = await contend(context, study, parameters);
+    const steps = parameters.evaluation.steps ?? renderingSteps(study.zoo);
+    const bar = context.progress('run and measure', methods.length);
+    const metrics = pairMetrics();
+    const results = await compareMethods({
+      spec: study.spec,
+      methods: [...methods, ...(await baselineMethods(study, seed))],
+      targets: heldOut.pictures,
+      metrics,
+      steps,
+      size: study.size,
+      seed: parameters.evaluation.seed,
+      signal: context.signal,
+      onProgress: (done, total) => bar.update(done, `of ${total} methods`),
+    });
+    bar.stop();
+    await writeComparison(context, study, {
+      experiment: quickstart,
+      parameters,
+      results,
+      metrics,
+      nca: { steps },
+      contenders,
+      sections: [await trainingSection(contenders)],
+    });
+    study.dispose();
+    encoder.dispose();
+    tf.disposeVariables();
+  },
+};
+
+export default quickstart;

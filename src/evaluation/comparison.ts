@@ -1,0 +1,135 @@
+/**
+ * The one way methods are compared: the weights each gives for the same textures are run as NCAs with the same masks, measured with the
+ * same metrics, and set against each other texture by texture.
+ */
+import { type NcaSpec, rollout, seedState, seedsFor, toRgb } from '../nca/index.ts';
+import { tf } from '../tensor/index.ts';
+import { displayable, divergence, type PairMetric, type RolloutHealth } from './metrics/index.ts';
+import { type Interval, meanInterval, type PairedDifference, pairedDifference } from './statistics.ts';
+
+/** `bound` marks what no method can be expected to pass, such as the target NCA's own second rendering. */
+export type MethodKind = 'denoiser' | 'baseline' | 'bound';
+
+export interface Method {
+  readonly name: string;
+  readonly kind: MethodKind;
+  /** [M, D], one NCA a texture. */
+  readonly weights: Float32Array;
+}
+
+export interface MethodResult extends Method {
+  /** [M, size, size, 3], clipped to [0, 1]. */
+  readonly pictures: Float32Array;
+  readonly health: readonly RolloutHealth[];
+  /** metric name -> [M] */
+  readonly values: Readonly<Record<string, Float64Array>>;
+}
+
+export interface ComparisonOptions {
+  readonly spec: NcaSpec;
+  readonly methods: readonly Method[];
+  /** [M, H, W, 3] in [0, 1]: the pictures to be matched. */
+  readonly targets: tf.Tensor4D;
+  readonly metrics: readonly PairMetric[];
+  /** NCA steps from the seed state to the measured picture. */
+  readonly steps: number;
+  /** Side of the grid the NCAs are run on. */
+  readonly size: number;
+  /** Seeds the masks: texture i has the same masks under every method. */
+  readonly seed: number;
+  readonly signal?: AbortSignal;
+  onProgress?(done: number, total: number): void;
+}
+
+/** How many NCAs are run in one call of the engine. */
+const BATCH = 64;
+
+/** The states [M, size, size, C] that M NCAs reach from the seed. */
+function runBatch(
+  spec: NcaSpec,
+  weights: Float32Array,
+  steps: number,
+  size: number,
+  seeds: readonly number[],
+): tf.Tensor4D {
+  return tf.tidy(() => {
+    const count = seeds.length;
+    const batch = tf.tensor2d(weights, [count, weights.length / count]);
+    return rollout(spec, batch, seedState(spec, count, size, size), { steps, seeds });
+  });
+}
+
+async function evaluate(method: Method, options: ComparisonOptions): Promise<MethodResult> {
+  const { spec, targets, metrics, steps, size, seed } = options;
+  const count = targets.shape[0];
+  const dimension = method.weights.length / count;
+  const seeds = seedsFor(seed, count);
+  const pictures = new Float32Array(count * size * size * 3);
+  const health: RolloutHealth[] = [];
+  for (let start = 0; start < count; start += BATCH) {
+    const end = Math.min(start + BATCH, count);
+    const slice = method.weights.subarray(start * dimension, end * dimension);
+    const states = runBatch(spec, slice, steps, size, seeds.slice(start, end));
+    health.push(...(await divergence(spec, states)));
+    const rgb = tf.tidy(() => displayable(toRgb(spec, states)));
+    pictures.set(await rgb.data(), start * size * size * 3);
+    tf.dispose([states, rgb]);
+  }
+  const shown = tf.tensor4d(pictures, [count, size, size, 3]);
+  const values: Record<string, Float64Array> = {};
+  for (const metric of metrics) values[metric.name] = await metric.compare(shown, targets);
+  shown.dispose();
+  return { ...method, pictures, health, values };
+}
+
+/** Runs and measures every method. Ends early, with what is done, when the signal is raised. */
+export async function compareMethods(options: ComparisonOptions): Promise<MethodResult[]> {
+  const results: MethodResult[] = [];
+  for (const method of options.methods) {
+    if (options.signal?.aborted) break;
+    results.push(await evaluate(method, options));
+    options.onProgress?.(results.length, options.methods.length);
+  }
+  return results;
+}
+
+export interface Summary {
+  readonly method: string;
+  readonly kind: MethodKind;
+  readonly metrics: Readonly<Record<string, Interval>>;
+  /** Share of rollouts that are not sound. */
+  readonly diverged: number;
+}
+
+/** Mean and 95% interval of every metric for every method. */
+export const summarise = (results: readonly MethodResult[]): Summary[] =>
+  results.map(({ name, kind, values, health }) => ({
+    method: name,
+    kind,
+    metrics: Object.fromEntries(
+      Object.entries(values).map(([metric, numbers]) => [metric, meanInterval(numbers)]),
+    ),
+    diverged: health.filter(state => state !== 'sound').length / health.length,
+  }));
+
+/** a - b, texture by texture, for one metric. */
+export const paired = (a: MethodResult, b: MethodResult, metric: string): PairedDifference =>
+  pairedDifference(a.values[metric], b.values[metric]);
+
+/**
+ * The names of the methods of one kind that nothing in their kind is surely better than: the method with the best mean and all whose paired
+ * difference to it has an interval that holds zero.
+ */
+export function best(
+  results: readonly MethodResult[],
+  metric: PairMetric,
+  kinds: readonly MethodKind[],
+): string[] {
+  const candidates = results.filter(({ kind }) => kinds.includes(kind));
+  const sign = metric.better === 'lower' ? 1 : -1;
+  const mean = (result: MethodResult) => sign * meanInterval(result.values[metric.name]).mean;
+  const leader = candidates.reduce((a, b) => (mean(b) < mean(a) ? b : a));
+  return candidates
+    .filter(result => result === leader || !paired(result, leader, metric.name).significant)
+    .map(({ name }) => name);
+}

@@ -1,0 +1,185 @@
+/** A comparison made readable: tables, plots and galleries for the report, and the same numbers as JSON and CSV. */
+import {
+  best,
+  type MethodResult,
+  type PairMetric,
+  paired,
+  renderGallery,
+  summarise,
+} from '../evaluation/index.ts';
+import { type Html, html } from './html.ts';
+import { intervalChart } from './plot.ts';
+import { type Cell, plots, table } from './report.ts';
+
+/** What each known metric is, for column headings and captions. */
+const LABELS: Record<string, string> = {
+  'patch-sw': 'patch distance',
+  'patch-sw-structure': 'patch distance, structure',
+  'gram@random': 'Gram distance (random filters)',
+  'gram-structure@random': 'Gram distance, structure (random filters)',
+  psnr: 'PSNR (weak for textures)',
+  ssim: 'SSIM (weak for textures)',
+};
+export const metricLabel = (name: string) => LABELS[name] ?? name;
+
+const arrow = (metric: PairMetric) => (metric.better === 'lower' ? '↓' : '↑');
+
+/** Three significant digits, without exponents for the sizes met here. */
+export const number = (value: number): string =>
+  Number.isFinite(value)
+    ? Math.abs(value) >= 100
+      ? value.toFixed(0)
+      : Number(value.toPrecision(3)).toString()
+    : String(value);
+
+/** Methods by metrics: mean and 95% interval; bold where no method of its kind is surely better, and one surely is worse. */
+export function comparisonTable(results: readonly MethodResult[], metrics: readonly PairMetric[]): Html {
+  const kinds = ['denoiser', 'baseline'] as const;
+  const winners = new Map(metrics.map(metric => [metric.name, best(results, metric, kinds)]));
+  const contenders = results.filter(({ kind }) => kind !== 'bound').length;
+  const rows = summarise(results).map(({ method, kind, metrics: intervals, diverged }) => [
+    kind === 'bound' ? `${method} (bound)` : method,
+    ...metrics.map((metric): Cell => {
+      const { mean, low, high } = intervals[metric.name];
+      const leading = winners.get(metric.name)!;
+      return {
+        text: `${number(mean)} [${number(low)}, ${number(high)}]`,
+        best: kind !== 'bound' && leading.includes(method) && leading.length < contenders,
+      };
+    }),
+    `${(100 * diverged).toFixed(0)}%`,
+  ]);
+  return table(
+    ['method', ...metrics.map(metric => `${metricLabel(metric.name)} ${arrow(metric)}`), 'diverged'],
+    rows,
+  );
+}
+
+/** Each denoiser against each baseline, paired by texture: mean difference, 95% interval, share of textures on which it is better. */
+export function pairedTable(results: readonly MethodResult[], metric: PairMetric): Html {
+  const denoisers = results.filter(({ kind }) => kind === 'denoiser');
+  const others = results.filter(({ kind }) => kind !== 'denoiser');
+  const rows = denoisers.flatMap(denoiser =>
+    others.map(other => {
+      const { mean, low, high, significant, lower } = paired(denoiser, other, metric.name);
+      const better = metric.better === 'lower' ? mean < 0 : mean > 0;
+      const share = metric.better === 'lower' ? lower : 1 - lower;
+      return [
+        `${denoiser.name} − ${other.name}`,
+        `${number(mean)} [${number(low)}, ${number(high)}]`,
+        significant ? (better ? 'better' : 'worse') : 'not apart',
+        `${(100 * share).toFixed(0)}%`,
+      ];
+    }),
+  );
+  return table(['pair', `difference in ${metricLabel(metric.name)}`, '95% interval says', 'better on'], rows);
+}
+
+/** Interval charts, one a metric. */
+export async function comparisonPlots(
+  results: readonly MethodResult[],
+  metrics: readonly PairMetric[],
+): Promise<Html> {
+  const summaries = summarise(results);
+  return plots(
+    ...(await Promise.all(
+      metrics.map(metric =>
+        intervalChart({
+          x: `${metricLabel(metric.name)} ${arrow(metric)}`,
+          rows: summaries.map(({ method, kind, metrics: intervals }) => ({
+            label: method,
+            group: kind,
+            ...intervals[metric.name],
+          })),
+        }),
+      ),
+    )),
+  );
+}
+
+interface Pictures {
+  readonly names: readonly string[];
+  /** [M, H, W, 3] */
+  readonly targets: { readonly data: Float32Array; readonly size: number };
+}
+
+const nth = (data: Float32Array, size: number, i: number) => ({
+  width: size,
+  height: size,
+  data: data.subarray(i * size * size * 3, (i + 1) * size * size * 3),
+});
+
+/** Target and every method side by side, one row a texture. */
+export function comparisonGallery(
+  { names, targets }: Pictures,
+  results: readonly MethodResult[],
+  size: number,
+  title: string,
+): Promise<Uint8Array> {
+  return renderGallery({
+    title,
+    columns: ['target', ...results.map(({ name }) => name)],
+    rows: names,
+    cells: names.map((_, i) => [
+      nth(targets.data, targets.size, i),
+      ...results.map(({ pictures }) => nth(pictures, size, i)),
+    ]),
+  });
+}
+
+/** Every number of a comparison, ready for JSON. */
+export function comparisonJson(
+  names: readonly string[],
+  results: readonly MethodResult[],
+  metrics: readonly PairMetric[],
+) {
+  const contenders = results.filter(({ kind }) => kind === 'denoiser');
+  return {
+    textures: names,
+    metrics: metrics.map(({ name, better }) => ({ name, better })),
+    summary: summarise(results),
+    perTexture: results.map(({ name, values, health }) => ({
+      method: name,
+      health,
+      ...Object.fromEntries(Object.entries(values).map(([metric, numbers]) => [metric, [...numbers]])),
+    })),
+    paired: contenders.flatMap(a =>
+      results
+        .filter(b => b !== a)
+        .flatMap(b =>
+          metrics.map(metric => ({
+            a: a.name,
+            b: b.name,
+            metric: metric.name,
+            ...paired(a, b, metric.name),
+          })),
+        ),
+    ),
+  };
+}
+
+/** One row per method and texture. */
+export function comparisonCsv(names: readonly string[], results: readonly MethodResult[]): string {
+  const metrics = Object.keys(results[0]?.values ?? {});
+  const quote = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const lines = results.flatMap(({ name, kind, values, health }) =>
+    names.map((texture, i) =>
+      [quote(name), kind, quote(texture), ...metrics.map(metric => values[metric][i]), health[i]].join(','),
+    ),
+  );
+  return `${['method', 'kind', 'texture', ...metrics, 'health'].join(',')}\n${lines.join('\n')}\n`;
+}
+
+/** A plain-text table of one metric for the terminal. */
+export function comparisonLines(results: readonly MethodResult[], metric: PairMetric): string[] {
+  const width = Math.max(...results.map(({ name }) => name.length));
+  return summarise(results)
+    .map(({ method, metrics, kind }) => ({ method, kind, interval: metrics[metric.name] }))
+    .sort((a, b) => (metric.better === 'lower' ? 1 : -1) * (a.interval.mean - b.interval.mean))
+    .map(
+      ({ method, kind, interval: { mean, low, high } }) =>
+        `${method.padEnd(width)}  ${number(mean).padStart(8)}  [${number(low)}, ${number(high)}]${kind === 'denoiser' ? '' : `  (${kind})`}`,
+    );
+}
+
+export const note = (text: string): Html => html`<p class="dim">${text}</p>`;

@@ -1,0 +1,191 @@
+/** One denoiser's part in a comparison: built, trained and sampled under the settings that all contenders share. */
+import type { Encoder } from '../conditioning/index.ts';
+import { orThrow, UserError } from '../config/index.ts';
+import { createDenoiser, type Denoiser } from '../denoisers/index.ts';
+import {
+  type Diffusion,
+  edm,
+  fitNormaliser,
+  type Normaliser,
+  type Parametrisation,
+  sampleWeights,
+} from '../diffusion/index.ts';
+import { patchSlicedWasserstein } from '../nca/index.ts';
+import { tf } from '../tensor/index.ts';
+import { rolloutLoss, type StepRecord, type TrainingSettings, trainDenoiser } from '../training/index.ts';
+import type { RunContext } from './experiment.ts';
+import type { Study } from './study.ts';
+
+export interface RolloutSettings {
+  /** Weight beside the denoising loss; 0 for none. */
+  readonly weight: number;
+  /** Share of training after which it begins. */
+  readonly from: number;
+  readonly rows: number;
+  readonly every: number;
+  /** NCA steps are drawn from [low, high). */
+  readonly steps: readonly [number, number];
+}
+
+export interface ContenderSettings {
+  /** Registered kind of denoiser. */
+  readonly denoiser: string;
+  /** How it is called in tables; default: the kind's name. */
+  readonly label?: string;
+  readonly parameters?: Readonly<Record<string, unknown>>;
+  readonly parametrisation: Parametrisation;
+  readonly training: Partial<TrainingSettings>;
+  readonly rollout: RolloutSettings;
+  readonly sampling: { readonly steps: number; readonly guidance: number };
+  readonly seed: number;
+}
+
+export interface CurvePoint {
+  readonly step: number;
+  readonly seconds: number;
+  readonly loss: number;
+  readonly rolloutLoss?: number;
+}
+
+export interface Contender {
+  readonly label: string;
+  readonly denoiser: Denoiser;
+  readonly diffusion: Diffusion;
+  readonly normaliser: Normaliser;
+  readonly curve: readonly CurvePoint[];
+  readonly trainingSeconds: number;
+  readonly parameterCount: number;
+  /** Samples weights [n * D] for features [n, T, F]. */
+  sample(features: tf.Tensor3D, onProgress?: (done: number, total: number) => void): Promise<Float32Array>;
+  dispose(): void;
+}
+
+/** The condition tokens of features: projected by the encoder. */
+export const conditionOf = (encoder: Encoder, features: tf.Tensor3D): tf.Tensor3D =>
+  tf.tidy(() => encoder.project(features));
+
+/** Smooths what is logged, so that curves of single batches can be read. */
+function smoother(every: number, emit: (point: CurvePoint) => void) {
+  let losses: number[] = [];
+  let rollouts: number[] = [];
+  const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+  return (record: StepRecord) => {
+    losses.push(record.loss);
+    if (record.rolloutLoss !== undefined) rollouts.push(record.rolloutLoss);
+    if (record.step % every !== 0 && record.step !== record.steps) return;
+    emit({
+      step: record.step,
+      seconds: record.seconds,
+      loss: mean(losses),
+      rolloutLoss: rollouts.length > 0 ? mean(rollouts) : undefined,
+    });
+    losses = [];
+    rollouts = [];
+  };
+}
+
+const anchorOf = (study: Study, normaliser: Normaliser): Float32Array | undefined =>
+  study.zoo.base ? Float32Array.from(normaliser.normalise(study.zoo.base)) : undefined;
+
+/**
+ * Builds and trains one denoiser on a study.
+ * @throws UserError for an unknown denoiser or parameters, a loss that is not finite, or Ctrl-C
+ */
+export async function trainContender(
+  context: RunContext,
+  study: Study,
+  settings: ContenderSettings,
+): Promise<Contender> {
+  const { seed, rollout, sampling, parametrisation } = settings;
+  const label = settings.label ?? settings.denoiser;
+  const { spec, train, encoder } = study;
+  const diffusion = edm({ parametrisation });
+  const normaliser = fitNormaliser(spec, train.weights, { sigmaData: diffusion.sigmaData });
+  const denoiser = orThrow(
+    createDenoiser(settings.denoiser, settings.parameters ?? {}, {
+      spec,
+      condition: { tokens: encoder.tokens, width: encoder.width },
+      anchor: anchorOf(study, normaliser),
+      seed,
+    }),
+  );
+  const steps = settings.training.steps ?? 1000;
+  const images = await train.pictures.data();
+  const features = await train.features.data();
+  const curve: CurvePoint[] = [];
+  const record = smoother(Math.max(1, Math.round(steps / 100)), point => {
+    curve.push(point);
+    context.run.log({ denoiser: label, ...point });
+  });
+  const bar = context.progress(`train ${label}`, steps);
+  try {
+    const result = await trainDenoiser({
+      denoiser,
+      encoder,
+      diffusion,
+      normaliser,
+      data: { weights: train.weights, features: features as Float32Array, images: images as Float32Array },
+      settings: { ...settings.training, seed },
+      rollout:
+        rollout.weight > 0
+          ? rolloutLoss({
+              spec,
+              texture: patchSlicedWasserstein(),
+              normaliser,
+              diffusion,
+              seed,
+              imageSize: study.size,
+              weight: rollout.weight,
+              steps: rollout.steps,
+              from: Math.round(rollout.from * steps),
+              every: rollout.every,
+              rows: rollout.rows,
+            })
+          : undefined,
+      onStep: step => {
+        record(step);
+        bar.update(
+          step.step,
+          `loss ${step.loss.toFixed(3)}${step.rolloutLoss === undefined ? '' : ` rollout ${step.rolloutLoss.toFixed(3)}`}`,
+        );
+      },
+      signal: context.signal,
+    });
+    if (result.stopped === 'non-finite')
+      throw new UserError(`${label}: the training loss is not finite at step ${result.steps + 1}.`);
+    if (result.stopped === 'interrupted')
+      throw new UserError(
+        `${label}: interrupted at step ${result.steps}; what was finished is in ${context.run.path}.`,
+      );
+    return {
+      label,
+      denoiser,
+      diffusion,
+      normaliser,
+      curve,
+      trainingSeconds: result.seconds,
+      parameterCount: Object.values(denoiser.variables).reduce((sum, { size }) => sum + size, 0),
+      sample: async (features, onProgress) => {
+        const condition = conditionOf(encoder, features);
+        try {
+          return await sampleWeights({
+            denoiser,
+            diffusion,
+            normaliser,
+            condition,
+            seed,
+            steps: sampling.steps,
+            guidance: sampling.guidance === 1 ? undefined : { scale: sampling.guidance },
+            onProgress,
+            signal: context.signal,
+          });
+        } finally {
+          condition.dispose();
+        }
+      },
+      dispose: () => denoiser.dispose(),
+    };
+  } finally {
+    bar.stop();
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * What an experiment on a zoo starts from: pictures, weights and condition features of the training and of the held-out NCAs, the same
+ * for every method that is compared.
+ */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Encoder } from '../conditioning/index.ts';
+import { fitStandardiser, standardised } from '../conditioning/index.ts';
+import { settle, UserError } from '../config/index.ts';
+import { readZoo, type Zoo, type ZooEntry } from '../data/index.ts';
+import { baselines, type Method } from '../evaluation/index.ts';
+import { readImage } from '../formats/index.ts';
+import { type NcaSpec, weightCount } from '../nca/index.ts';
+import { tf } from '../tensor/index.ts';
+
+export interface StudySet {
+  readonly names: readonly string[];
+  /** [n, D] flattened. */
+  readonly weights: Float32Array;
+  /** [n, size, size, 3] in [0, 1]: the target textures (the NCA's own rendering where the zoo has no texture). */
+  readonly pictures: tf.Tensor4D;
+  /** [n, T, C] frozen features of the pictures. */
+  readonly features: tf.Tensor3D;
+}
+
+export interface Study {
+  readonly zoo: Zoo;
+  readonly spec: NcaSpec;
+  /** Side of the pictures. */
+  readonly size: number;
+  /** What the NCAs were conditioned on: target textures, or their own renderings. */
+  readonly pictured: 'texture' | 'rendering';
+  readonly train: StudySet;
+  readonly heldOut: StudySet;
+  /** The encoder, its features standardised by the training set's statistics. */
+  readonly encoder: Encoder;
+  dispose(): void;
+}
+
+export interface StudyOptions {
+  /** Folder of the zoo. */
+  readonly zoo: string;
+  readonly encoder: Encoder;
+  /** Side the pictures are resized to; default: that of the zoo's first picture. */
+  readonly size?: number;
+  /** Condition and target: the texture an NCA was trained on, or its own rendering. Default: the texture where there is one. */
+  readonly picture?: 'texture' | 'rendering';
+  /** Takes only so many training NCAs (the first ones) and held-out ones: for trials. */
+  readonly limit?: { readonly train?: number; readonly heldOut?: number };
+}
+
+/** The folder of a zoo given by the user; `embedded` is the one that comes with the library. */
+export const zooFolder = (zoo: string): string =>
+  zoo === 'embedded' ? fileURLToPath(new URL('../../configs/zoo/embedded', import.meta.url)) : zoo;
+
+/** NCA steps to the pictures of a zoo: those its own renderings took. */
+export function renderingSteps({ manifest: { provenance } }: Zoo): number {
+  const rendering = (provenance.rendering ?? (provenance.config as Record<string, unknown>)?.rendering) as
+    | { steps?: unknown }
+    | undefined;
+  return typeof rendering?.steps === 'number' ? rendering.steps : DEFAULT_STEPS;
+}
+const DEFAULT_STEPS = 400;
+
+/** How many pictures are encoded at once. */
+const BATCH = 64;
+
+function pathOf(zoo: Zoo, entry: ZooEntry, picture: 'texture' | 'rendering'): string {
+  const relative = picture === 'texture' ? entry.image : entry.rendering;
+  if (!relative) {
+    throw new UserError(
+      `${join(zoo.folder, 'manifest.json')}: entry ${entry.name}: expected a ${picture}, found none.`,
+    );
+  }
+  return join(zoo.folder, relative);
+}
+
+async function readPictures(paths: readonly string[], size: number): Promise<tf.Tensor4D> {
+  const data = new Float32Array(paths.length * size * size * 3);
+  for (let i = 0; i < paths.length; i++) {
+    data.set((await settle(readImage(paths[i], { size, channels: 3 }))).data, i * size * size * 3);
+  }
+  return tf.tensor4d(data, [paths.length, size, size, 3]);
+}
+
+/** Frozen features [n, T, C] of pictures, a batch at a time. */
+export function encodePictures(encoder: Encoder, pictures: tf.Tensor4D): tf.Tensor3D {
+  return tf.tidy(() => {
+    const parts: tf.Tensor3D[] = [];
+    for (let start = 0; start < pictures.shape[0]; start += BATCH) {
+      const count = Math.min(BATCH, pictures.shape[0] - start);
+      parts.push(encoder.features(tf.slice(pictures, [start, 0, 0, 0], [count, -1, -1, -1])));
+    }
+    return tf.concat(parts, 0);
+  });
+}
+
+async function readSet(
+  zoo: Zoo,
+  split: ZooEntry['split'],
+  picture: 'texture' | 'rendering',
+  size: number,
+  encoder: Encoder,
+  limit = Number.POSITIVE_INFINITY,
+): Promise<StudySet> {
+  const dimension = weightCount(zoo.spec);
+  const rows = zoo.entries.flatMap((entry, i) => (entry.split === split ? [i] : [])).slice(0, limit);
+  if (rows.length < 2) {
+    throw new UserError(`${zoo.folder}: expected at least 2 ${split} NCAs, found ${rows.length}.`);
+  }
+  const weights = new Float32Array(rows.length * dimension);
+  rows.forEach((row, i) => {
+    weights.set(zoo.weights.subarray(row * dimension, (row + 1) * dimension), i * dimension);
+  });
+  const pictures = await readPictures(
+    rows.map(row => pathOf(zoo, zoo.entries[row], picture)),
+    size,
+  );
+  return {
+    names: rows.map(row => zoo.entries[row].name),
+    weights,
+    pictures,
+    features: encodePictures(encoder, pictures),
+  };
+}
+
+/** Reads a zoo and encodes its pictures. Dispose it (and the encoder) when done. */
+export async function openStudy(options: StudyOptions): Promise<Study> {
+  const { encoder } = options;
+  const zoo = await settle(readZoo(options.zoo));
+  const picture = options.picture ?? (zoo.entries.every(entry => entry.image) ? 'texture' : 'rendering');
+  const size =
+    options.size ?? (await settle(readImage(pathOf(zoo, zoo.entries[0], picture), { channels: 3 }))).height;
+  const train = await readSet(zoo, 'train', picture, size, encoder, options.limit?.train);
+  const heldOut = await readSet(zoo, 'held-out', picture, size, encoder, options.limit?.heldOut);
+  return {
+    zoo,
+    spec: zoo.spec,
+    size,
+    pictured: picture,
+    train,
+    heldOut,
+    encoder: standardised(encoder, fitStandardiser(train.features)),
+    dispose: () => tf.dispose([train.pictures, train.features, heldOut.pictures, heldOut.features]),
+  };
+}
+
+/**
+ * Everything any denoiser has to beat on this study, and the bound: the held-out NCAs' own weights, run with other masks than those of
+ * their stored pictures.
+ */
+export async function baselineMethods(study: Study, seed: number): Promise<Method[]> {
+  const { spec, train, heldOut, zoo } = study;
+  const [trainFeatures, queryFeatures] = (await Promise.all([
+    train.features.data(),
+    heldOut.features.data(),
+  ])) as [Float32Array, Float32Array];
+  const found = baselines({
+    spec,
+    trainWeights: train.weights,
+    trainFeatures,
+    queryFeatures,
+    base: zoo.base,
+    seed,
+  });
+  return [
+    ...Object.entries(found).map(([name, weights]): Method => ({ name, kind: 'baseline', weights })),
+    { name: 'own NCA, second rendering', kind: 'bound', weights: heldOut.weights },
+  ];
+}
