@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { fitNormaliser } from '../src/diffusion/index.ts';
 import {
   actOnImage,
   actOnMask,
@@ -16,7 +17,6 @@ import {
   identity,
   inverse,
   type NcaSpec,
-  orbitStatistics,
   plainRollout,
   rollout,
   SPECS,
@@ -27,6 +27,7 @@ import {
   sizeOf,
   symmetricDistance,
   weightCount,
+  weightOrbits,
 } from '../src/nca/index.ts';
 import { randomStream, startBackend, tf } from '../src/tensor/index.ts';
 import { anyElement, grids, masks, samplesOf, specs, weightsOf } from './arbitraries.ts';
@@ -328,37 +329,24 @@ test('normalising by the statistics of an orbit commutes with its group; per coo
         const zoo = random.normals(5 * weightCount(spec), 0.3, 0.7);
         const g = SYMMETRIES[name].sample(spec, random);
         const commutator = (names: readonly SymmetryName[]) => {
-          const { mean, std } = orbitStatistics(spec, zoo, names);
-          const normalise = (w: Float64Array) => w.map((x, d) => (x - mean[d]) / std[d]);
-          const weights = Float64Array.from(zoo.subarray(0, weightCount(spec)));
-          return gap(normalise(actOnWeights(spec, g, weights)), actOnWeights(spec, g, normalise(weights)));
+          const normaliser = fitNormaliser(spec, zoo, { mean: names, std: names });
+          const weights = zoo.slice(0, weightCount(spec));
+          const forth = (w: Float32Array) => normaliser.normalise(w);
+          return gap(forth(actOnWeights(spec, g, weights)), actOnWeights(spec, g, forth(weights)));
         };
-        assert.ok(commutator([name]) < 1e-12, name);
-        assert.ok(commutator(ORTHOGONAL) < 1e-12, `${name} in all`);
+        // 1e-5: float32 statistics and weights; without sharing the difference is of order one.
+        assert.ok(commutator([name]) < 1e-5, name);
+        assert.ok(commutator(ORTHOGONAL) < 1e-5, `${name} in all`);
         const still = sameElement(g, identity(sizeOf(spec)));
-        assert.is(commutator([]) > 1e-6, !still, `${name} per coordinate`);
+        assert.is(commutator([]) > 1e-3, !still, `${name} per coordinate`);
       }),
       { numRuns: 12 },
     );
   }
 });
 
-test('with no group the statistics are those of each coordinate, in one part or in many', () => {
-  const spec = { ...SPECS.compact, channels: 3, hidden: 2 };
-  const size = weightCount(spec);
-  const zoo = randomStream(2, 'zoo').normals(4 * size, 3, 2);
-  const { mean, std } = orbitStatistics(spec, zoo);
-  const parts = orbitStatistics(spec, [zoo.slice(0, size), zoo.slice(size)]);
-  for (let d = 0; d < size; d++) {
-    const values = [0, 1, 2, 3].map(n => zoo[n * size + d]);
-    const average = values.reduce((a, b) => a + b) / 4;
-    assert.ok(Math.abs(mean[d] - average) < 1e-12);
-    assert.ok(
-      Math.abs(std[d] - Math.sqrt(values.reduce((sum, v) => sum + (v - average) ** 2, 0) / 3)) < 1e-12,
-    );
-  }
-  assert.equal(parts, { mean, std });
-  assert.throws(() => orbitStatistics(spec, zoo, ['channel-basis']), 'not orthogonal');
+test('no normaliser is promised for a group that is not orthogonal', () => {
+  assert.throws(() => weightOrbits(SPECS.compact, ['channel-basis']), 'not orthogonal');
 });
 
 test('canonicalisation by condition finds the element that was applied, and its inverse undoes it', async () => {

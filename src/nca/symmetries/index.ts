@@ -27,4 +27,4 @@ export {
   sizeOf,
 } from './element.ts';
 export { finiteOrbit, SYMMETRIES, SYMMETRY_NAMES, type SymmetryGroup, type SymmetryName } from './groups.ts';
-export { orbitStatistics, type WeightStatistics, weightOrbits } from './orbits.ts';
+export { type WeightOrbits, weightOrbits } from './orbits.ts';

@@ -1,18 +1,11 @@
 /**
- * Statistics of weights that a symmetry group cannot tell apart: normalising by them commutes with the group, so that a pipeline of
- * normalising, noising, preconditioning, denoising and sampling is equivariant as a whole.
+ * Which weights a symmetry group cannot tell apart. Normalising by statistics shared over these orbits commutes with the group, so that a
+ * pipeline of normalising, noising, preconditioning, denoising and sampling is equivariant as a whole.
  */
 import { type NcaSpec, weightBlocks, weightCount } from '../spec.ts';
 import type { SymmetryName } from './groups.ts';
 
-export interface WeightStatistics {
-  /** [D] */
-  readonly mean: Float64Array;
-  /** [D], n - 1 in the denominator. */
-  readonly std: Float64Array;
-}
-
-interface Orbits {
+export interface WeightOrbits {
   /** [D] coordinates with one number share their statistics. */
   readonly label: Int32Array;
   readonly count: number;
@@ -24,7 +17,7 @@ interface Orbits {
  * Which coordinates of the flat weights share mean and spread under the given groups. Coordinates that an element of the group can
  * negate or rotate into one another without fixing a direction have mean zero.
  */
-export function weightOrbits(spec: NcaSpec, symmetries: readonly SymmetryName[]): Orbits {
+export function weightOrbits(spec: NcaSpec, symmetries: readonly SymmetryName[]): WeightOrbits {
   const has = (...names: SymmetryName[]) => names.some(name => symmetries.includes(name));
   const foreign = symmetries.filter(name =>
     ['hidden-scaling', 'channel-basis', 'colour-basis'].includes(name),
@@ -60,42 +53,4 @@ export function weightOrbits(spec: NcaSpec, symmetries: readonly SymmetryName[])
     }
   }
   return { label, count: numbers.size, centred };
-}
-
-/**
- * Mean and standard deviation over NCAs [N * D], shared over the orbits of the given groups. With no group: per coordinate, as usual.
- * Streams: give the NCAs in any number of parts.
- */
-export function orbitStatistics(
-  spec: NcaSpec,
-  weights: Iterable<Float32Array> | Float32Array,
-  symmetries: readonly SymmetryName[] = [],
-): WeightStatistics {
-  const { label, count, centred } = weightOrbits(spec, symmetries);
-  const size = label.length;
-  const parts = weights instanceof Float32Array ? [weights] : weights;
-  // Welford's update per orbit: exact enough for any number of NCAs in one pass.
-  const mean = new Float64Array(count);
-  const squares = new Float64Array(count);
-  const seen = new Float64Array(count);
-  for (const part of parts) {
-    if (part.length % size !== 0) throw new Error(`${part.length} weights are no batch of ${size}`);
-    for (let i = 0; i < part.length; i++) {
-      const d = i % size;
-      const orbit = label[d];
-      const delta = part[i] - mean[orbit];
-      seen[orbit]++;
-      if (centred[d]) squares[orbit] += part[i] ** 2;
-      else {
-        mean[orbit] += delta / seen[orbit];
-        squares[orbit] += delta * (part[i] - mean[orbit]);
-      }
-    }
-  }
-  return {
-    mean: Float64Array.from(label, orbit => mean[orbit]),
-    std: Float64Array.from(label, (orbit, d) =>
-      Math.sqrt(squares[orbit] / Math.max(1, seen[orbit] - (centred[d] ? 0 : 1))),
-    ),
-  };
 }
