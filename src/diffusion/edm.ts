@@ -30,6 +30,7 @@ export interface EdmConfig {
   readonly noise: NoiseDistribution;
   /** `edm`: the network is F above. `clean`: the network is D itself, of the same scaled input. */
   readonly parametrisation: Parametrisation;
+  /** Default: `edm`, but `soft-min-snr` with `clean`. */
   readonly weighting: LossWeighting;
   readonly sampling: EdmSampling;
 }
@@ -120,6 +121,8 @@ export function denoise(
 export function edm(options: EdmOptions = {}): Diffusion & { readonly config: EdmConfig } {
   const config: EdmConfig = {
     ...EDM_DEFAULTS,
+    // The weight 1 / c_out^2 makes F's target one of unit variance; on D itself it would only blow up as sigma -> 0.
+    ...(options.parametrisation === 'clean' && { weighting: 'soft-min-snr' }),
     ...options,
     sampling: { ...EDM_DEFAULTS.sampling, ...options.sampling },
   };

@@ -21,7 +21,6 @@ export {
   type Normaliser,
   type NormaliserOptions,
   normaliserOf,
-  type Sharing,
 } from './normaliser.ts';
 export { type SampleWeightsOptions, sampleWeights } from './sample.ts';
 export {

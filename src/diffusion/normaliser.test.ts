@@ -3,8 +3,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { deviation, golden } from '../../property-tests/golden.ts';
 import { tinyData, tinySpec } from '../../property-tests/tiny.ts';
-import { weightBlocks, weightCount } from '../nca/index.ts';
-import { startBackend, tf } from '../tensor/index.ts';
+import { actOnWeights, SYMMETRIES, weightCount } from '../nca/index.ts';
+import { randomStream, startBackend, tf } from '../tensor/index.ts';
 import { fitColumns, fitNormaliser } from './normaliser.ts';
 
 const test = suite('normaliser');
@@ -58,35 +58,24 @@ test('a coordinate that never varies is 0 normalised and comes back as it was, w
   assert.is(fitted.restore(new Float32Array(size).fill(100))[4], Math.fround(0.7));
 });
 
-test('shared over orbits, normalising commutes with permuting hidden units', () => {
-  const { weights } = tinyData(12);
-  const fitted = fitNormaliser(tinySpec, weights, { mean: 'orbit', std: 'orbit' });
-  /** Hidden unit h of the result is unit (h + 1) mod hidden. */
-  const permute = (flat: Float32Array) => {
-    const out = flat.slice();
-    for (const { name, offset, shape } of weightBlocks(tinySpec)) {
-      const columns = shape.at(-1)!;
-      const { hidden, channels } = tinySpec;
-      for (let h = 0; h < hidden; h++) {
-        const source = (h + 1) % hidden;
-        if (name === 'b1') out[offset + h] = flat[offset + source];
-        if (name === 'w1')
-          out.set(
-            flat.subarray(offset + source * columns, offset + (source + 1) * columns),
-            offset + h * columns,
-          );
-        if (name === 'w2') {
-          for (let c = 0; c < channels; c++)
-            out[offset + c * hidden + h] = flat[offset + c * hidden + source];
-        }
-      }
+test('with statistics shared over orbits, normalising commutes with the group', () => {
+  const spec = { ...tinySpec, channels: 5, hidden: 4 };
+  const { weights } = tinyData(12, { spec });
+  for (const name of ['hidden-permutation', 'channel-permutation', 'channel-sign', 'colour', 'd4'] as const) {
+    const fitted = fitNormaliser(spec, weights, { mean: [name], std: [name] });
+    const random = randomStream(4, name);
+    for (let i = 0; i < 10; i++) {
+      const one = randomStream(i, 'one').normals(weightCount(spec));
+      const element = SYMMETRIES[name].sample(spec, random);
+      const before = fitted.normalise(actOnWeights(spec, element, one));
+      const after = actOnWeights(spec, element, fitted.normalise(one));
+      assert.ok(
+        before.every((x, k) => Math.abs(x - after[k]) < 1e-5),
+        name,
+      );
     }
-    return out;
-  };
-  const one = weights.slice(0, size);
-  assert.equal(fitted.normalise(permute(one)), permute(fitted.normalise(one)));
-  const pooled = fitNormaliser(tinySpec, weights, { std: 'pooled' });
-  assert.is(new Set(pooled.scale).size, 1);
+  }
+  assert.is(new Set(fitNormaliser(spec, weights, { std: 'pooled' }).scale).size, 1);
 });
 
 test('tensors are restored as values are', () => {

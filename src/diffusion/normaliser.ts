@@ -1,18 +1,16 @@
 /** Between real weights and the normalised ones diffusion works on: (w - mean) * sigma_data / std, coordinate by coordinate. */
-import { type NcaSpec, weightBlocks } from '../nca/index.ts';
+import { type NcaSpec, type SymmetryName, weightCount, weightOrbits } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
-
-/**
- * What coordinates share a statistic. `coordinate`: none (the default; on a zoo with a common base the mean of each coordinate is
- * information). `orbit`: those that permuting hidden units takes to one another, so that normalising commutes with the
- * permutation. `pooled`: all.
- */
-export type Sharing = 'coordinate' | 'orbit' | 'pooled';
 
 export interface NormaliserOptions {
   readonly sigmaData?: number;
-  readonly mean?: Sharing;
-  readonly std?: Sharing;
+  /**
+   * Symmetries over whose orbits the mean is shared, so that normalising commutes with them. Default none: each coordinate has its own
+   * (on a zoo with a common base the mean of each coordinate is information).
+   */
+  readonly mean?: readonly SymmetryName[];
+  /** The same for the deviation; `pooled` shares it over all coordinates. */
+  readonly std?: readonly SymmetryName[] | 'pooled';
 }
 
 export interface Normaliser {
@@ -33,30 +31,34 @@ const EPSILON = 1e-8;
 export function fitNormaliser(
   spec: NcaSpec,
   weights: Float32Array,
-  { sigmaData = 0.5, mean: meanOver = 'coordinate', std: stdOver = 'coordinate' }: NormaliserOptions = {},
+  { sigmaData = 0.5, mean = [], std = [] }: NormaliserOptions = {},
 ): Normaliser {
-  const size = weightBlocks(spec).reduce((sum, block) => sum + block.size, 0);
-  return fitColumns(weights, size, sigmaData, groupsOf(spec, meanOver), groupsOf(spec, stdOver));
+  const size = weightCount(spec);
+  const means = mean.length > 0 ? weightOrbits(spec, mean) : null;
+  const spreads =
+    std === 'pooled' ? new Int32Array(size) : std.length > 0 ? weightOrbits(spec, std).label : null;
+  return fitColumns(weights, size, sigmaData, means, spreads);
 }
 
-/** The same for rows of any width; `meanGroups` and `stdGroups` give each coordinate its group, null for one of its own. */
+/**
+ * The same for rows of any width. `means` and `spreads` give each coordinate the group it shares its statistic with, null for one of its
+ * own; coordinates that are `centred` have mean 0.
+ */
 export function fitColumns(
   rows: Float32Array,
   size: number,
   sigmaData = 0.5,
-  meanGroups: Int32Array | null = null,
-  stdGroups: Int32Array | null = null,
+  means: { readonly label: Int32Array; readonly centred: Uint8Array } | null = null,
+  spreads: Int32Array | null = null,
 ): Normaliser {
   const count = rows.length / size;
   if (!Number.isInteger(count) || count < 2) {
     throw new Error(`a normaliser needs at least two rows of ${size}, not ${rows.length} numbers`);
   }
-  const mean = share(
-    columnSums(rows, size, x => x),
-    meanGroups,
-  ).map(sum => sum / count);
+  const sums = columnSums(rows, size, x => x);
+  const mean = share(sums, means?.label ?? null).map((sum, i) => (means?.centred[i] ? 0 : sum / count));
   const squares = columnSums(rows, size, (x, i) => (x - mean[i]) ** 2);
-  const std = share(squares, stdGroups).map(sum => Math.sqrt(sum / (count - 1)));
+  const std = share(squares, spreads).map(sum => Math.sqrt(sum / (count - 1)));
   return normaliserOf(
     Float32Array.from(mean),
     Float32Array.from(std, s => (s <= EPSILON ? 0 : sigmaData / (s + EPSILON))),
@@ -75,26 +77,6 @@ export function normaliserOf(mean: Float32Array, scale: Float32Array): Normalise
     restoreTensor: normalised =>
       tf.tidy(() => tf.add(tf.mul(normalised, tf.tensor1d(inverse)), tf.tensor1d(mean))),
   };
-}
-
-/** Group of each coordinate under permutations of hidden units, or one group, or null for a group each. */
-function groupsOf(spec: NcaSpec, sharing: Sharing): Int32Array | null {
-  if (sharing === 'coordinate') return null;
-  const blocks = weightBlocks(spec);
-  const groups = new Int32Array(blocks.reduce((sum, block) => sum + block.size, 0));
-  if (sharing === 'pooled') return groups;
-  let first = 0;
-  for (const { name, offset, size, shape } of blocks) {
-    const columns = shape.at(-1)!;
-    for (let i = 0; i < size; i++) {
-      // w1 [hidden, inputs] is shared down its columns, w2 [channels, hidden] along its rows, b1 whole, b2 not at all.
-      const local =
-        name === 'w1' ? i % columns : name === 'w2' ? Math.floor(i / columns) : name === 'b1' ? 0 : i;
-      groups[offset + i] = first + local;
-    }
-    first += name === 'w1' ? columns : name === 'b1' ? 1 : shape[0];
-  }
-  return groups;
 }
 
 function columnSums(

@@ -102,7 +102,7 @@ export function guardGradient(x: tf.Tensor2D, most: number): tf.Tensor2D {
     return {
       value: tf.clone(value),
       gradFunc: (upstream: tf.Tensor) => {
-        const norm = tf.norm(upstream, 2, 1, true);
+        const norm = tf.sqrt(tf.sum(tf.square(upstream), 1, true));
         const scale = tf.div(most, tf.maximum(norm, most));
         const finite = tf.broadcastTo(tf.isFinite(norm), upstream.shape as [number, number]);
         const cut = most === Number.POSITIVE_INFINITY ? upstream : tf.mul(upstream, scale);
