@@ -1,5 +1,11 @@
 /** Training denoisers: batches, optimiser, averages, losses, checkpoints. */
 export {
+  type FeatureOrbit,
+  featureOrbit,
+  type SymmetryAugmentationOptions,
+  symmetryAugmentation,
+} from './augmentation.ts';
+export {
   type AverageProfile,
   gammaOf,
   type MovingAverage,

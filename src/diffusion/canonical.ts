@@ -1,0 +1,90 @@
+/**
+ * Canonicalised sampling: each picture is turned and recoloured by the group element that brings its condition closest to a training
+ * condition; weights are sampled for that; the element is undone on them. Exact, and the denoiser stays where it was trained.
+ */
+import { type Encoder, fitStandardiser, standardise } from '../conditioning/index.ts';
+import {
+  actOnImage,
+  actOnWeights,
+  type CanonicalCondition,
+  canonicalCondition,
+  type SymmetryElement,
+} from '../nca/index.ts';
+import { tf } from '../tensor/index.ts';
+import { type SampleWeightsOptions, sampleWeights } from './sample.ts';
+
+export interface CanonicalSampleOptions extends Omit<SampleWeightsOptions, 'condition'> {
+  readonly encoder: Encoder;
+  /** [N * S * S * 3] in [0, 1]. */
+  readonly pictures: Float32Array;
+  /** S */
+  readonly pictureSize: number;
+  /** [M * T * F] frozen features of the training pictures. */
+  readonly trainFeatures: Float32Array;
+  /** Elements to try, such as `finiteOrbit(spec, ['colour', 'd4'])`. */
+  readonly elements: readonly SymmetryElement[];
+  /** Told after each picture whose element is found. */
+  readonly onCanonical?: (done: number, total: number) => void;
+}
+
+/** Samples weights [N * count * D] as `sampleWeights` does, and tells what was done to each picture. */
+export async function sampleCanonicalWeights(
+  options: CanonicalSampleOptions,
+): Promise<{ weights: Float32Array; conditions: readonly CanonicalCondition[] }> {
+  const { denoiser, encoder, pictures, pictureSize: side, trainFeatures, elements, count = 1 } = options;
+  const { spec } = denoiser;
+  const { tokens, featureWidth } = encoder;
+  const tensor = (features: Float32Array) =>
+    tf.tensor3d(features, [features.length / (tokens * featureWidth), tokens, featureWidth]);
+  const training = tensor(trainFeatures);
+  const standardiser = fitStandardiser(training);
+  training.dispose();
+  const alike = (features: Float32Array) =>
+    tf.tidy(() => standardise(tensor(features), standardiser).dataSync() as Float32Array);
+  const train = alike(trainFeatures);
+  const pixels = side * side * 3;
+  const total = pictures.length / pixels;
+
+  const conditions: CanonicalCondition[] = [];
+  const raw = new Float32Array(total * tokens * featureWidth);
+  for (let n = 0; n < total; n++) {
+    const picture = { height: side, width: side, data: pictures.subarray(n * pixels, (n + 1) * pixels) };
+    // Distances are taken between standardised features; the denoiser gets the picture's own.
+    const encode = (images: Float32Array, rows: number) =>
+      tf.tidy(() => encoder.features(tf.tensor4d(images, [rows, side, side, 3])).dataSync() as Float32Array);
+    const found = await canonicalCondition({
+      spec,
+      picture,
+      elements,
+      trainFeatures: train,
+      features: async turned => {
+        const images = new Float32Array(turned.length * pixels);
+        turned.forEach((picture, k) => {
+          images.set(picture.data, k * pixels);
+        });
+        const rows = alike(encode(images, turned.length));
+        return turned.map((_, k) =>
+          rows.slice((k * rows.length) / turned.length, ((k + 1) * rows.length) / turned.length),
+        );
+      },
+    });
+    raw.set(encode(actOnImage(spec, found.element, picture).data, 1), n * tokens * featureWidth);
+    conditions.push(found);
+    options.onCanonical?.(n + 1, total);
+    options.signal?.throwIfAborted();
+    await new Promise(resolve => setImmediate(resolve));
+  }
+
+  const condition = tf.tidy(() => encoder.project(tensor(raw)));
+  try {
+    const weights = await sampleWeights({ ...options, condition });
+    const size = weights.length / (total * count);
+    conditions.forEach(({ undo }, n) => {
+      const rows = weights.subarray(n * count * size, (n + 1) * count * size);
+      rows.set(actOnWeights(spec, undo, rows));
+    });
+    return { weights, conditions };
+  } finally {
+    condition.dispose();
+  }
+}
