@@ -6,7 +6,9 @@ import '@tensorflow/tfjs-backend-cpu';
 import { registerBackend } from '@tensorflow/tfjs-core';
 import { registerKernels } from './loom/kernels.ts';
 import { LoomBackend } from './loom/loom-backend.ts';
+import './loom/elementwise.ts';
 import './loom/matmul.ts';
+import './loom/reduce.ts';
 
 registerBackend('loom', () => new LoomBackend(), 2);
 registerKernels();
