@@ -96,32 +96,10 @@ const joinHeads = (x: tf.Tensor4D): tf.Tensor3D => {
   return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch, count, heads * width]);
 };
 
-function headWidth(width: number, heads: number): number {
-  if (width % heads !== 0) throw new RangeError(`width ${width} is not a multiple of ${heads} heads`);
-  return width / heads;
-}
-
-/** Multi-head self-attention: variables `qkv` [C, 3C] (queries, keys, values) and `out` [C, C]. */
-export function selfAttention(
-  parameters: Parameters,
-  name: string,
-  width: number,
-  heads: number,
-  std?: number,
-): TokenLayer {
-  headWidth(width, heads);
-  const scope = parameters.scope(name);
-  const project = linear(scope, 'qkv', width, 3 * width);
-  const out = linear(scope, 'out', width, width, { std });
-  return tokens => {
-    const [queries, keys, values] = tf
-      .split(project(tokens), 3, 2)
-      .map(x => splitHeads(x as tf.Tensor3D, heads));
-    return out(joinHeads(attend(queries, keys, values)));
-  };
-}
-
-/** Multi-head attention from tokens to a memory [B, S, C]: variables `q`, `kv` and `out`. */
+/**
+ * Multi-head attention from tokens [B, T, C] to a memory [B, S, C]: layers `q`, `k`, `v` and `out`, each C x C. The three
+ * projections are kept apart because a joint one would have to be cut up again, which costs more than it saves.
+ */
 export function crossAttention(
   parameters: Parameters,
   name: string,
@@ -129,15 +107,31 @@ export function crossAttention(
   heads: number,
   std?: number,
 ): (tokens: tf.Tensor3D, memory: tf.Tensor3D) => tf.Tensor3D {
-  headWidth(width, heads);
+  if (width % heads !== 0) throw new RangeError(`width ${width} is not a multiple of ${heads} heads`);
   const scope = parameters.scope(name);
   const query = linear(scope, 'q', width, width);
-  const project = linear(scope, 'kv', width, 2 * width);
+  // A bias of the keys would add the same number to every score of a query: the softmax takes it out again.
+  const key = linear(scope, 'k', width, width, { bias: false });
+  const value = linear(scope, 'v', width, width);
   const out = linear(scope, 'out', width, width, { std });
   return (tokens, memory) => {
-    const [keys, values] = tf.split(project(memory), 2, 2).map(x => splitHeads(x as tf.Tensor3D, heads));
-    return out(joinHeads(attend(splitHeads(query(tokens), heads), keys, values)));
+    const queries = splitHeads(query(tokens), heads);
+    const keys = splitHeads(key(memory), heads);
+    const values = splitHeads(value(memory), heads);
+    return out(joinHeads(attend(queries, keys, values)));
   };
+}
+
+/** Attention of tokens to themselves, with the variables of `crossAttention`. */
+export function selfAttention(
+  parameters: Parameters,
+  name: string,
+  width: number,
+  heads: number,
+  std?: number,
+): TokenLayer {
+  const attention = crossAttention(parameters, name, width, heads, std);
+  return tokens => attention(tokens, tokens);
 }
 
 export interface EncoderLayerOptions {

@@ -33,12 +33,14 @@ export const CLIP_VIT_B_32: VitShape = {
   projection: 512,
 };
 
-/** One of our variables: the published tensors it is made of (several are stacked by rows), and how they are laid out. */
+/** One of our variables: the published tensor it comes from, or the third of it that holds queries, keys or values. */
 interface Source {
-  readonly names: readonly string[];
-  /** Shape of each of the tensors. */
+  readonly name: string;
+  /** Shape of the published tensor. */
   readonly shape: readonly number[];
   readonly layout: 'same' | 'linear' | 'filters';
+  /** Which third of the rows. Default all of them. */
+  readonly third?: number;
 }
 
 export interface VitNaming {
@@ -46,23 +48,12 @@ export interface VitNaming {
   readonly aliases?: (name: string) => readonly string[];
 }
 
-const same = (name: string, shape: readonly number[]): Source => ({ names: [name], shape, layout: 'same' });
+const same = (name: string, shape: readonly number[]): Source => ({ name, shape, layout: 'same' });
 
-/** weight and bias of a linear layer of ours from one published layer, or from several stacked. */
-function linearSource(ours: string, theirs: readonly string[], inputs: number, outputs: number) {
-  return {
-    [`${ours}/weight`]: {
-      names: theirs.map(name => `${name}weight`),
-      shape: [outputs / theirs.length, inputs],
-      layout: 'linear',
-    },
-    [`${ours}/bias`]: {
-      names: theirs.map(name => `${name}bias`),
-      shape: [outputs / theirs.length],
-      layout: 'same',
-    },
-  } as const satisfies Record<string, Source>;
-}
+const linearSource = (ours: string, theirs: string, inputs: number, outputs: number, third?: number) => ({
+  [`${ours}/weight`]: { name: `${theirs}weight`, shape: [outputs, inputs], layout: 'linear', third } as const,
+  [`${ours}/bias`]: { name: `${theirs}bias`, shape: [outputs], layout: 'same', third } as const,
+});
 
 const normSource = (ours: string, theirs: string, width: number) => ({
   [`${ours}/weight`]: same(`${theirs}.weight`, [width]),
@@ -76,7 +67,7 @@ export const TORCHVISION: VitNaming = {
   source: shape => {
     const { width, mlp, layers, patch } = shape;
     return {
-      'patch/weight': { names: ['conv_proj.weight'], shape: [width, 3, patch, patch], layout: 'filters' },
+      'patch/weight': { name: 'conv_proj.weight', shape: [width, 3, patch, patch], layout: 'filters' },
       'patch/bias': same('conv_proj.bias', [width]),
       class: same('class_token', [1, 1, width]),
       position: same('encoder.pos_embedding', [1, 1 + patchCount(shape), width]),
@@ -85,11 +76,22 @@ export const TORCHVISION: VitNaming = {
         const theirs = `encoder.layers.encoder_layer_${i}`;
         return {
           ...normSource(`${ours}/norm1`, `${theirs}.ln_1`, width),
-          ...linearSource(`${ours}/attention/qkv`, [`${theirs}.self_attention.in_proj_`], width, 3 * width),
-          ...linearSource(`${ours}/attention/out`, [`${theirs}.self_attention.out_proj.`], width, width),
+          ...Object.assign(
+            {},
+            ...['q', 'k', 'v'].map((part, third) =>
+              linearSource(
+                `${ours}/attention/${part}`,
+                `${theirs}.self_attention.in_proj_`,
+                width,
+                3 * width,
+                third,
+              ),
+            ),
+          ),
+          ...linearSource(`${ours}/attention/out`, `${theirs}.self_attention.out_proj.`, width, width),
           ...normSource(`${ours}/norm2`, `${theirs}.ln_2`, width),
-          ...linearSource(`${ours}/mlp/0`, [`${theirs}.mlp.0.`], width, mlp),
-          ...linearSource(`${ours}/mlp/1`, [`${theirs}.mlp.3.`], mlp, width),
+          ...linearSource(`${ours}/mlp/0`, `${theirs}.mlp.0.`, width, mlp),
+          ...linearSource(`${ours}/mlp/1`, `${theirs}.mlp.3.`, mlp, width),
         };
       }),
       ...normSource('norm', 'encoder.ln', width),
@@ -105,7 +107,7 @@ export const CLIP: VitNaming = {
     const root = 'vision_model';
     return {
       'patch/weight': {
-        names: [`${root}.embeddings.patch_embedding.weight`],
+        name: `${root}.embeddings.patch_embedding.weight`,
         shape: [width, 3, patch, patch],
         layout: 'filters',
       },
@@ -116,14 +118,18 @@ export const CLIP: VitNaming = {
       ...repeat(layers, i => {
         const ours = `block/${i}`;
         const theirs = `${root}.encoder.layers.${i}`;
-        const qkv = ['q', 'k', 'v'].map(x => `${theirs}.self_attn.${x}_proj.`);
         return {
           ...normSource(`${ours}/norm1`, `${theirs}.layer_norm1`, width),
-          ...linearSource(`${ours}/attention/qkv`, qkv, width, 3 * width),
-          ...linearSource(`${ours}/attention/out`, [`${theirs}.self_attn.out_proj.`], width, width),
+          ...Object.assign(
+            {},
+            ...['q', 'k', 'v'].map(part =>
+              linearSource(`${ours}/attention/${part}`, `${theirs}.self_attn.${part}_proj.`, width, width),
+            ),
+          ),
+          ...linearSource(`${ours}/attention/out`, `${theirs}.self_attn.out_proj.`, width, width),
           ...normSource(`${ours}/norm2`, `${theirs}.layer_norm2`, width),
-          ...linearSource(`${ours}/mlp/0`, [`${theirs}.mlp.fc1.`], width, mlp),
-          ...linearSource(`${ours}/mlp/1`, [`${theirs}.mlp.fc2.`], mlp, width),
+          ...linearSource(`${ours}/mlp/0`, `${theirs}.mlp.fc1.`, width, mlp),
+          ...linearSource(`${ours}/mlp/1`, `${theirs}.mlp.fc2.`, mlp, width),
         };
       }),
       ...normSource('norm', `${root}.post_layernorm`, width),
@@ -131,7 +137,7 @@ export const CLIP: VitNaming = {
         ? {}
         : {
             'projection/weight': {
-              names: ['visual_projection.weight'],
+              name: 'visual_projection.weight',
               shape: [projection, width],
               layout: 'linear' as const,
             },
@@ -141,9 +147,7 @@ export const CLIP: VitNaming = {
 };
 
 export function vitWanted(shape: VitShape, naming: VitNaming): Wanted {
-  const entries = Object.values(naming.source(shape)).flatMap(source =>
-    source.names.map(name => [name, source.shape] as const),
-  );
+  const entries = Object.values(naming.source(shape)).map(source => [source.name, source.shape] as const);
   return { shapes: Object.fromEntries(entries), aliases: naming.aliases };
 }
 
@@ -153,18 +157,13 @@ export interface FrozenVit extends Vit {
   dispose(): void;
 }
 
-/** Our values from the published tensors: stacked, then transposed to [in, out]. */
-function convert(source: Source, tensors: Checkpoint['tensors']): Float32Array {
-  const { names, shape, layout } = source;
-  const parts = names.map(name => tensors[name]);
-  if (layout === 'filters') return filtersLast(parts[0], shape);
-  if (parts.length === 1) return layout === 'linear' ? transposed(parts[0], shape) : parts[0];
-  const stacked = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  parts.reduce((offset, part) => {
-    stacked.set(part, offset);
-    return offset + part.length;
-  }, 0);
-  return layout === 'linear' ? transposed(stacked, [shape[0] * parts.length, shape[1]]) : stacked;
+/** Our values from the published tensor: its third, if only that, and linear weights transposed to [in, out]. */
+function convert({ name, shape, layout, third }: Source, tensors: Checkpoint['tensors']): Float32Array {
+  const whole = tensors[name];
+  if (layout === 'filters') return filtersLast(whole, shape);
+  const size = whole.length / 3;
+  const data = third === undefined ? whole : whole.subarray(third * size, (third + 1) * size);
+  return layout === 'linear' ? transposed(data, [data.length / shape[1], shape[1]]) : data;
 }
 
 export function frozenVit({ tensors, hash }: Checkpoint, shape: VitShape, naming: VitNaming): FrozenVit {

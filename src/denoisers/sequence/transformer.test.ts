@@ -41,7 +41,7 @@ function torchValues(prefix: string, pairs: readonly (readonly [RegExp, string])
       let value = tf.tensor(found.data as Float32Array, [...found.shape]);
       if (rows) {
         const third = value.shape[0] / 3;
-        value = rows === 'q' ? tf.slice(value, 0, third) : tf.slice(value, third);
+        value = tf.slice(value, third * ['q', 'k', 'v'].indexOf(rows), third);
       }
       if (value.rank === 2 && !/pos_emb/.test(key)) value = tf.transpose(value);
       return value.dataSync() as Float32Array;
@@ -54,10 +54,9 @@ const LAYER = [
   [/^(.*)norm2\/(.*)$/, '$1ln2.$2'],
   [/^(.*)norm-cross\/(.*)$/, '$1ln_cross.$2'],
   [/^(.*)norm-memory\/(.*)$/, '$1kv_norm.$2'],
-  [/^(.*)attention\/qkv\/(.*)$/, '$1attn.in_proj_$2'],
+  [/^(.*)attention\/([qkv])\/(.*)$/, '$1attn.in_proj_$3@$2'],
   [/^(.*)attention\/out\/(.*)$/, '$1attn.out_proj.$2'],
-  [/^(.*)cross\/q\/(.*)$/, '$1cross_attn.in_proj_$2@q'],
-  [/^(.*)cross\/kv\/(.*)$/, '$1cross_attn.in_proj_$2@kv'],
+  [/^(.*)cross\/([qkv])\/(.*)$/, '$1cross_attn.in_proj_$3@$2'],
   [/^(.*)cross\/out\/(.*)$/, '$1cross_attn.out_proj.$2'],
   [/^(.*)mlp\/0\/(.*)$/, '$1mlp.0.$2'],
   [/^(.*)mlp\/1\/(.*)$/, '$1mlp.2.$2'],
