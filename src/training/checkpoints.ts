@@ -4,7 +4,7 @@
  * functions of the seed and the step, so the step is their position.
  */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as t from 'io-ts';
 import { refuse, settle } from '../config/index.ts';
@@ -130,6 +130,7 @@ export function checkpoints(trainer: Trainer, options: CheckpointOptions) {
   const store = {
     /** Loads the latest checkpoint, if resuming is wanted and there is one. @returns the training time so far */
     async resume(): Promise<number> {
+      removeUnfinished(folder);
       const steps = checkpointSteps(folder);
       if (steps.length === 0) return 0;
       if (!options.resume) {
@@ -212,6 +213,14 @@ export function checkpoints(trainer: Trainer, options: CheckpointOptions) {
     await settle(writeSafetensors(join(folder, 'averages', `${nameOf(trainer.step)}.safetensors`), tensors));
   }
   return store;
+}
+
+/** Removes what a killed process left behind while it was writing. */
+function removeUnfinished(folder: string): void {
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder)) {
+    if (/^\.step-.*\.tmp$/.test(name)) rmSync(join(folder, name), { recursive: true, force: true });
+  }
 }
 
 /** Everything a training step depends on, by name. */

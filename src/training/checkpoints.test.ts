@@ -1,0 +1,248 @@
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { tinyData, tinyDenoiser, tinyEncoder, tinySpec } from '../../property-tests/tiny.ts';
+import { settle, UserError } from '../config/index.ts';
+import { edm, fitNormaliser } from '../diffusion/index.ts';
+import { readSafetensors } from '../formats/index.ts';
+import { randomStream, startBackend } from '../tensor/index.ts';
+import { type CheckpointOptions, checkpointSteps } from './checkpoints.ts';
+import { type TrainOptions, trainDenoiser } from './train.ts';
+
+const test = suite('checkpoints');
+test.before(async () => {
+  await startBackend();
+});
+
+const root = mkdtempSync(join(tmpdir(), 'weightloom-checkpoints-'));
+test.after(() => rmSync(root, { recursive: true, force: true }));
+let folders = 0;
+const fresh = () => join(root, `run-${folders++}`);
+
+const data = tinyData(40);
+
+/** Trains until step `until` of 30 and gives the denoiser's and encoder's values. */
+async function run(
+  folder: string,
+  {
+    until = 30,
+    checkpoint = {},
+    ...more
+  }: { until?: number; checkpoint?: Partial<CheckpointOptions> } & Omit<
+    Partial<TrainOptions>,
+    'checkpoint'
+  > = {},
+) {
+  const controller = new AbortController();
+  const [denoiser, encoder] = [tinyDenoiser({ tokens: 3 }), tinyEncoder(3)];
+  try {
+    const result = await trainDenoiser({
+      denoiser,
+      encoder,
+      diffusion: edm(),
+      normaliser: fitNormaliser(tinySpec, data.weights),
+      data,
+      checkpoint: {
+        folder,
+        identity: { config: { denoiser: { width: 16 } }, dataHash: 'aaaa' },
+        everySteps: 7,
+        resume: true,
+        ...checkpoint,
+      },
+      signal: controller.signal,
+      onStep: ({ step }) => step === until && controller.abort(),
+      ...more,
+      settings: { steps: 30, batch: 8, warmup: 5, learningRate: 1e-2, ...more.settings },
+    });
+    const variables = [...Object.values(denoiser.variables), ...Object.values(encoder.variables)];
+    return { result, values: variables.flatMap(v => [...v.dataSync()]) };
+  } finally {
+    denoiser.dispose();
+    encoder.dispose();
+  }
+}
+
+/** The sentence a run ends with. */
+async function sentence(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+  } catch (error) {
+    assert.instance(error, UserError);
+    return (error as Error).message;
+  }
+  throw new Error('it should have failed');
+}
+
+test('interrupted at any step and resumed, a run ends with the same weights', async () => {
+  const whole = await run(fresh());
+  for (const until of [1, 7, 16, 29]) {
+    const folder = fresh();
+    const { result } = await run(folder, { until });
+    assert.is(result.stopped, 'interrupted');
+    assert.is(result.steps, until);
+    assert.equal(checkpointSteps(folder).at(-1), until);
+    const resumed = await run(folder);
+    assert.is(resumed.result.steps, 30);
+    assert.equal(resumed.values, whole.values);
+    // And once more, when there is nothing left to do.
+    assert.equal((await run(folder)).values, whole.values);
+  }
+});
+
+test('the last two are kept, with averages of all when asked for', async () => {
+  const folder = fresh();
+  await run(folder, { checkpoint: { keepAverages: true } });
+  assert.equal(checkpointSteps(folder), [28, 30]);
+  assert.equal(
+    readdirSync(join(folder, 'averages')).sort(),
+    [7, 14, 21, 28, 30].map(step => `step-${String(step).padStart(8, '0')}.safetensors`),
+  );
+});
+
+test('damaged, of another configuration, data set or model: one sentence each, and nothing is touched', async () => {
+  const folder = fresh();
+  await run(folder, { until: 20 });
+  const names = readdirSync(folder).sort();
+  const latest = join(folder, 'step-00000020');
+  const damaged = async (change: (copy: string) => void) => {
+    const copy = fresh();
+    cpSync(folder, copy, { recursive: true });
+    change(join(copy, 'step-00000020'));
+    const text = await sentence(run(copy));
+    assert.equal(readdirSync(copy).sort(), names);
+    return text;
+  };
+  assert.match(
+    await damaged(at => truncateSync(join(at, 'state.safetensors'), 1000)),
+    /state\.safetensors: expected content with SHA-256 .*The checkpoint is damaged\. Remove .* to go on from step 14\.$/,
+  );
+  assert.match(
+    await damaged(at => {
+      const bytes = readFileSync(join(at, 'state.safetensors'));
+      bytes[bytes.length - 5] ^= 1;
+      writeFileSync(join(at, 'state.safetensors'), bytes);
+    }),
+    /expected content with SHA-256/,
+  );
+  assert.match(
+    await damaged(at => writeFileSync(join(at, 'manifest.json'), '{')),
+    /manifest\.json: expected JSON/,
+  );
+  assert.match(
+    await damaged(at => writeFileSync(join(at, 'manifest.json'), '{}')),
+    /expected the manifest of a checkpoint/,
+  );
+  assert.match(
+    await damaged(at => rmSync(join(at, 'state.safetensors'))),
+    /state\.safetensors: expected a file/,
+  );
+
+  const identity = (config: unknown, dataHash = 'aaaa') => ({
+    checkpoint: { identity: { config, dataHash } },
+  });
+  assert.match(
+    await sentence(run(folder, identity({ denoiser: { width: 32 } }))),
+    /manifest\.json: config\.denoiser\.width: expected 32, as in this run's configuration, found 16\.$/,
+  );
+  assert.match(
+    await sentence(run(folder, identity({ denoiser: { width: 16 } }, 'bbbb'))),
+    /dataHash: expected the data set with hash bbbb, found aaaa\.$/,
+  );
+  const other = tinyDenoiser({ tokens: 3, width: 8 });
+  assert.match(
+    await sentence(run(folder, { denoiser: other })),
+    /expected a tensor of shape \[36,8\], found \[36,16\]\.$/,
+  );
+  other.dispose();
+  assert.match(
+    await sentence(run(folder, { checkpoint: { resume: false } })),
+    /expected no checkpoints, found 2 of an earlier run\. Resume that run or choose another folder\.$/,
+  );
+  assert.equal(readdirSync(folder).sort(), names);
+  assert.ok(existsSync(latest));
+});
+
+test('a loss that is not finite leaves the batch and the state for study', async () => {
+  const folder = fresh();
+  const broken = { ...data, weights: data.weights.slice() };
+  broken.weights[3] = Number.NaN;
+  const { result } = await run(folder, { data: broken });
+  assert.is(result.stopped, 'non-finite');
+  const { tensors } = await settle(readSafetensors(join(result.studyFolder!, 'batch.safetensors')));
+  assert.ok(tensors.clean.data.some(x => Number.isNaN(Number(x))));
+  assert.ok(existsSync(join(result.studyFolder!, 'state.safetensors')));
+});
+
+const repository = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const command = ['--import', 'tsx', join(repository, 'property-tests', 'train-tiny.ts')];
+
+/** Kills the training at a random moment after its first step. @returns what it printed */
+function killed(folder: string, afterMs: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...command, folder], {
+      cwd: repository,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let output = '';
+    child.stdout.on('data', chunk => {
+      if (output === '') setTimeout(() => child.kill('SIGKILL'), afterMs);
+      output += chunk;
+    });
+    child.on('error', reject);
+    child.on('close', () => resolve(output));
+  });
+}
+
+test('killed ten times at random moments, a run ends with the weights of one never killed', async () => {
+  const finish = (folder: string) => {
+    const { stdout, stderr } = spawnSync(process.execPath, [...command, folder], {
+      cwd: repository,
+      encoding: 'utf8',
+    });
+    const weights = /weights (\w+)/.exec(stdout)?.[1];
+    if (!weights) throw new Error(stderr);
+    return weights;
+  };
+  const folder = fresh();
+  const random = randomStream(Date.now(), 'kills');
+  let kills = 0;
+  for (let i = 0; i < 10; i++) {
+    // A step takes about a millisecond, a checkpoint ten.
+    const output = await killed(folder, random.uniform(0, 60));
+    if (!output.includes('weights')) kills++;
+  }
+  assert.ok(kills > 0, 'at least one kill came before the end');
+  assert.is(finish(folder), finish(fresh()));
+});
+
+test('when no room is left, one sentence, and earlier checkpoints stay', () => {
+  const folder = fresh();
+  const words = command.map(word => `"${word}"`).join(' ');
+  // A limit on the size of files fails writes as a full disk does, and needs no rights.
+  const train = (steps: number, limit = '') =>
+    spawnSync('bash', ['-c', `${limit} exec "${process.execPath}" ${words} "${folder}" ${steps}`], {
+      cwd: repository,
+      encoding: 'utf8',
+    });
+  assert.is(train(8).status, 0);
+  assert.equal(checkpointSteps(folder), [4, 8]);
+  const { status, stderr } = train(12, 'ulimit -f 4;');
+  assert.is.not(status, 0);
+  assert.match(stderr, /step-00000012.*: expected .*, found (a full disk|the system error EFBIG)\./);
+  assert.equal(readdirSync(folder).sort(), ['step-00000004', 'step-00000008']);
+});
+
+test.run();
