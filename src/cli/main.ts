@@ -7,8 +7,15 @@ const { version, description } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
 ) as { version: string; description: string };
 
-/** Everything that adds commands; each is loaded when the command line is read, and loads its heavy parts when it runs. */
-const COMMANDS: (() => Promise<{ register(program: Command): void }>)[] = [];
+/** Everything that adds commands, in the order of the help, with the word each starts with: only what is asked for is loaded. */
+const COMMANDS: [word: string, load: () => Promise<{ register(program: Command): void }>][] = [
+  ['nca', () => import('./commands/nca-render.ts')],
+  ['nca', () => import('./commands/nca-train.ts')],
+  ['zoo', () => import('./commands/zoo-build.ts')],
+  ['zoo', () => import('./commands/zoo-import.ts')],
+  ['zoo', () => import('./commands/zoo-info.ts')],
+  ['textures', () => import('./commands/textures.ts')],
+];
 
 /** Usage errors end with 2 everywhere, also in subcommands. */
 function withUsageExits(command: Command) {
@@ -24,7 +31,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     throw error;
   });
   const program = new Command('weightloom').description(description).version(version);
-  for (const { register } of await Promise.all(COMMANDS.map(load => load()))) register(program);
+  const asked = COMMANDS.filter(([word]) => word === argv[0]);
+  for (const [, load] of asked.length > 0 ? asked : COMMANDS) (await load()).register(program);
   withUsageExits(program);
   try {
     await program.parseAsync(argv, { from: 'user' });

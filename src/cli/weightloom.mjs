@@ -11,7 +11,6 @@ if (existsSync(join(root, 'node_modules')) || !existsSync(join(root, 'package-lo
 } else {
   await import('./setup.mjs');
 }
-const { register } = await import('tsx/esm/api');
-register();
+await import('tsx');
 const { main } = await import('./main.ts');
 await main(process.argv.slice(2));

@@ -1,8 +1,10 @@
 /** Zoos of trained NCAs, importers of other formats, weights by argument, procedural textures. */
+export { type ImportOptions, type ImportSummary, importZoo } from './import.ts';
 export { openModelsJson } from './importers/models-json.ts';
 export { openReferenceSet, type ReferenceOptions } from './importers/reference.ts';
 export type { ZooSource } from './importers/source.ts';
 export { openTorchNcas, readTorchNca } from './importers/torch-nca.ts';
+export { type RenderOptions, renderFrames, renderNcas } from './render.ts';
 export { fileNames, shortNames, splitsOf } from './split.ts';
 export * from './textures/index.ts';
 export { loadWeights, WEIGHTS_HELP, writeWeights } from './weights.ts';

@@ -6,7 +6,7 @@
  *   images/ ...           target textures and renderings, at the paths the manifest gives
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import * as t from 'io-ts';
@@ -104,6 +104,7 @@ function checkEntries(folder: string, manifest: ZooManifest, where: string) {
 export const readZoo = (folder: string): TE.TaskEither<Failure, Zoo> =>
   attempt(folder, async () => {
     const where = join(folder, MANIFEST);
+    if (!existsSync(where)) refuse(folder, `a zoo (a folder with ${MANIFEST})`, 'none');
     const manifest = orThrow(decode(ZooManifestCodec, await settle(readJson(where)), where));
     const { spec, entries } = manifest;
     checkEntries(folder, manifest, where);

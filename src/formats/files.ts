@@ -9,6 +9,21 @@ let counter = 0;
 const temporaryName = (target: string) =>
   join(dirname(target), `.${basename(target)}.${process.pid}.${Date.now().toString(36)}.${counter++}.tmp`);
 
+/**
+ * Makes a folder and what is missing above it. Not by mkdir's own `recursive`: where the file system answers ENOENT under a folder that is there
+ * (/proc does), Node 20 tries for ever.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  if ((await stat(path).catch(() => undefined))?.isDirectory()) return;
+  const above = dirname(path);
+  if (above !== path) await makeFolder(above);
+  await mkdir(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') refuse(path, 'a folder that can be made', 'a place that takes none');
+    // Another process may have been quicker; a file in the way is told by whatever comes next.
+    if (error.code !== 'EEXIST') throw error;
+  });
+}
+
 /** Whole file as bytes. */
 export const readBytes = (path: string): TE.TaskEither<Failure, Buffer> =>
   attempt(path, async () => {
@@ -57,7 +72,7 @@ export const writeAtomically = (
   content: Uint8Array | string | ((file: FileHandle) => Promise<void>),
 ): TE.TaskEither<Failure, void> =>
   attempt(path, async () => {
-    await mkdir(dirname(resolve(path)), { recursive: true });
+    await makeFolder(dirname(resolve(path)));
     const temporary = temporaryName(path);
     try {
       const file = await open(temporary, 'wx');
@@ -92,7 +107,7 @@ export const writeFolderAtomically = (
         hint: 'Choose another name or remove it first.',
       });
     }
-    await mkdir(dirname(target), { recursive: true });
+    await makeFolder(dirname(target));
     const temporary = temporaryName(target);
     const old = `${temporary}.old`;
     try {

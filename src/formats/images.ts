@@ -43,6 +43,14 @@ export const decodeImage = (
     }
   });
 
+/** Whether bytes are an image, by their header: quick, for files that are only passed on. */
+export const checkImage = (bytes: Uint8Array, where: string): TE.TaskEither<Failure, void> =>
+  attempt(where, async () => {
+    await sharp(bytes)
+      .metadata()
+      .catch((error: Error) => refuse(where, 'an image', `something else (${error.message})`));
+  });
+
 /** Reads an image file. */
 export const readImage = (path: string, options: ImageOptions = {}): TE.TaskEither<Failure, Picture> =>
   attempt(path, async () => {

@@ -7,8 +7,9 @@ export {
   shapeText,
   sizeOf,
 } from './arrays.ts';
-export { inside, readBytes, readJson, writeAtomically, writeFolderAtomically } from './files.ts';
+export { inside, makeFolder, readBytes, readJson, writeAtomically, writeFolderAtomically } from './files.ts';
 export {
+  checkImage,
   decodeImage,
   encodeGif,
   encodePng,

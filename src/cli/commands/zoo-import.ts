@@ -1,0 +1,79 @@
+import type { Command } from 'commander';
+import { settle } from '../../config/index.ts';
+import { importZoo } from '../../data/index.ts';
+import { interruption, type Progress, progressBar } from '../../experiment/index.ts';
+import { startBackend } from '../../tensor/index.ts';
+import { group } from '../group.ts';
+import { whole, within } from '../options.ts';
+
+interface Options {
+  out: string;
+  heldOut: number;
+  steps: number;
+  size: number;
+  seed: number;
+  images?: string;
+  renderings?: string;
+}
+
+async function run(paths: string[], { out, heldOut, steps, size, seed, images, renderings }: Options) {
+  await startBackend();
+  const { signal, release } = interruption();
+  let bar: { what: string; progress: Progress } | undefined;
+  try {
+    const summary = await settle(
+      importZoo(paths, out, {
+        heldOut,
+        images,
+        renderings,
+        render: { steps, size, seed },
+        command: `weightloom zoo import ${paths.join(' ')} --out ${out} --held-out ${heldOut} --steps ${steps} --size ${size} --seed ${seed}`,
+        signal,
+        onProgress(done, total, what) {
+          if (bar?.what !== what) {
+            bar?.progress.stop();
+            bar = { what, progress: progressBar(what, total) };
+          }
+          bar.progress.update(done);
+        },
+      }),
+    );
+    bar?.progress.stop();
+    bar = undefined;
+    const { count, heldOut: held } = summary;
+    console.log(
+      `${out}: ${count} NCAs, ${count - held} to train on and ${held} held out; ` +
+        `${summary.images} textures and ${summary.renderings} renderings copied, ${summary.rendered} rendered here.`,
+    );
+  } finally {
+    bar?.progress.stop();
+    release();
+  }
+}
+
+export const register = (program: Command): void => {
+  group(program, 'zoo')
+    .command('import')
+    .description('Make a zoo of published NCAs: models.json, a folder with w1.npy ..., or .pt files')
+    .argument(
+      '<paths...>',
+      'a models.json, a folder with w1.npy, b1.npy, w2.npy and texture_names.npy, or .pt files',
+    )
+    .requiredOption('-o, --out <folder>', 'the new zoo')
+    .option('--held-out <share>', 'share held out, chosen by a hash of the name', within(0, 1), 0.15)
+    .option('--images <folder>', 'photographs NAME.jpg (default: images/flickr+dtd_128 in the set)')
+    .option('--renderings <folder>', 'renderings NAME.jpg (default: images/nca_flickr+dtd_128 in the set)')
+    .option('--steps <n>', 'NCA steps of pictures made here', whole(0), 400)
+    .option('--size <n>', 'side of pictures made here', whole(3, 4096), 64)
+    .option('--seed <n>', 'of the update masks of pictures made here', whole(), 1)
+    .addHelpText(
+      'after',
+      `
+NCAs that come without a rendering of their own are run and their picture is stored.
+
+Examples:
+  $ weightloom zoo import self-organising-textures.models.json --out zoos/mondrian
+  $ weightloom zoo import dots.pt chess.pt --out zoos/grafting`,
+    )
+    .action(run);
+};

@@ -1,0 +1,146 @@
+/** Makes a zoo of NCAs that come in someone else's format. */
+import { stat } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import type * as TE from 'fp-ts/lib/TaskEither.js';
+import { attempt, type Failure, refuse, settle, UserError } from '../config/index.ts';
+import { checkImage, readBytes } from '../formats/index.ts';
+import { weightCount } from '../nca/index.ts';
+import { openModelsJson } from './importers/models-json.ts';
+import { openReferenceSet, type ReferenceOptions } from './importers/reference.ts';
+import type { ZooSource } from './importers/source.ts';
+import { openTorchNcas } from './importers/torch-nca.ts';
+import { type RenderOptions, renderNcas } from './render.ts';
+import { fileNames, splitsOf } from './split.ts';
+import type { ZooEntry } from './zoo.ts';
+import { writeZoo, type ZooImage } from './zoo-write.ts';
+
+export interface ImportOptions extends ReferenceOptions {
+  /** Share of the entries to hold out, chosen by the hash of the name. */
+  readonly heldOut?: number;
+  /** How NCAs without a picture of their own are run. */
+  readonly render?: Partial<RenderOptions>;
+  readonly command?: string;
+  readonly signal?: AbortSignal;
+  /** Told how many NCAs are written, of how many. */
+  readonly onProgress?: (done: number, total: number, what: 'weights' | 'pictures') => void;
+}
+
+export interface ImportSummary {
+  readonly count: number;
+  readonly heldOut: number;
+  /** Pictures that came with the set, and renderings made here. */
+  readonly images: number;
+  readonly renderings: number;
+  readonly rendered: number;
+}
+
+const ROWS_AT_ONCE = 256;
+const RENDERED_AT_ONCE = 8;
+
+/** Opens what the paths name: a models.json, a folder with w1.npy, or .pt files of one NCA each. */
+const openSource = (paths: readonly string[], options: ReferenceOptions): TE.TaskEither<Failure, ZooSource> =>
+  attempt(paths[0] ?? 'zoo import', async () => {
+    const [path, ...more] = paths;
+    if (path === undefined) return refuse('zoo import', 'a file or folder', 'none');
+    if (paths.every(name => ['.pt', '.pth'].includes(extname(name).toLowerCase()))) {
+      return settle(openTorchNcas(paths));
+    }
+    if (more.length > 0)
+      refuse(more[0], 'one models.json, one folder or several .pt files', `${paths.length} paths`);
+    if ((await stat(path)).isDirectory()) {
+      await stat(join(path, 'w1.npy')).catch(() =>
+        refuse(path, 'w1.npy, b1.npy, w2.npy and texture_names.npy', 'a folder without w1.npy'),
+      );
+      return settle(openReferenceSet(path, options));
+    }
+    return extname(path).toLowerCase() === '.json'
+      ? settle(openModelsJson(path))
+      : refuse(path, 'a models.json, a folder with w1.npy, or .pt files', `the file type "${extname(path)}"`);
+  });
+
+/**
+ * Imports trained NCAs into the zoo folder `out`. Weights and pictures pass through a piece at a time. NCAs that come without a
+ * rendering of their own are run here and their picture stored.
+ */
+export const importZoo = (
+  paths: readonly string[],
+  out: string,
+  options: ImportOptions = {},
+): TE.TaskEither<Failure, ImportSummary> =>
+  attempt(out, async () => {
+    const { steps = 400, size = 64, seed = 1 } = options.render ?? {};
+    const source = await settle(openSource(paths, options));
+    const { names, spec } = source;
+    const stopIfAsked = () => {
+      if (options.signal?.aborted) throw new UserError('Stopped: no zoo was written.');
+    };
+    const files = fileNames(names);
+    const splits = splitsOf(names, options.heldOut);
+    const pictures = { image: 0, rendering: 0 };
+    const stored = (i: number, kind: 'image' | 'rendering') => {
+      const path = source.picture(i, kind);
+      if (path === null) return null;
+      pictures[kind]++;
+      return `${kind}s/${files[i]}${extname(path).toLowerCase()}`;
+    };
+    const entries = names.map<ZooEntry>((name, i) => ({
+      name,
+      split: splits[i],
+      image: stored(i, 'image'),
+      rendering: stored(i, 'rendering') ?? `renderings/${files[i]}.png`,
+      provenance: source.provenance(i),
+    }));
+
+    async function* weights() {
+      for (let start = 0; start < names.length; start += ROWS_AT_ONCE) {
+        stopIfAsked();
+        const count = Math.min(ROWS_AT_ONCE, names.length - start);
+        yield await source.rows(start, count);
+        options.onProgress?.(start + count, names.length, 'weights');
+      }
+    }
+    /** The given NCAs run here, one batch. */
+    async function* rendered(indices: readonly number[]): AsyncGenerator<ZooImage> {
+      const dimension = weightCount(spec);
+      const batch = new Float32Array(indices.length * dimension);
+      for (const [b, i] of indices.entries()) batch.set(await source.rows(i, 1), b * dimension);
+      const shown = await renderNcas(spec, batch, { steps, size, seed });
+      for (const [b, i] of indices.entries()) yield { path: entries[i].rendering!, content: shown[b] };
+    }
+    async function* images(): AsyncGenerator<ZooImage> {
+      let waiting: number[] = [];
+      for (let i = 0; i < names.length; i++) {
+        stopIfAsked();
+        for (const kind of ['image', 'rendering'] as const) {
+          const path = source.picture(i, kind);
+          if (path === null) continue;
+          const content = await settle(readBytes(path));
+          await settle(checkImage(content, path));
+          yield { path: entries[i][kind]!, content };
+        }
+        if (source.picture(i, 'rendering') === null) waiting.push(i);
+        if (waiting.length === RENDERED_AT_ONCE || (waiting.length > 0 && i === names.length - 1)) {
+          yield* rendered(waiting);
+          waiting = [];
+        }
+        options.onProgress?.(i + 1 - waiting.length, names.length, 'pictures');
+      }
+    }
+    try {
+      const provenance = {
+        imported: paths,
+        command: options.command ?? null,
+        rendering: { steps, size, seed },
+      };
+      await settle(writeZoo(out, { spec, entries, weights: weights(), provenance }, images()));
+    } finally {
+      await source.close();
+    }
+    return {
+      count: names.length,
+      heldOut: splits.filter(split => split === 'held-out').length,
+      images: pictures.image,
+      renderings: pictures.rendering,
+      rendered: names.length - pictures.rendering,
+    };
+  });

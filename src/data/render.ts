@@ -1,0 +1,72 @@
+/** Pictures of NCAs: grown from the seed state, as the files and galleries show them. */
+import type { Picture } from '../formats/index.ts';
+import { type NcaSpec, type NcaWeights, rollout, seedState, toRgb, weightCount } from '../nca/index.ts';
+import { tf } from '../tensor/index.ts';
+
+export interface RenderOptions {
+  /** NCA steps from the seed state. */
+  readonly steps: number;
+  /** Side of the square picture. */
+  readonly size: number;
+  /** Of the update masks; every NCA gets the same. */
+  readonly seed: number;
+}
+
+/** One picture for each state of [B, H, W, C]. */
+async function picturesOf(spec: NcaSpec, state: tf.Tensor4D): Promise<Picture[]> {
+  const [batch, height, width] = state.shape;
+  const rgb = tf.tidy(() => tf.clipByValue(toRgb(spec, state), 0, 1));
+  const data = (await rgb.data()) as Float32Array;
+  rgb.dispose();
+  const each = height * width * 3;
+  return Array.from({ length: batch }, (_, i) => ({
+    width,
+    height,
+    data: data.slice(i * each, (i + 1) * each),
+  }));
+}
+
+/** What each NCA shows after `steps` steps. `weights` is [B * D]; a picture does not depend on the batch it is in. */
+export async function renderNcas(
+  spec: NcaSpec,
+  weights: Float32Array,
+  { steps, size, seed }: RenderOptions,
+): Promise<Picture[]> {
+  const batch = weights.length / weightCount(spec);
+  const state = tf.tidy(() =>
+    rollout(spec, tf.tensor2d(weights, [batch, weightCount(spec)]), seedState(spec, batch, size, size), {
+      steps,
+      seeds: Array.from({ length: batch }, () => seed),
+    }),
+  );
+  const pictures = await picturesOf(spec, state);
+  state.dispose();
+  return pictures;
+}
+
+/** One NCA as it grows: `frames` pictures at equal distances, the last after `steps` steps. */
+export async function* renderFrames(
+  { spec, flat }: NcaWeights,
+  { steps, size, seed, frames }: RenderOptions & { frames: number },
+): AsyncGenerator<Picture> {
+  let state = seedState(spec, 1, size, size);
+  let done = 0;
+  try {
+    for (let frame = 1; frame <= frames; frame++) {
+      const next = Math.round((steps * frame) / frames);
+      const before = state;
+      state = tf.tidy(() =>
+        rollout(spec, tf.tensor2d(flat, [1, flat.length]), before, {
+          steps: next - done,
+          seeds: [seed],
+          firstStep: done,
+        }),
+      );
+      if (state !== before) before.dispose();
+      done = next;
+      yield (await picturesOf(spec, state))[0];
+    }
+  } finally {
+    state.dispose();
+  }
+}
