@@ -3,18 +3,18 @@
 // The gradient of a state lies in bands of rows, each with one more row above and below: what its cells send across the border. Before a band
 // is used the two rows its neighbours hold for it are added; so bands never write to the same place, and the order of every sum is fixed.
 // There are two such buffers, for even and odd steps. Weight gradients are summed per band, over all steps.
-import { product, productGated, outerProduct } from "./gemm";
-import { clampAll, respond, update } from "./forward";
+import { padded, respond, update } from "./forward";
+import { outerProduct, product, productGated, toPanels, toRows } from "./gemm";
 import {
   bands, cellBytes, channels, clipHidden, clipPerception, clipState, clipUpdate, firstGradient, firstRow, height, hidden, lastGradient, open,
   stateGradients, stateGradientStride, stateOf, weightGradients, weights, weightStride, width,
 } from "./job";
 import { maskWord } from "./mask";
 import { biasAt, gradientLength, outputAt, outputBiasAt, outputTransposedAt, transposedAt } from "./packed";
-import { inside, perceive, scatter } from "./perception";
+import { clamp, inside, scatter } from "./perception";
 import {
-  activations, BLOCK, clippedActivations, hiddenGradient, layOut, perceived, perceptionGradient, places, stateGradient, unclipped,
-  updateGradient, updates, zeros,
+  activationRows, activations, BLOCK, hiddenGradient, hiddenGradientPanels, layOut, perceived, perceptionGradient, perceptionGradientPanels,
+  places, stateGradient, unclipped, updateGradient, updateGradientPanels, updates, zeros,
 } from "./scratch";
 
 /** First own row of a band in the buffer of step t. */
@@ -32,6 +32,12 @@ function addTo(to: usize, from: usize, bytes: i32): void {
   for (let i = 0; i < bytes; i += 16) v128.store(to + i, f32x4.add(v128.load(to + i), v128.load(from + i)));
 }
 
+// @ts-ignore: decorator
+@inline
+function copy(to: usize, from: usize, bytes: i32): void {
+  for (let i = 0; i < bytes; i += 16) v128.store(to + i, v128.load(from + i));
+}
+
 /** Adds what the neighbouring bands hold for this one. */
 function gather(sample: i32, band: i32, t: i32): void {
   const row = cellBytes() * width;
@@ -42,43 +48,51 @@ function gather(sample: i32, band: i32, t: i32): void {
   addTo(own + (rows - 1) * row, bandRows(sample, below, t) - row, row);
 }
 
-/** Adds the gradients of `count` cells: to the weights' and to the rows of the state's at `to` (row `first` of the picture). */
-function flush(count: i32, packed: usize, sums: usize, before: usize, to: usize, first: i32): void {
-  const C = channels, P = 4 * C, N = hidden, cell = cellBytes();
-  const padded = (count + 3) & ~3;
-  const row = cell * width;
-  const activated = clipHidden != Infinity ? clippedActivations : activations;
-  respond(count, packed, activated);
-  let own = zeros;
-  let ownStride = 0;
-  if (clipUpdate != Infinity || clipState != Infinity) {
-    update(count, packed, activated);
-    own = stateGradient;
-    ownStride = cell;
-    const low = f32x4.splat(-clipUpdate), high = f32x4.splat(clipUpdate), limit = f32x4.splat(clipState);
-    for (let i = 0; i < count; i++) {
-      const y = <i32>load<u16>(places + (i << 2)), x = <i32>load<u16>(places + (i << 2), 2);
-      const state = before + y * row + x * cell;
-      for (let c = 0; c < cell; c += 16) {
-        const at = i * cell + c;
-        const dx = v128.load(updates + at);
-        const next = f32x4.add(v128.load(state + c), f32x4.pmin(f32x4.pmax(dx, low), high));
-        const g = inside(v128.load(updateGradient + at), next, limit);
-        v128.store(stateGradient + at, g);
-        v128.store(updateGradient + at, inside(g, dx, high));
-      }
+/** Takes the gradients of the block's new states back through the state clip and the update clip. */
+function unclip(count: i32, before: usize, packed: usize, activated: usize): void {
+  const cell = cellBytes(), row = cell * width;
+  update(count, packed, activated);
+  const low = f32x4.splat(-clipUpdate), high = f32x4.splat(clipUpdate), limit = f32x4.splat(clipState);
+  for (let i = 0; i < count; i++) {
+    const y = <i32>load<u16>(places + (i << 2)), x = <i32>load<u16>(places + (i << 2), 2);
+    const state = before + y * row + x * cell;
+    for (let c = 0; c < cell; c += 16) {
+      const at = i * cell + c;
+      const dx = v128.load(updates + at);
+      const next = f32x4.add(v128.load(state + c), clamp(dx, low, high));
+      const g = inside(v128.load(updateGradient + at), next, limit);
+      v128.store(stateGradient + at, g);
+      v128.store(updateGradient + at, inside(g, dx, high));
     }
-    if (clipState == Infinity) own = zeros, ownStride = 0;
   }
-  const output = packed + (<usize>outputTransposedAt() << 2), rows = packed + (<usize>transposedAt() << 2);
-  productGated(padded, N, C, updateGradient, output, activations, clipHidden, hiddenGradient);
-  outerProduct(C, N, count, updateGradient, activated, sums + (<usize>outputAt() << 2));
+}
+
+/**
+ * Takes up `count` cells: their gradients in the rows of the later state at `from` are added to the weights' sums and to the rows of the earlier
+ * state's gradient at `to` (both begin with row `first` of the picture).
+ */
+function flush(count: i32, packed: usize, sums: usize, before: usize, from: usize, to: usize, first: i32): void {
+  const C = channels, P = 4 * C, N = hidden, cell = cellBytes(), row = cell * width;
+  const whole = padded(count);
+  for (let i = 0; i < whole; i++) {
+    const y = <i32>load<u16>(places + (i << 2)), x = <i32>load<u16>(places + (i << 2), 2);
+    copy(updateGradient + i * cell, from + (y - first) * row + x * cell, cell);
+  }
+  const activated = respond(whole, before, packed);
+  if (clipUpdate != Infinity || clipState != Infinity) unclip(whole, before, packed, activated);
+  toPanels(whole, C, updateGradient, updateGradientPanels);
+  const output = packed + (<usize>outputTransposedAt() << 2);
+  productGated(N, whole, C, output, updateGradientPanels, activations, clipHidden, hiddenGradientPanels);
+  toRows(whole, N, activated, activationRows);
+  toRows(whole, N, hiddenGradientPanels, hiddenGradient);
+  outerProduct(C, N, count, updateGradient, activationRows, sums + (<usize>outputAt() << 2));
   outerProduct(N, P, count, hiddenGradient, perceived, sums);
   for (let i = 0; i < count; i++) {
     addTo(sums + (<usize>biasAt() << 2), hiddenGradient + i * (N << 2), N << 2);
     addTo(sums + (<usize>outputBiasAt() << 2), updateGradient + i * cell, cell);
   }
-  product(padded, P, N, hiddenGradient, rows, zeros, perceptionGradient);
+  product(P, whole, N, packed + (<usize>transposedAt() << 2), hiddenGradientPanels, perceptionGradientPanels);
+  toRows(whole, P, perceptionGradientPanels, perceptionGradient);
   if (clipPerception != Infinity) {
     const limit = f32x4.splat(clipPerception);
     for (let i = 0; i < count * 4 * cell; i += 16) {
@@ -86,9 +100,11 @@ function flush(count: i32, packed: usize, sums: usize, before: usize, to: usize,
       v128.store(perceptionGradient + i, inside(g, v128.load(unclipped + i), limit));
     }
   }
+  // Without a state clip the cells' own gradients are already there (see carry).
+  const clipped = clipState != Infinity;
   for (let i = 0; i < count; i++) {
     const y = <i32>load<u16>(places + (i << 2)), x = <i32>load<u16>(places + (i << 2), 2);
-    scatter(perceptionGradient + i * 4 * cell, own + i * ownStride, to + (y - first) * row, x);
+    scatter(perceptionGradient + i * 4 * cell, clipped ? stateGradient + i * cell : zeros, to + (y - first) * row, x);
   }
 }
 
@@ -117,7 +133,7 @@ function carry(sample: i32, t: i32, first: i32, last: i32, before: usize, from: 
 
 /** Step t of one band of one sample. */
 function stepBand(sample: i32, band: i32, t: i32): void {
-  const cell = cellBytes(), row = cell * width;
+  const row = cellBytes() * width;
   const before = stateOf(sample, t);
   const packed = weights + <usize>sample * weightStride;
   const sums = weightGradients + <usize>(sample * bands + band) * gradientLength() * 4;
@@ -127,25 +143,20 @@ function stepBand(sample: i32, band: i32, t: i32): void {
   memory.fill(to - row, 0, row);
   memory.fill(to + (last - first) * row, 0, row);
   carry(sample, t, first, last, before, from, to);
-  const apart = clipPerception != Infinity;
   let count = 0;
   for (let y = first; y < last; y++) {
     for (let block = 0; block << 5 < width; block++) {
       for (let word = maskWord(sample, t, y, block); word != 0; word &= word - 1) {
         const x = (block << 5) + <i32>ctz(word);
-        const at = count * 4 * cell;
-        perceive(before, y, x, (apart ? unclipped : perceived) + at, perceived + at);
-        memory.copy(updateGradient + count * cell, from + (y - first) * row + x * cell, cell);
-        store<u16>(places + (count << 2), y);
-        store<u16>(places + (count << 2), x, 2);
+        store<u32>(places + (count << 2), y | (x << 16));
         if (++count == BLOCK) {
-          flush(BLOCK, packed, sums, before, to, first);
+          flush(BLOCK, packed, sums, before, from, to, first);
           count = 0;
         }
       }
     }
   }
-  if (count > 0) flush(count, packed, sums, before, to, first);
+  if (count > 0) flush(count, packed, sums, before, from, to, first);
 }
 
 /** Kernel: takes up the gradient of the last state (after step `steps`) for band `item` (counted over all samples), and clears its sums. */

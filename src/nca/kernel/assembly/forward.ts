@@ -1,12 +1,14 @@
 // One step of a band of rows, computing only the cells whose mask bit is 1.
-import { product, productRelu } from "./gemm";
+import { productFrom, productRelu, toPanels, toRows } from "./gemm";
 import {
   bands, cellBytes, channels, clipHidden, clipPerception, clipState, clipUpdate, firstRow, hidden, open, stateOf, weights, weightStride, width,
 } from "./job";
 import { maskWord } from "./mask";
 import { biasAt, outputAt, outputBiasAt } from "./packed";
 import { clamp, perceive } from "./perception";
-import { activations, BLOCK, layOut, perceived, places, updates } from "./scratch";
+import {
+  activations, BLOCK, clippedActivations, layOut, perceived, perceivedPanels, places, unclipped, updatePanels, updates,
+} from "./scratch";
 
 /** Clips every number of [from, from + bytes) to [low, high], writing to `to`. */
 export function clampAll(from: usize, to: usize, bytes: i32, low: f32, high: f32): void {
@@ -14,27 +16,44 @@ export function clampAll(from: usize, to: usize, bytes: i32, low: f32, high: f32
   for (let i = 0; i < bytes; i += 16) v128.store(to + i, clamp(v128.load(from + i), lows, highs));
 }
 
-/** Hidden units and update of the first `count` cells of the block, from their perception. */
-export function respond(count: i32, packed: usize, activated: usize): void {
-  const padded = (count + 3) & ~3;
-  productRelu(padded, hidden, 4 * channels, perceived, packed, packed + (<usize>biasAt() << 2), activations);
-  if (clipHidden != Infinity) clampAll(activations, activated, (padded * hidden) << 2, 0, clipHidden);
+/** The cells of a block made up to whole panels, by repeating its last. */
+export function padded(count: i32): i32 {
+  const whole = (count + 7) & ~7;
+  const last = load<u32>(places + ((count - 1) << 2));
+  for (let i = count; i < whole; i++) store<u32>(places + (i << 2), last);
+  return whole;
 }
 
-/** As `respond`, then the update, not yet clipped. */
+/** Perception and hidden units of the first `count` cells of the block, a multiple of 8. Returns where the clipped activations are. */
+export function respond(count: i32, state: usize, packed: usize): usize {
+  const perception = cellBytes() * 4;
+  const apart = clipPerception != Infinity;
+  for (let i = 0; i < count; i++) {
+    const y = <i32>load<u16>(places + (i << 2)), x = <i32>load<u16>(places + (i << 2), 2);
+    perceive(state, y, x, (apart ? unclipped : perceived) + i * perception, perceived + i * perception);
+  }
+  toPanels(count, 4 * channels, perceived, perceivedPanels);
+  productRelu(hidden, count, 4 * channels, packed, perceivedPanels, packed + (<usize>biasAt() << 2), activations);
+  if (clipHidden == Infinity) return activations;
+  clampAll(activations, clippedActivations, (count * hidden) << 2, 0, clipHidden);
+  return clippedActivations;
+}
+
+/** Updates of the same cells, not yet clipped. */
 export function update(count: i32, packed: usize, activated: usize): void {
-  const padded = (count + 3) & ~3;
   const output = packed + (<usize>outputAt() << 2), bias = packed + (<usize>outputBiasAt() << 2);
-  product(padded, channels, hidden, activated, output, bias, updates);
+  productFrom(channels, count, hidden, output, activated, bias, updatePanels);
+  toRows(count, channels, updatePanels, updates);
 }
 
 function flush(count: i32, packed: usize, before: usize, after: usize): void {
-  respond(count, packed, activations);
-  update(count, packed, activations);
-  const cell = cellBytes();
+  const whole = padded(count);
+  update(whole, packed, respond(whole, before, packed));
+  const cell = cellBytes(), row = cell * width;
   if (clipUpdate != Infinity) clampAll(updates, updates, count * cell, -clipUpdate, clipUpdate);
   for (let i = 0; i < count; i++) {
-    const at = load<u32>(places + (i << 2)) as usize, dx = updates + i * cell;
+    const y = <i32>load<u16>(places + (i << 2)), x = <i32>load<u16>(places + (i << 2), 2);
+    const at = y * row + x * cell, dx = updates + i * cell;
     for (let c = 0; c < cell; c += 16) {
       v128.store(after + at + c, f32x4.add(v128.load(before + at + c), v128.load(dx + c)));
     }
@@ -46,7 +65,7 @@ function flush(count: i32, packed: usize, before: usize, after: usize): void {
 function stepBand(sample: i32, band: i32, t: i32): void {
   const before = stateOf(sample, t), after = stateOf(sample, t + 1);
   const packed = weights + <usize>sample * weightStride;
-  const cell = cellBytes(), row = cell * width;
+  const row = cellBytes() * width;
   const first = firstRow(band), last = firstRow(band + 1);
   const start = first * row, bytes = (last - first) * row;
   if (clipState != Infinity) clampAll(before + start, after + start, bytes, -clipState, clipState);
@@ -56,21 +75,15 @@ function stepBand(sample: i32, band: i32, t: i32): void {
     for (let block = 0; block << 5 < width; block++) {
       for (let word = maskWord(sample, t, y, block); word != 0; word &= word - 1) {
         const x = (block << 5) + <i32>ctz(word);
-        const to = perceived + count * 4 * cell;
-        perceive(before, y, x, to, to);
-        store<u32>(places + (count << 2), y * row + x * cell);
+        store<u32>(places + (count << 2), y | (x << 16));
         if (++count == BLOCK) {
-          if (clipPerception != Infinity) clampAll(perceived, perceived, BLOCK * 4 * cell, -clipPerception, clipPerception);
           flush(BLOCK, packed, before, after);
           count = 0;
         }
       }
     }
   }
-  if (count > 0) {
-    if (clipPerception != Infinity) clampAll(perceived, perceived, count * 4 * cell, -clipPerception, clipPerception);
-    flush(count, packed, before, after);
-  }
+  if (count > 0) flush(count, packed, before, after);
 }
 
 /** Kernel: steps [from, to) of sample `item`. */

@@ -1,7 +1,6 @@
-// The weights of one NCA as the products want them (see gemm.ts for panels), and back. With C channels, P = 4 C and N hidden units:
-//   w1 [P, N] in panels | b1 [N] | w2^T [N, C] in panels | b2 [C] | w1 [N, P] in panels | w2 [C, N] in panels
-// The columns of w1 are in the order [filter][channel]. Gradients are kept plain: w1 [N, P] | b1 [N] | w2 [C, N] | b2 [C].
-import { panelWidth } from "./gemm";
+// The weights of one NCA as the products want them: as the left factor, in quads (see gemm.ts). With C channels, P = 4 C and N hidden units:
+//   w1 [N, P] | b1 [N] | w2 [C, N] | b2 [C] | w1^T [P, N] | w2^T [N, C]
+// The columns of w1 are in the order [filter][channel]. Gradients are kept row by row: w1 [N, P] | b1 [N] | w2 [C, N] | b2 [C].
 import {
   bands, batch, channels, flat, flatGradient, hidden, open, outputBias, realChannels, realHidden, weightGradients, weights, weightStride,
 } from "./job";
@@ -44,17 +43,11 @@ export function gradientLength(): i32 {
   return outputBiasAt() + channels;
 }
 
-/** Where element [k, n] of a [rows, columns] matrix lies in its panels. */
+/** Where element [m, k] of a matrix with `columns` columns lies in its quads. */
 // @ts-ignore: decorator
 @inline
-function panelIndex(k: i32, n: i32, rows: i32, columns: i32): i32 {
-  let j = 0;
-  let w = panelWidth(columns);
-  while (n >= j + w) {
-    j += w;
-    w = panelWidth(columns - j);
-  }
-  return j * rows + k * w + (n - j);
+function inQuads(m: i32, k: i32, columns: i32): i32 {
+  return (m >> 2) * columns * 4 + k * 4 + (m & 3);
 }
 
 // @ts-ignore: decorator
@@ -70,16 +63,15 @@ export function ncaPack(item: i32, thread: i32, job: usize): void {
   let from = flat + <usize>item * count() * 4;
   const to = weights + <usize>item * weightStride;
   memory.fill(to, 0, <usize>(outputTransposedAt() + C * N) * 4);
-  const rows = to + (<usize>transposedAt() << 2), outputs = to + (<usize>outputAt() << 2);
-  const outputRows = to + (<usize>outputTransposedAt() << 2);
+  const transposed = to + (<usize>transposedAt() << 2), output = to + (<usize>outputAt() << 2);
+  const outputTransposed = to + (<usize>outputTransposedAt() << 2);
   for (let j = 0; j < realHidden; j++) {
     for (let c = 0; c < realChannels; c++) {
       for (let f = 0; f < 4; f++) {
         const value = load<f32>(from);
         const p = f * C + c;
-        // Panels of eight (P and N are multiples of 8).
-        store<f32>(to + (((j >> 3) * P * 8 + p * 8 + (j & 7)) << 2), value);
-        store<f32>(rows + (((p >> 3) * N * 8 + j * 8 + (p & 7)) << 2), value);
+        store<f32>(to + (inQuads(j, p, P) << 2), value);
+        store<f32>(transposed + (inQuads(p, j, N) << 2), value);
         from += 4;
       }
     }
@@ -91,8 +83,8 @@ export function ncaPack(item: i32, thread: i32, job: usize): void {
   for (let c = 0; c < realChannels; c++) {
     for (let j = 0; j < realHidden; j++) {
       const value = load<f32>(from);
-      store<f32>(outputs + (panelIndex(j, c, N, C) << 2), value);
-      store<f32>(outputRows + (((j >> 3) * C * 8 + c * 8 + (j & 7)) << 2), value);
+      store<f32>(output + (inQuads(c, j, N) << 2), value);
+      store<f32>(outputTransposed + (inQuads(j, c, C) << 2), value);
       from += 4;
     }
   }

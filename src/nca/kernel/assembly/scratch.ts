@@ -1,47 +1,73 @@
 // A thread's working space: the active cells of a band are taken in blocks, and everything a block needs stays in the first-level cache.
+// "Panels" are those of gemm.ts: eight cells side by side. P = 4 channels, the perception's size.
 import { channels, hidden, scratch, scratchStride } from "./job";
 
-/** Active cells in a block; a multiple of 4. */
+/** Active cells in a block; a multiple of 8. */
 export const BLOCK: i32 = 32;
 
-// Addresses, set by `layOut`. P = 4 channels, the perception's size.
-/** [BLOCK, P] perception, clipped. */
-export let perceived: usize = 0;
-/** [BLOCK, P] perception before its clip, or the same as `perceived` without one. */
+// Addresses, set by `layOut`.
+/** [BLOCK] the cells: y (16 bits), x (16 bits). */
+export let places: usize = 0;
+/** [BLOCK, P] perception before its clip; clipped; and that in panels. */
 export let unclipped: usize = 0;
-/** [BLOCK, hidden] relu(w1 y + b1), and the same with its clip. */
+export let perceived: usize = 0;
+export let perceivedPanels: usize = 0;
+/** [hidden, BLOCK] in panels: relu(w1 y + b1), and the same with its clip. */
 export let activations: usize = 0;
 export let clippedActivations: usize = 0;
-/** [BLOCK, channels] */
+/** [channels, BLOCK] in panels, and [BLOCK, channels]: updates before their clip. */
+export let updatePanels: usize = 0;
 export let updates: usize = 0;
-/** Gradients of the cells' new states before the state clip, and of their updates: [BLOCK, channels]. */
+/** [BLOCK, channels]: gradients of the new states before the state clip, and of the updates; and these in panels. */
 export let stateGradient: usize = 0;
 export let updateGradient: usize = 0;
-/** [BLOCK, hidden] and [BLOCK, P] */
+export let updateGradientPanels: usize = 0;
+/** [BLOCK, hidden]: clipped activations, and gradients; and these in panels. */
+export let activationRows: usize = 0;
 export let hiddenGradient: usize = 0;
+export let hiddenGradientPanels: usize = 0;
+/** [BLOCK, P], and in panels. */
 export let perceptionGradient: usize = 0;
-/** [BLOCK] y and x of the cells. */
-export let places: usize = 0;
-/** A row of zeros, P long. */
+export let perceptionGradientPanels: usize = 0;
+/** A row of zeros [P]. */
 export let zeros: usize = 0;
 
+let top: usize = 0;
+function take(floats: i32): usize {
+  const address = top;
+  top += (floats << 2) + 63 & ~63;
+  return address;
+}
+
+function layOutFrom(start: usize, channels: i32, hidden: i32): void {
+  const cell = BLOCK * channels, hid = BLOCK * hidden;
+  top = start;
+  places = take(BLOCK);
+  zeros = take(4 * channels);
+  unclipped = take(4 * cell);
+  perceived = take(4 * cell);
+  perceivedPanels = take(4 * cell);
+  activations = take(hid);
+  clippedActivations = take(hid);
+  updatePanels = take(cell);
+  updates = take(cell);
+  stateGradient = take(cell);
+  updateGradient = take(cell);
+  updateGradientPanels = take(cell);
+  activationRows = take(hid);
+  hiddenGradient = take(hid);
+  hiddenGradientPanels = take(hid);
+  perceptionGradient = take(4 * cell);
+  perceptionGradientPanels = take(4 * cell);
+}
+
 export function layOut(thread: i32): void {
-  const cell = <usize>(BLOCK * channels * 4), hid = <usize>(BLOCK * hidden * 4);
-  perceived = scratch + <usize>thread * scratchStride;
-  unclipped = perceived + 4 * cell;
-  perceptionGradient = unclipped + 4 * cell;
-  activations = perceptionGradient + 4 * cell;
-  clippedActivations = activations + hid;
-  hiddenGradient = clippedActivations + hid;
-  updates = hiddenGradient + hid;
-  stateGradient = updates + cell;
-  updateGradient = stateGradient + cell;
-  zeros = updateGradient + cell;
-  places = zeros + 16 * channels;
+  layOutFrom(scratch + <usize>thread * scratchStride, channels, hidden);
   memory.fill(zeros, 0, 16 * channels);
 }
 
-/** Bytes of working space one thread needs. */
+/** Bytes of working space one thread needs, a multiple of 64. */
 export function ncaScratchBytes(channels: i32, hidden: i32): i32 {
-  return BLOCK * (60 * channels + 12 * hidden + 8) + 16 * channels;
+  layOutFrom(0, channels, hidden);
+  return <i32>top;
 }
