@@ -254,26 +254,30 @@ export function denseEdges(graph: CompiledGraph): EdgeSpace {
       return tf.reshape(repeated, [batch, o, n * kernel, heads]);
     });
 
-  const toWeights = (edges: EdgeFeatures): tf.Tensor2D => {
-    const parts: [number, tf.Tensor2D][] = [];
-    const seen = new Set<number>();
-    layouts.forEach(({ block }, i) => {
-      if (block.parameter < 0 || seen.has(block.parameter)) return;
-      seen.add(block.parameter);
-      parts.push([block.parameter, tf.reshape(edges[i], [edges[i].shape[0], block.size])]);
-    });
-    parts.sort(([a], [b]) => a - b);
-    return parts.length === 1
-      ? parts[0][1]
-      : tf.concat(
-          parts.map(([, part]) => part),
-          1,
-        );
-  };
+  /** Blocks whose edges are the first to carry their parameters, in flat order. */
+  const carriers = layouts
+    .map(({ block }, i) => ({ block, i }))
+    .filter(({ block }) => block.parameter >= 0)
+    .filter(({ block }, i, all) => all.findIndex(other => other.block.parameter === block.parameter) === i)
+    .sort((a, b) => a.block.parameter - b.block.parameter);
 
-  return { graph, ofWeights, lookup, addNodes, aggregate, mean, weightedSum, products, toWeights };
+  const rows = (edges: EdgeFeatures): tf.Tensor2D =>
+    joined(
+      carriers.map(({ block, i }) => tf.reshape(edges[i], [block.size, edges[i].shape[edges[i].rank - 1]])),
+      0,
+    );
+
+  const toWeights = (edges: EdgeFeatures): tf.Tensor2D =>
+    joined(
+      carriers.map(({ block, i }) => tf.reshape(edges[i], [edges[i].shape[0], block.size])),
+      1,
+    );
+
+  return { graph, ofWeights, lookup, addNodes, aggregate, mean, weightedSum, products, rows, toWeights };
 }
 
+const joined = (parts: tf.Tensor2D[], axis: 0 | 1): tf.Tensor2D =>
+  parts.length === 1 ? parts[0] : tf.concat(parts, axis);
 /**
  * Maximum over the rows listed for each node, 0 for a node with none.
  * @param rows [B, R, F]  @returns [B, N, F]

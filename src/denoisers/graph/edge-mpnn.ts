@@ -3,41 +3,53 @@
  * "Relational inductive biases, deep learning, and graph networks"; on parameter graphs, Lim et al. 2023, arXiv 2312.04501).
  *
  * Every Linear([source | target | edge | u]) is factored, A source + B target + C edge + D u: the node terms are computed once per node
- * and the global term once per graph. Beside the mean of its edges, a node receives the states of its neighbours weighted by learned
- * functions of the edge between them (as the network itself does with its weights), and the output adds to a function of the
- * edge an inner product of its two nodes. Both are what an edge of few features needs to tell neighbours apart.
+ * and the global term once per graph. What plain averaging of edge states blurs, namely which neighbour said what, comes back by
+ * products: a node hears its neighbours weighted by functions of the edge between them, as the network itself does with its
+ * weights; the global state reads the weights through a basis of functions on the edges (`frame.ts`) and writes through it; and
+ * the output has an inner product of an edge's two nodes.
  */
 import * as t from 'io-ts';
-import { buildGraph, type CompiledGraph, compileGraph, ncaNetwork } from '../../../graphs/index.ts';
-import { type NcaSpec, weightCount } from '../../nca/index.ts';
 import { layerNorm, linear, mlp, Parameters, silu, tf } from '../../tensor/index.ts';
 import { type Denoiser, type DenoiserContext, registerDenoiser } from '../denoiser.ts';
 import { globalContext } from './context.ts';
 import { denseEdges } from './dense.ts';
-import { degrees, type EdgeFeatures, type EdgeSpace, mapEdges, zipEdges } from './edges.ts';
-import { edgeEmbedding, inverseRootDegree, nodeEmbedding } from './features.ts';
+import { type EdgeFeatures, type EdgeSpace, mapEdges, zipEdges } from './edges.ts';
+import { edgeClasses, edgeEmbedding } from './features.ts';
+import { type Frame, frame } from './frame.ts';
+import { neighbourMessages } from './messages.ts';
+import { ncaGraph } from './nca-graph.ts';
 
 export const EdgeMpnnConfig = t.strict({
-  /** Width of the node and global states. */
+  /** Width of the node states. */
   hidden: t.number,
   /** Width of the edge states, of which there is one per weight. */
   edge: t.number,
+  /** Width of the global state. */
+  global: t.number,
   layers: t.number,
   /** Edge-weighted sums per layer; must divide `hidden`. */
   heads: t.number,
+  /** Functions on the edges through which the global state reads and writes weights. */
+  basis: t.number,
   /** Whether the anchor is used where the zoo has one. */
   anchor: t.boolean,
 });
 export type EdgeMpnnConfig = t.TypeOf<typeof EdgeMpnnConfig>;
 
-const DEFAULTS: EdgeMpnnConfig = { hidden: 96, edge: 24, layers: 3, heads: 4, anchor: true };
+const DEFAULTS: EdgeMpnnConfig = {
+  hidden: 48,
+  edge: 8,
+  global: 128,
+  layers: 2,
+  heads: 4,
+  basis: 256,
+  anchor: true,
+};
 
-/** The compiled parameter graph of an NCA. */
-export function ncaGraph(spec: NcaSpec): CompiledGraph {
-  return compileGraph(buildGraph(ncaNetwork(spec), new Float32Array(weightCount(spec))));
-}
+/** Width of the frame's nodes. */
+const FRAME = 128;
 
-/** Nodes, edges and the whole graph. */
+/** Nodes [B, N, hidden], edges, and the whole graph [B, global]. */
 interface States {
   readonly nodes: tf.Tensor3D;
   readonly edges: EdgeFeatures;
@@ -45,21 +57,18 @@ interface States {
 }
 
 export function edgeMpnn(config: EdgeMpnnConfig, context: DenoiserContext): Denoiser {
-  const { hidden, edge, layers } = config;
-  const graph = ncaGraph(context.spec);
-  const space = denseEdges(graph);
+  const space = denseEdges(ncaGraph(context.spec));
   const parameters = new Parameters({ seed: context.seed });
   const anchor = config.anchor ? context.anchor : undefined;
-  const embedNodes = nodeEmbedding(parameters, graph, hidden);
-  const embedEdges = edgeEmbedding(parameters, space, edge, anchor);
-  const embedGlobal = globalContext(parameters, hidden, context.condition);
-  const blocks = Array.from({ length: layers }, (_, i) =>
-    messagePassing(parameters.scope(`layer/${i}`), space, config, i === layers - 1),
+  const makeFrame = frame(parameters.scope('frame'), space, { width: FRAME, basis: config.basis }, anchor);
+  const embedNodes = linear(parameters, 'nodes', FRAME, config.hidden);
+  const embedEdges = edgeEmbedding(parameters, space, config.edge, anchor);
+  const embedGlobal = globalContext(parameters, config.global, context.condition);
+  const read = reading(parameters.scope('read'), space, config);
+  const layers = Array.from({ length: config.layers }, (_, i) =>
+    layer(parameters.scope(`layer/${i}`), space, config),
   );
-  const norm = layerNorm(parameters, 'head/norm', hidden);
-  const perEdge = linear(parameters, 'head/edge', edge, 1, { std: 0 });
-  const query = linear(parameters, 'head/source', hidden, hidden);
-  const key = linear(parameters, 'head/target', hidden, hidden, { std: 0, bias: false });
+  const write = head(parameters.scope('head'), space, config);
 
   return {
     name: 'edge-mpnn',
@@ -69,80 +78,103 @@ export function edgeMpnn(config: EdgeMpnnConfig, context: DenoiserContext): Deno
     apply: (weights, noiseLabel, condition) =>
       tf.tidy(() => {
         const batch = weights.shape[0];
+        const still = makeFrame();
         let states: States = {
-          nodes: tf.tile(embedNodes(), [batch, 1, 1]),
+          nodes: tf.tile(embedNodes(still.nodes), [batch, 1, 1]),
           edges: embedEdges(weights),
-          global: embedGlobal(noiseLabel, condition),
+          global: read(weights, still, embedGlobal(noiseLabel, condition)),
         };
-        for (const block of blocks) states = block(states);
-        const nodes = norm(states.nodes);
-        const products = space.products(query(nodes), key(nodes), 1);
-        const out = zipEdges(mapEdges(states.edges, perEdge), products, (a, b) =>
-          tf.add(a, tf.mul(b, 1 / Math.sqrt(hidden))),
-        );
-        return space.toWeights(out);
+        for (const step of layers) states = step(states);
+        return write(weights, still, states);
       }),
     dispose: () => parameters.dispose(),
   };
 }
 
-function messagePassing(
-  parameters: Parameters,
-  space: EdgeSpace,
-  { hidden, edge, heads }: EdgeMpnnConfig,
-  last: boolean,
-): (states: States) => States {
+/** u += what the basis sees of the weights; then two residual MLPs. */
+function reading(parameters: Parameters, space: EdgeSpace, { global, basis }: EdgeMpnnConfig) {
+  const project = linear(parameters, 'project', basis, global, { bias: false });
+  const normIn = layerNorm(parameters, 'norm', global);
+  const blocks = [0, 1].map(i => ({
+    norm: layerNorm(parameters, `${i}/norm`, global),
+    mlp: mlp(parameters, `${i}/mlp`, [global, 2 * global, global], { activation: silu }),
+  }));
+  const scale = 1 / Math.sqrt(space.graph.parameterCount);
+  return (weights: tf.Tensor2D, { basis: functions }: Frame, global: tf.Tensor2D): tf.Tensor2D => {
+    const seen = tf.mul(tf.matMul(weights, functions), scale) as tf.Tensor2D;
+    let u = tf.add(global, normIn(project(seen))) as tf.Tensor2D;
+    for (const { norm, mlp } of blocks) u = tf.add(u, mlp(norm(u)));
+    return u;
+  };
+}
+
+/** Edges, then nodes, then the global state, each with what the ones before it have become; all residual. */
+function layer(parameters: Parameters, space: EdgeSpace, { hidden, edge, global, heads }: EdgeMpnnConfig) {
   const norm = layerNorm(parameters, 'norm', hidden);
-  const edgeFrom = {
-    edge: linear(parameters, 'edge/edge', edge, edge),
-    source: linear(parameters, 'edge/source', hidden, edge, { bias: false }),
-    target: linear(parameters, 'edge/target', hidden, edge, { bias: false }),
-    global: linear(parameters, 'edge/global', hidden, edge, { bias: false }),
-  };
-  const head = linear(parameters, 'message/heads', edge, 2 * heads);
-  const values = linear(parameters, 'message/values', hidden, hidden, { bias: false });
-  const toHidden = linear(parameters, 'node/in', 3 * hidden + 2 * edge, 2 * hidden);
-  const globalToHidden = linear(parameters, 'node/global', hidden, 2 * hidden, { bias: false });
-  const fromHidden = linear(parameters, 'node/out', 2 * hidden, hidden);
-  const update = last
-    ? null
-    : mlp(parameters, 'global', [2 * hidden + edge, hidden, hidden], { activation: silu });
-  const rootDegree = { source: degrees(space.graph, 'source'), target: degrees(space.graph, 'target') };
+  const globalNorm = layerNorm(parameters, 'global-norm', global);
+  const fromEdge = linear(parameters, 'edge/edge', edge, edge);
+  const fromSource = linear(parameters, 'edge/source', hidden, edge, { bias: false });
+  const fromTarget = linear(parameters, 'edge/target', hidden, edge, { bias: false });
+  const fromGlobal = linear(parameters, 'edge/global', global, edge, { bias: false });
+  const messages = neighbourMessages(parameters.scope('message'), space, { hidden, edge, heads });
+  const nodeIn = linear(parameters, 'node/in', messages.width + hidden, 2 * hidden);
+  const nodeGlobal = linear(parameters, 'node/global', global, 2 * hidden, { bias: false });
+  const nodeOut = linear(parameters, 'node/out', 2 * hidden, hidden);
+  const updateGlobal = mlp(parameters, 'global', [hidden + edge + global, global, global], {
+    activation: silu,
+  });
 
-  return ({ nodes, edges, global }) => {
-    const [batch, , width] = nodes.shape;
+  return ({ nodes, edges, global: before }: States): States => {
+    const batch = nodes.shape[0];
+    const u = globalNorm(before);
     const x = norm(nodes);
-    const target = tf.add(edgeFrom.target(x), tf.reshape(edgeFrom.global(global), [batch, 1, edge]));
-    const raw = space.addNodes(mapEdges(edges, edgeFrom.edge), edgeFrom.source(x), target as tf.Tensor3D);
-    const next = zipEdges(edges, raw, (before, change) => tf.add(before, tf.relu(change)));
-
-    const weighted = mapEdges(next, head);
-    const part = (from: number) =>
-      mapEdges(weighted, w =>
-        tf.slice(w, [...w.shape.slice(0, -1).fill(0), from], [...w.shape.slice(0, -1), heads]),
-      );
-    const v = values(x);
-    const incoming = tf.mul(space.weightedSum(part(0), v, 'target'), inverseRootDegree(rootDegree.target));
-    const outgoing = tf.mul(
-      space.weightedSum(part(heads), v, 'source'),
-      inverseRootDegree(rootDegree.source),
-    );
-    const inputs = tf.concat(
-      [
-        x,
-        incoming,
-        outgoing,
-        space.aggregate(next, 'target', 'mean'),
-        space.aggregate(next, 'source', 'mean'),
-      ],
-      2,
-    );
-    const inner = tf.add(toHidden(inputs), tf.reshape(globalToHidden(global), [batch, 1, 2 * width]));
-    const nodesNext = tf.add(nodes, fromHidden(silu(inner))) as tf.Tensor3D;
-    if (!update) return { nodes: nodesNext, edges: next, global };
-    const pooled = tf.concat([tf.mean(nodesNext, 1), space.mean(next), global], 1);
-    return { nodes: nodesNext, edges: next, global: tf.add(global, update(pooled as tf.Tensor2D)) };
+    const atTarget = tf.add(fromTarget(x), tf.reshape(fromGlobal(u), [batch, 1, edge])) as tf.Tensor3D;
+    const change = space.addNodes(mapEdges(edges, fromEdge), fromSource(x), atTarget);
+    const next = zipEdges(edges, change, (old, sum) => tf.add(old, tf.relu(sum)));
+    const heard = nodeIn(tf.concat([x, ...messages.gather(next, x)], 2));
+    const inner = tf.add(heard, tf.reshape(nodeGlobal(u), [batch, 1, 2 * hidden]));
+    const nodesNext = tf.add(nodes, nodeOut(silu(inner))) as tf.Tensor3D;
+    const pooled = tf.concat([tf.mean(nodesNext, 1), space.mean(next), u], 1) as tf.Tensor2D;
+    return { nodes: nodesNext, edges: next, global: tf.add(before, updateGlobal(pooled)) };
   };
+}
+
+/** F from the basis, the edge states, the products of nodes, and the noisy weights themselves by a gain per class; all start at 0. */
+function head(parameters: Parameters, space: EdgeSpace, { hidden, edge, global, basis }: EdgeMpnnConfig) {
+  const norm = layerNorm(parameters, 'norm', hidden);
+  const globalNorm = layerNorm(parameters, 'global-norm', global);
+  const fromEdge = linear(parameters, 'edge', edge, 1, { std: 0 });
+  const source = linear(parameters, 'source', hidden, hidden);
+  const target = linear(parameters, 'target', hidden, hidden, { std: 0, bias: false });
+  const coefficients = linear(parameters, 'basis', global, basis, { std: 0 });
+  const { index, count } = edgeClasses(space.graph);
+  const classOf = Int32Array.from(classOfWeight(space, index));
+  const gain = linear(parameters, 'gain', global, count, { std: 0 });
+
+  return (
+    weights: tf.Tensor2D,
+    { basis: functions }: Frame,
+    { nodes, edges, global }: States,
+  ): tf.Tensor2D => {
+    const u = globalNorm(global);
+    const x = norm(nodes);
+    const products = space.products(source(x), target(x), 1);
+    const local = zipEdges(mapEdges(edges, fromEdge), products, (a, b) =>
+      tf.add(a, tf.mul(b, 1 / Math.sqrt(hidden))),
+    );
+    const wide = tf.mul(tf.matMul(coefficients(u), functions, false, true), 4 / Math.sqrt(basis));
+    const through = tf.mul(weights, tf.gather(gain(u), classOf, 1));
+    return tf.add(space.toWeights(local), tf.add(wide, through));
+  };
+}
+
+/** The class of the edge that carries each weight. */
+function classOfWeight({ graph }: EdgeSpace, edgeClass: Int32Array): number[] {
+  const classes = new Array<number>(graph.parameterCount);
+  for (let e = graph.edgeCount - 1; e >= 0; e--) {
+    if (graph.parameter[e] >= 0) classes[graph.parameter[e]] = edgeClass[e];
+  }
+  return classes;
 }
 
 export const edgeMpnnKind = registerDenoiser<EdgeMpnnConfig>({

@@ -36,6 +36,11 @@ export interface EdgeSpace {
   /** Inner products of the nodes at both ends, per head. @param source,target [B, N, K * width] @returns K features per edge */
   products(source: tf.Tensor3D, target: tf.Tensor3D, heads: number): EdgeFeatures;
   /**
+   * Features that are the same for the whole batch as a matrix, a row per weight in flat order.
+   * @param edges batch axis 1  @returns [D, F]
+   */
+  rows(edges: EdgeFeatures): tf.Tensor2D;
+  /**
    * One feature per edge back to a batch of weights; a weight with two edges (one reversed) gets the forward one's.
    * @returns [B, D]
    */

@@ -1,7 +1,7 @@
 /** What the nodes and edges of a graph are told about themselves: learned embeddings of type, layer, order and position. */
-import { type CompiledGraph, NODE_TYPES } from '../../../graphs/index.ts';
+import type { CompiledGraph } from '../../../graphs/index.ts';
 import { type Parameters, tf } from '../../tensor/index.ts';
-import { type EdgeFeatures, type EdgeSpace, mapEdges, zipEdges } from './edges.ts';
+import { type EdgeFeatures, type EdgeSpace, zipEdges } from './edges.ts';
 
 /** Numbers the distinct rows of columns of integers, in the order in which they are met. */
 export function classes(
@@ -75,8 +75,3 @@ export function inverseRootDegree(counts: Float32Array): tf.Tensor3D {
     [1, counts.length, 1],
   );
 }
-
-/** Name of a node class's type, for messages. */
-export const nodeTypeName = (code: number) => NODE_TYPES[code];
-
-export { mapEdges };

@@ -1,2 +1,3 @@
 /** Graph denoisers: message passing on the parameter graph. Importing this registers them. */
-export { type EdgeMpnnConfig, edgeMpnn, edgeMpnnKind, ncaGraph } from './edge-mpnn.ts';
+export { type EdgeMpnnConfig, edgeMpnn, edgeMpnnKind } from './edge-mpnn.ts';
+export { ncaGraph } from './nca-graph.ts';

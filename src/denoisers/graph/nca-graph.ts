@@ -1,0 +1,24 @@
+/** The compiled parameter graph of an NCA, made once per spec and options. */
+import {
+  buildGraph,
+  type CompiledGraph,
+  compileGraph,
+  type GraphOptions,
+  type NcaNetworkOptions,
+  ncaNetwork,
+} from '../../../graphs/index.ts';
+import { type NcaSpec, weightCount } from '../../nca/index.ts';
+
+const made = new Map<string, CompiledGraph>();
+
+export function ncaGraph(spec: NcaSpec, options: GraphOptions & NcaNetworkOptions = {}): CompiledGraph {
+  const { channels, hidden, outputBias } = spec;
+  const key = JSON.stringify([channels, hidden, outputBias, options]);
+  const known = made.get(key);
+  if (known) return known;
+  const graph = compileGraph(
+    buildGraph(ncaNetwork(spec, options), new Float32Array(weightCount(spec)), options),
+  );
+  made.set(key, graph);
+  return graph;
+}
