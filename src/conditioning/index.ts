@@ -1,5 +1,15 @@
 /** Texture encoders: image -> condition tokens. */
 export type { Encoder } from './encoder.ts';
+export { type GramConfig, gramEncoder } from './gram.ts';
+export {
+  cachedWeights,
+  cacheFolder,
+  hasWeights,
+  locateWeights,
+  NETWORKS,
+  type NetworkName,
+} from './pretrained/locate.ts';
+export { readVgg16, STYLE_LAYERS, type Vgg } from './pretrained/vgg.ts';
 export { type RandomGramConfig, randomGram } from './random-gram.ts';
 export {
   createEncoder,
@@ -10,3 +20,10 @@ export {
   registerEncoder,
 } from './registry.ts';
 export { fitStandardiser, type Standardiser, standardise, standardised } from './standardise.ts';
+export {
+  type ClipConfig,
+  frozenVitEncoder,
+  type SmallVitConfig,
+  smallVit,
+  type VitConfig,
+} from './vit-encoders.ts';

@@ -2,16 +2,19 @@
 import * as E from 'fp-ts/lib/Either.js';
 import * as TE from 'fp-ts/lib/TaskEither.js';
 import type * as t from 'io-ts';
-import { type Failure, failure, suggestion } from '../config/index.ts';
+import { decode, type Failure, failure, suggestion } from '../config/index.ts';
 import type { Encoder } from './encoder.ts';
 
 /** What an encoder is built with, beside its own parameters. */
 export interface EncoderContext {
   /** Seeds the trained part. */
   readonly seed: number;
-  /** Width C of the tokens a trained part gives; encoders without one ignore it. Default 256. */
+  /** Numbers a trained part gives per picture or token; encoders without one ignore it. */
   readonly width?: number;
 }
+
+/** Width of a trained part's tokens when nobody asks for another. */
+export const DEFAULT_WIDTH = 256;
 
 /** A kind of encoder: its name, what it is, its parameters and how one is built. Building may read weights from files. */
 export interface EncoderKind<Config = unknown> {
@@ -52,21 +55,7 @@ export function createEncoder(
   const kind = encoderKind(name);
   if (E.isLeft(kind)) return TE.left(kind.left);
   const { config, defaults, build } = kind.right;
-  const known = Object.keys(defaults as object);
-  const unknown = Object.keys(parameters).find(key => !known.includes(key));
-  if (unknown !== undefined) {
-    const hint = suggestion(unknown, known);
-    return TE.left(failure(`encoder ${name}`, `one of ${known.join(', ')}`, `"${unknown}"`, { hint }));
-  }
-  const decoded = config.decode({ ...(defaults as object), ...parameters });
-  if (E.isLeft(decoded)) {
-    const { context: path, value } = decoded.left[0];
-    const field = path
-      .map(({ key }) => key)
-      .filter(Boolean)
-      .join('.');
-    const expected = path[path.length - 1].type.name;
-    return TE.left(failure(`encoder ${name}`, expected, JSON.stringify(value), { field }));
-  }
+  const decoded = decode(config, { ...(defaults as object), ...parameters }, `encoder ${name}`);
+  if (E.isLeft(decoded)) return TE.left(decoded.left);
   return build(decoded.right, context);
 }

@@ -1,0 +1,30 @@
+/** Where the weights of pretrained networks lie: in the cache that `weightloom encoders fetch` fills, or in a file the user names. */
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import * as TE from 'fp-ts/lib/TaskEither.js';
+import { type Failure, failure } from '../../config/index.ts';
+
+export const NETWORKS = ['vgg16', 'vit-b-16', 'clip-vit-b-32'] as const;
+export type NetworkName = (typeof NETWORKS)[number];
+
+/** WEIGHTLOOM_CACHE, or the user's cache folder. */
+export const cacheFolder = (): string =>
+  process.env.WEIGHTLOOM_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'weightloom');
+
+/** The file that `weightloom encoders fetch NETWORK` writes. */
+export const cachedWeights = (network: NetworkName, cache = cacheFolder()): string =>
+  join(cache, 'encoders', `${network}.safetensors`);
+
+export const hasWeights = (network: NetworkName, file: string | null = null): boolean =>
+  existsSync(file ?? cachedWeights(network));
+
+/** The file to read, `file` if given, else the cached one; without either, a sentence that says what to do. */
+export function locateWeights(network: NetworkName, file: string | null): TE.TaskEither<Failure, string> {
+  const path = file ?? cachedWeights(network);
+  if (existsSync(path)) return TE.right(path);
+  const hint = file
+    ? undefined
+    : `Run \`weightloom encoders fetch ${network}\`, or name a file that you have with encoder.weights=FILE.`;
+  return TE.left(failure(path, `the weights of ${network}`, 'nothing there', { hint }));
+}
