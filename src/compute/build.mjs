@@ -11,7 +11,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 export const kernelFolders = ['src/compute/assembly', 'src/nca/training/assembly', 'src/nca/kernel/assembly'];
 export const builds = ['simd', 'fma'];
 /** Bump when the compiler flags below change. */
-const recipe = 1;
+const recipe = 2;
 
 const sourcesOf = folder =>
   readdirSync(folder, { recursive: true })
@@ -22,8 +22,14 @@ const sourcesOf = folder =>
 /** Where the compiled module of a kernel folder lies. */
 export const wasmPath = (folder, build) => join(root, folder, '..', 'build', `${build}.wasm`);
 
-/** Compiles what is out of date. Prints the compiler's own messages and throws when a kernel does not compile. */
-export async function ensureKernels() {
+/** The build that will be asked for: the one forced by WEIGHTLOOM_BUILD, else the fused one, which every Node from 20 on runs. */
+const usual = () => (process.env.WEIGHTLOOM_BUILD === 'simd' ? ['simd'] : ['fma']);
+
+/**
+ * Compiles what is out of date: by default only the build that will run, for compiling takes seconds. Prints the compiler's own
+ * messages and throws when a kernel does not compile.
+ */
+export async function ensureKernels(wantedBuilds = usual()) {
   for (const name of kernelFolders) {
     const folder = join(root, name);
     if (!existsSync(join(folder, 'index.ts'))) continue;
@@ -32,12 +38,15 @@ export async function ensureKernels() {
     for (const source of sourcesOf(folder)) hash.update(source).update(readFileSync(join(folder, source)));
     const wanted = hash.digest('hex');
     const out = join(folder, '..', 'build');
-    const stamp = join(out, 'stamp');
-    if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) continue;
+    const stamp = build => join(out, `${build}.stamp`);
+    const stale = wantedBuilds.filter(
+      build => !existsSync(stamp(build)) || readFileSync(stamp(build), 'utf8') !== wanted,
+    );
+    if (stale.length === 0) continue;
     mkdirSync(out, { recursive: true });
-    console.error(`weightloom: compiling ${name} ...`);
+    console.error(`weightloom: compiling ${name} (${stale.join(', ')}) ...`);
     const asc = await import('assemblyscript/asc');
-    for (const build of builds) {
+    for (const build of stale) {
       const temporary = join(out, `${build}.${process.pid}.wasm`);
       const { error, stderr } = await asc.main([
         join(relative(root, folder), 'index.ts'),
@@ -47,7 +56,6 @@ export async function ensureKernels() {
         relative(root, temporary),
         '-O3',
         '--noAssert',
-        '--converge',
         '--runtime',
         'stub',
         '--importMemory',
@@ -68,8 +76,8 @@ export async function ensureKernels() {
       ]);
       if (error) throw new Error(`${name} does not compile:\n${stderr.toString()}`);
       renameSync(temporary, wasmPath(name, build));
+      writeFileSync(`${stamp(build)}.${process.pid}`, wanted);
+      renameSync(`${stamp(build)}.${process.pid}`, stamp(build));
     }
-    writeFileSync(`${stamp}.${process.pid}`, wanted);
-    renameSync(`${stamp}.${process.pid}`, stamp);
   }
 }

@@ -5,7 +5,7 @@
  * for every band, on the calling thread and on the workers. What a band computes depends on the band alone, never on the
  * thread that runs it or on how many there are: so results are bit-identical for any number of threads.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
@@ -21,6 +21,8 @@ import {
   instantiate,
   KERNEL,
   LIBRARY,
+  MAX_BANDS,
+  posted,
   REMAINING,
   runBands,
   SPINS,
@@ -86,7 +88,9 @@ function libraries(): Libraries {
   }
   const candidates: Build[] = forced ? [forced] : ['fma', 'simd'];
   for (const build of candidates) {
-    const binaries = kernelFolders.map(folder => readFileSync(wasmPath(folder, build)));
+    const files = kernelFolders.map(folder => wasmPath(folder, build));
+    if (!files.every(existsSync)) continue;
+    const binaries = files.map(file => readFileSync(file));
     if (!binaries.every(binary => WebAssembly.validate(binary))) continue;
     const modules = binaries.map(binary => new WebAssembly.Module(binary));
     const exports = modules.map(module => instantiate(module, memory) as Record<string, KernelFunction>);
@@ -95,19 +99,26 @@ function libraries(): Libraries {
     return loaded;
   }
   throw new UserError(
-    `this Node (${process.version}) cannot run the WebAssembly SIMD kernels (${candidates.join(', ')})`,
+    `no kernel build (${candidates.join(', ')}) is both compiled and accepted by this Node (${process.version}); \`node src/cli/setup.mjs\` compiles them`,
   );
 }
 
 /** Which kernel build runs. */
 export const kernelBuild = (): Build => libraries().build;
 
+const known = new Map<string, Kernel>();
+
 /** Looks a kernel up by name in all libraries. Throws when there is none. */
 export function kernel(name: string): Kernel {
+  const found = known.get(name);
+  if (found) return found;
   const { exports, names } = libraries();
   for (let library = 0; library < exports.length; library++) {
     const index = names[library].indexOf(name);
-    if (index >= 0) return { name, library, index, call: exports[library][name] };
+    if (index < 0) continue;
+    const made = { name, library, index, call: exports[library][name] };
+    known.set(name, made);
+    return made;
   }
   throw new Error(`no kernel is called ${name}`);
 }
@@ -137,6 +148,7 @@ export function parallel(kernel: Kernel, bands: number, ...values: number[]): vo
     for (let band = 0; band < bands; band++) kernel.call(band, 0, ...values);
     return;
   }
+  if (bands >= MAX_BANDS) throw new RangeError(`kernel ${kernel.name}: ${bands} bands are too many`);
   if (workers.length < threads - 1) startWorkers(threads - 1);
   control[BANDS] = bands;
   control[LIBRARY] = kernel.library;
@@ -144,8 +156,8 @@ export function parallel(kernel: Kernel, bands: number, ...values: number[]): vo
   control[ARITY] = values.length;
   args.set(values);
   Atomics.store(control, DONE, 0);
-  Atomics.store(control, REMAINING, bands);
-  Atomics.notify(control, REMAINING, threads - 1);
+  Atomics.store(control, REMAINING, posted(bands, threads));
+  Atomics.notify(control, REMAINING);
   runBands(control, args, 0, kernelOf);
   for (let spins = SPINS; ; ) {
     const done = Atomics.load(control, DONE);

@@ -4,7 +4,7 @@
 /** The control block: Int32 slots from address 1024, Float64 arguments from 2048. */
 export const CONTROL = 1024;
 export const ARGUMENTS = 2048;
-/** Bands not yet claimed: the only word that hands out work. */
+/** Bands not yet claimed, and above them the team's size (see `posted`): the only word that hands out work. */
 export const REMAINING = 0;
 /** Bands finished. */
 export const DONE = 8;
@@ -14,6 +14,16 @@ export const KERNEL = 18;
 export const ARITY = 19;
 /** 1 + the index of the thread whose kernel trapped, or 0. */
 export const TRAPPED = 20;
+
+/**
+ * The word that posts a job: bands in the low 20 bits, team above. Threads whose index is not below the team leave the job alone;
+ * as both change in one exchange, a claim is never made on what was true of an earlier job.
+ */
+export const posted = (bands, team) => team * MAX_BANDS + bands;
+export const MAX_BANDS = 1 << 20;
+
+/** Is there work in this word for this thread? */
+export const hasWork = (word, thread) => word % MAX_BANDS > 0 && thread < Math.floor(word / MAX_BANDS);
 
 /** Looks at a shared word this often before sleeping on it: tens of microseconds, the gap between two kernels. */
 export const SPINS = 4000;
@@ -27,14 +37,15 @@ export function instantiate(module, memory) {
 }
 
 /**
- * Claims bands of the posted job until none is left. A claim succeeds only while the job is unfinished, and the
+ * Claims bands of the posted job until none is left, if this thread is of the team. A claim succeeds only while the job is unfinished, and the
  * next job is posted only after the last band is done: a claimer can trust the job's description.
  */
 export function runBands(control, args, thread, kernelOf) {
   for (;;) {
-    const remaining = Atomics.load(control, REMAINING);
-    if (remaining <= 0) return;
-    if (Atomics.compareExchange(control, REMAINING, remaining, remaining - 1) !== remaining) continue;
+    const word = Atomics.load(control, REMAINING);
+    if (!hasWork(word, thread)) return;
+    if (Atomics.compareExchange(control, REMAINING, word, word - 1) !== word) continue;
+    const remaining = word % MAX_BANDS;
     const bands = control[BANDS];
     try {
       const kernel = kernelOf(control[LIBRARY], control[KERNEL]);

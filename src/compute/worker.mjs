@@ -1,6 +1,6 @@
 // A worker of the pool: sleeps until a job is posted, helps with its bands, sleeps again.
 import { parentPort, workerData } from 'node:worker_threads';
-import { ARGUMENTS, CONTROL, instantiate, REMAINING, runBands, SPINS } from './team.mjs';
+import { ARGUMENTS, CONTROL, hasWork, instantiate, MAX_BANDS, REMAINING, runBands, SPINS } from './team.mjs';
 
 const { memory, modules, names, thread } = workerData;
 const control = new Int32Array(memory.buffer, CONTROL, 64);
@@ -10,8 +10,12 @@ const kernelOf = (library, kernel) => libraries[library][names[library][kernel]]
 
 parentPort.postMessage('ready');
 for (;;) {
-  let spins = SPINS;
-  while (Atomics.load(control, REMAINING) <= 0 && --spins > 0);
-  if (spins === 0) Atomics.wait(control, REMAINING, 0);
+  let word = Atomics.load(control, REMAINING);
+  // Between kernels a helper looks on for a moment; a thread that is not of the team sleeps at once.
+  const mine = word === 0 || thread < Math.floor(word / MAX_BANDS);
+  for (let spins = mine ? SPINS : 0; spins > 0 && !hasWork(word, thread); spins--) {
+    word = Atomics.load(control, REMAINING);
+  }
+  if (!hasWork(word, thread)) Atomics.wait(control, REMAINING, word);
   runBands(control, args, thread, kernelOf);
 }
