@@ -10,6 +10,15 @@ const whole = (text: string) => {
   return value;
 };
 
+/** "2/3": the second of three processes. */
+const share = (text: string) => {
+  const [index, count] = text.split('/').map(Number);
+  if (!Number.isInteger(index) || !Number.isInteger(count) || index < 1 || index > count) {
+    throw new InvalidArgumentError('It must look like 1/2: the first of two.');
+  }
+  return { index: index - 1, count };
+};
+
 async function readConfig(path: string) {
   const { parse } = await import('yaml');
   const { ZooBuildCodec } = await import('../../data/building/index.ts');
@@ -26,6 +35,13 @@ async function readConfig(path: string) {
   return orThrow(decode(ZooBuildCodec, value, path));
 }
 
+interface Options {
+  out?: string;
+  limit?: number;
+  work: string;
+  part?: { index: number; count: number };
+}
+
 export function register(program: Command): void {
   const zoo =
     program.commands.find(command => command.name() === 'zoo') ??
@@ -37,15 +53,17 @@ export function register(program: Command): void {
     .option('--out <folder>', 'folder of the zoo, instead of the one in the configuration')
     .option('--limit <count>', 'only the first few textures', whole)
     .option('--work <folder>', 'where finished NCAs are kept until the zoo is whole', 'runs/zoo')
+    .option('--part <i/n>', 'train only this share of the textures: for n processes at once', share)
     .addHelpText(
       'after',
       `
-A build that was stopped goes on where it was when the same command is given again.
+A build that was stopped goes on where it was when the same command is given again. Several processes may share the work, each with
+a --part of its own (and WEIGHTLOOM_THREADS=1); the one that ends last writes the zoo, or the command without --part does.
 
 Example:
   weightloom zoo build configs/zoo/embedded.yaml --out runs/my-zoo`,
     )
-    .action(async (path: string, options: { out?: string; limit?: number; work: string }) => {
+    .action(async (path: string, options: Options) => {
       const { buildZoo } = await import('../../data/building/index.ts');
       const { startBackend } = await import('../../tensor/index.ts');
       const { interruption, progressBar } = await import('../../experiment/index.ts');
@@ -60,6 +78,7 @@ Example:
           buildZoo(config, {
             work: options.work,
             limit: options.limit,
+            part: options.part,
             signal,
             command: `weightloom zoo build ${path}`,
             onProgress(progress) {

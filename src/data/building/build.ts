@@ -33,6 +33,8 @@ export interface BuildOptions {
   readonly limit?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: BuildProgress) => void;
+  /** This process's share of the textures, when several work in one work folder: those whose number is `index` modulo `count`. */
+  readonly part?: { readonly index: number; readonly count: number };
   /** Kept in the manifest: how to make this zoo again. */
   readonly command?: string;
 }
@@ -47,7 +49,10 @@ export interface BuildProgress {
 }
 
 export interface BuildResult {
-  /** False when the signal ended the build early: nothing is written to `out` then, and the same command goes on. */
+  /**
+   * False when the signal ended the build early or other processes have not done their parts: nothing is written to `out` then, and
+   * the same command goes on.
+   */
   readonly finished: boolean;
   /** NCAs trained so far. */
   readonly trained: number;
@@ -171,11 +176,14 @@ export const buildZoo = (
 
     // The textures, several at a time.
     const { iterations } = config.training;
+    const { index, count } = options.part ?? { index: 0, count: 1 };
+    const isMine = new Set(planned.filter((_, i) => i % count === index));
     const isDone = ({ name }: PlannedTexture) => existsSync(file(name));
     for (;;) {
       const open = planned.filter(texture => !isDone(texture));
       if (open.length === 0) break;
-      const group = open.slice(0, config.together);
+      const group = open.filter(texture => isMine.has(texture)).slice(0, config.together);
+      if (group.length === 0) return interrupted(planned.length - open.length);
       const before = planned.length - open.length;
       const weights = await train(
         spec,

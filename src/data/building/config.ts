@@ -48,8 +48,13 @@ export const ZooBuildCodec = t.intersection([
     /** Pixels a side: the picture that is kept, and the larger one of the same texture that is trained on. */
     picture: t.strict({ kept: positive, target: positive }),
     base: t.strict({
-      /** Textures drawn from every family for the mosaic that the base is trained on. */
-      perFamily: positive,
+      /** What the base is trained on: a mosaic of this many textures of each family listed. */
+      textures: t.array(
+        t.intersection([
+          t.strict({ family: keys(Object.keys(textureFamilies)), count: positive }),
+          t.partial({ ranges }),
+        ]),
+      ),
       training,
     }),
     training,

@@ -41,11 +41,11 @@ export const drawPlanned = (
   size: number,
 ) => drawTexture(textureFamilies[family], parameters, size);
 
-/** The picture the base is trained on: textures of all families side by side, [side, side, 3]. */
+/** The picture the base is trained on: textures side by side, [side, side, 3]. */
 export function baseMosaic(config: ZooBuildConfig): { readonly side: number; readonly data: Float32Array } {
   const tile = config.picture.kept;
-  const tiles = config.textures.flatMap(({ family, ranges }) =>
-    Array.from({ length: config.base.perFamily }, (_, i) => {
+  const tiles = config.base.textures.flatMap(({ family, count, ranges }) =>
+    Array.from({ length: count }, (_, i) => {
       const random = randomStream(config.seed, `base/${family}/${i}`);
       const parameters = sampleParameters(textureFamilies[family], random, { ...config.ranges, ...ranges });
       return drawPlanned({ family, parameters }, tile);

@@ -7,7 +7,7 @@
  */
 import { type NdArray, shapeText } from '../../formats/index.ts';
 import { randomStream, tf } from '../../tensor/index.ts';
-import { rollout, toRgb } from '../rollout.ts';
+import { rollout } from '../rollout.ts';
 import { type NcaSpec, weightCount } from '../spec.ts';
 import { type PreparedTexture, patchSlicedWasserstein, type TextureLoss } from '../texture-loss.ts';
 import { initialWeights } from './initial.ts';
@@ -94,6 +94,31 @@ function overflowOf(states: tf.Tensor4D): tf.Tensor1D {
   return beyond(states) as tf.Tensor1D;
 }
 
+/** `toRgb` as one loop forward and one backward: the general slice and its gradient are slow on tensors this large. */
+function picturesOf(spec: NcaSpec, states: tf.Tensor4D): tf.Tensor4D {
+  const { scale, offset } = spec.rgb;
+  const [batch, height, width, channels] = states.shape;
+  const pictures = tf.customGrad(x => {
+    const from = (x as tf.Tensor).dataSync();
+    const out = new Float32Array(batch * height * width * 3);
+    for (let i = 0, at = 0; at < out.length; i += channels, at += 3) {
+      for (let c = 0; c < 3; c++) out[at + c] = scale * from[i + c] + offset;
+    }
+    return {
+      value: tf.tensor4d(out, [batch, height, width, 3]),
+      gradFunc: (dy: tf.Tensor) => {
+        const slope = dy.dataSync();
+        const back = new Float32Array(states.size);
+        for (let i = 0, at = 0; at < slope.length; i += channels, at += 3) {
+          for (let c = 0; c < 3; c++) back[i + c] = scale * slope[at + c];
+        }
+        return tf.tensor4d(back, states.shape);
+      },
+    };
+  });
+  return pictures(states) as tf.Tensor4D;
+}
+
 /** The training of N NCAs, iteration by iteration. Dispose of it. */
 export class NcaTrainer {
   readonly options: NcaTrainingOptions;
@@ -162,26 +187,25 @@ export class NcaTrainer {
       repeated.set(this.weights.subarray(n * size, (n + 1) * size), row * size);
     }
     const seeds = Array.from({ length: count * batch }, (_, sample) => masks[sample % batch]);
-    const { texture, final, slope } = tf.tidy(() => {
+    let texture = new Float32Array();
+    let final = new Float32Array();
+    let slope = new Float32Array();
+    tf.tidy(() => {
       const before = tf.tensor4d(start, [count * batch, height, width, spec.channels]);
-      const kept: { texture?: tf.Tensor; final?: tf.Tensor } = {};
       const total = (weights: tf.Tensor) => {
         const after = rollout(spec, weights as tf.Tensor2D, before, { steps: unroll, seeds });
-        const texture = this.target.loss(toRgb(spec, after), random.fork('loss'));
-        kept.texture = tf.keep(tf.clone(texture));
-        kept.final = tf.keep(tf.clone(after));
+        const losses = this.target.loss(picturesOf(spec, after), random.fork('loss'));
+        texture = Float32Array.from(losses.dataSync());
+        final = Float32Array.from(after.dataSync());
         // Mean over an NCA's batch, sum over NCAs: each NCA's gradient is its own.
-        const loss = tf.add(tf.div(texture, batch), tf.mul(overflowOf(after), overflow));
+        const loss = tf.add(tf.div(losses, batch), tf.mul(overflowOf(after), overflow));
         return tf.sum(loss) as tf.Scalar;
       };
-      const slope = tf
-        .grad(total)(tf.tensor2d(repeated, [rows, size]))
-        .dataSync() as Float32Array;
-      const texture = kept.texture!.dataSync() as Float32Array;
-      const final = kept.final!.dataSync() as Float32Array;
-      const copies = { slope: slope.slice(), texture: texture.slice(), final: final.slice() };
-      tf.dispose([kept.texture!, kept.final!]);
-      return copies;
+      slope = Float32Array.from(
+        tf
+          .grad(total)(tf.tensor2d(repeated, [rows, size]))
+          .dataSync(),
+      );
     });
 
     const gradients = new Float32Array(count * size);
