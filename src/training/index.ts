@@ -21,6 +21,12 @@ export {
   type TrainingData,
 } from './batches.ts';
 export { type CheckpointOptions, checkpointSteps, readCheckpoint } from './checkpoints.ts';
+export {
+  ROLLOUT_DEFAULTS,
+  type RolloutSettings,
+  RolloutSettingsCodec,
+  TrainingSettingsCodec,
+} from './config.ts';
 export { type LearningRate, learningRateAt } from './learning-rate.ts';
 export { type AdamOptions, adam, type Optimiser } from './optimiser.ts';
 export { type RolloutLoss, type RolloutLossOptions, rolloutLoss } from './rollout-loss.ts';

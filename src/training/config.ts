@@ -1,0 +1,56 @@
+/** Training settings from a configuration. */
+import * as t from 'io-ts';
+
+const refined = (name: string, holds: (x: number) => boolean) => t.refinement(t.number, holds, name);
+const positive = refined('a number above 0', x => x > 0 && Number.isFinite(x));
+const notNegative = refined('a number from 0', x => x >= 0 && Number.isFinite(x));
+const natural = refined('a whole number from 1', x => Number.isSafeInteger(x) && x >= 1);
+const whole = refined('a whole number from 0', x => Number.isSafeInteger(x) && x >= 0);
+const share = refined('a number from 0 to 1', x => x >= 0 && x <= 1);
+const width = refined('a width above 0 and below 0.28', x => x > 0 && x < 0.28);
+const optional = <C extends t.Mixed>(codec: C) => t.union([codec, t.null]);
+
+/** TrainingSettings without the seed, which a run has one of. */
+export const TrainingSettingsCodec = t.strict({
+  steps: natural,
+  seconds: optional(positive),
+  batch: natural,
+  microBatch: optional(natural),
+  learningRate: positive,
+  warmup: whole,
+  decay: t.keyof({ cosine: null, constant: null }),
+  beta1: share,
+  beta2: share,
+  epsilon: positive,
+  weightDecay: notNegative,
+  clip: optional(positive),
+  conditionDropout: share,
+  averages: t.array(width),
+  finalAverage: optional(width),
+  validateEvery: optional(natural),
+  validationBins: natural,
+});
+
+/** The loss through the rollout: see RolloutLossOptions. `from` is the share of the training after which it begins. */
+export const RolloutSettingsCodec = t.strict({
+  weight: positive,
+  from: share,
+  every: natural,
+  rows: optional(natural),
+  steps: t.tuple([natural, natural]),
+  noiseWeight: t.keyof({ signal: null, uniform: null }),
+  overflow: notNegative,
+  clip: optional(positive),
+});
+export type RolloutSettings = t.TypeOf<typeof RolloutSettingsCodec>;
+
+export const ROLLOUT_DEFAULTS: RolloutSettings = {
+  weight: 1,
+  from: 0,
+  every: 1,
+  rows: null,
+  steps: [24, 56],
+  noiseWeight: 'signal',
+  overflow: 1,
+  clip: 1,
+};
