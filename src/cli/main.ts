@@ -15,6 +15,7 @@ const COMMANDS: [word: string, load: () => Promise<{ register(program: Command):
   ['zoo', () => import('./commands/zoo-import.ts')],
   ['zoo', () => import('./commands/zoo-info.ts')],
   ['textures', () => import('./commands/textures.ts')],
+  ['verify', () => import('./commands/verify.ts')],
 ];
 
 /** Usage errors end with 2 everywhere, also in subcommands. */

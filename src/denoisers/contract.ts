@@ -19,15 +19,19 @@ const SMALL: Readonly<Record<string, number>> = {
   noiseWidth: 8,
 };
 
-/** The kind's defaults at a small size, once for every way it knows to bring the condition in. */
-export function smallConfigs(kind: AnyKind): { label: string; config: Record<string, unknown> }[] {
-  const defaults = kind.defaults as Record<string, unknown>;
-  const small = Object.fromEntries(
-    Object.entries(defaults).map(([key, value]) => [
+/** The kind's defaults at a small size: the same architecture, quick to run. */
+export const smallConfig = (kind: AnyKind): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(kind.defaults as Record<string, unknown>).map(([key, value]) => [
       key,
       typeof value === 'number' && key in SMALL ? SMALL[key] : value,
     ]),
   );
+
+/** The small configuration, once for every way the kind knows to bring the condition in. */
+export function smallConfigs(kind: AnyKind): { label: string; config: Record<string, unknown> }[] {
+  const defaults = kind.defaults as Record<string, unknown>;
+  const small = smallConfig(kind);
   if (!('conditioning' in defaults)) return [{ label: kind.name, config: small }];
   return ['pooled', 'tokens', 'cross-attention']
     .map(conditioning => ({ label: `${kind.name}, ${conditioning}`, config: { ...small, conditioning } }))

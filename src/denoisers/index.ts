@@ -1,4 +1,5 @@
 /** Denoisers behind one interface. */
+export { smallConfig, smallConfigs } from './contract.ts';
 export {
   type ApplyOptions,
   type Condition,
@@ -11,4 +12,5 @@ export {
   registerDenoiser,
 } from './denoiser.ts';
 export * from './graph/index.ts';
+export { loadDenoiser } from './load.ts';
 export * from './sequence/index.ts';

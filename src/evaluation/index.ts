@@ -11,6 +11,7 @@ export {
   type Summary,
   summarise,
 } from './comparison.ts';
+export * from './equivariance/index.ts';
 export { type Gallery, type GalleryPicture, renderGallery } from './gallery.ts';
 export * from './metrics/index.ts';
 export * from './statistics.ts';

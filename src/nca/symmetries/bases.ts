@@ -19,6 +19,9 @@ const transposed = (matrix: Float64Array, n: number): Float64Array =>
 export const orthogonalChange = (size: ElementSize, basis: Float64Array) =>
   basisChange(size, basis, transposed(basis, size.channels));
 
+/** cos(pi / 2) is 6e-17 in float64. */
+const exactZero = (x: number) => (Math.abs(x) < 1e-15 ? 0 : x);
+
 /** A rotation by `angle` in the plane of channels c and d; the reflection of c when they are the same. */
 export function planeRotation(size: ElementSize, c: number, d: number, angle: number): SymmetryElement {
   return orthogonalChange(
@@ -28,10 +31,11 @@ export function planeRotation(size: ElementSize, c: number, d: number, angle: nu
         basis[at(c, c)] = angle < 0 ? -1 : 1;
         return;
       }
-      basis[at(c, c)] = Math.cos(angle);
-      basis[at(d, d)] = Math.cos(angle);
-      basis[at(c, d)] = -Math.sin(angle);
-      basis[at(d, c)] = Math.sin(angle);
+      const [cos, sin] = [Math.cos(angle), Math.sin(angle)].map(exactZero);
+      basis[at(c, c)] = cos;
+      basis[at(d, d)] = cos;
+      basis[at(c, d)] = -sin;
+      basis[at(d, c)] = sin;
     }),
   );
 }
