@@ -1,11 +1,13 @@
 /** Rollouts of NCAs as differentiable operations on tensors. */
 import { onMemory, tf } from '../tensor/index.ts';
 import {
+  keptHiddenLength,
   keptStates,
   paddedChannels,
   type RolloutRequest,
   rollBackward,
   rollForward,
+  stateLength,
 } from './kernel/index.ts';
 import { type NcaSpec, weightCount } from './spec.ts';
 
@@ -63,34 +65,38 @@ export function rollout(
   });
 }
 
+/** What to keep for a gradient within so many bytes: states and hidden units, or states, or every so many-th state. */
+function plan(request: RolloutRequest, memory: number): RolloutRequest {
+  const states = 4 * stateLength(request) * request.steps;
+  // On another backend than ours what is kept would be copied away and back: that takes longer than computing it again.
+  const keepHidden = tf.getBackend() === 'loom' && states + 4 * keptHiddenLength(request) <= memory;
+  return { ...request, keepEvery: states <= memory ? 1 : Math.ceil(Math.sqrt(request.steps)), keepHidden };
+}
+
 function run(spec: NcaSpec, weights: tf.Tensor2D, state: tf.Tensor4D, options: RolloutOptions): tf.Tensor4D {
   const [batch, height, width] = state.shape;
   const { steps, seeds, firstStep = 0, masks, memory = DEFAULT_MEMORY } = options;
-  const differentiating = tf.engine().state.gradientDepth > 0;
-  const affordable = (steps - 1) * 4 * state.size <= memory;
-  const keepEvery = !differentiating ? Math.max(steps, 1) : affordable ? 1 : Math.ceil(Math.sqrt(steps));
   const shared = weights.shape[0] === 1;
-  const request: RolloutRequest = {
-    spec,
-    batch,
-    height,
-    width,
-    steps,
-    shared,
-    seeds,
-    firstStep,
-    masks,
-    keepEvery,
-  };
+  const common = { spec, batch, height, width, steps, shared, seeds, firstStep, masks };
+  const nothing: RolloutRequest = { ...common, keepEvery: Math.max(steps, 1), keepHidden: false };
+  const differentiating = tf.engine().state.gradientDepth > 0 && steps > 0;
+  const request = differentiating ? plan(nothing, memory) : nothing;
   const states = keptStates(request);
+  const keptShapes = [
+    ...(states > 0 ? [[states, ...state.shape]] : []),
+    ...(request.keepHidden ? [[keptHiddenLength(request)]] : []),
+  ];
+  const keptAt = (addresses: readonly number[]) => ({
+    states: states > 0 ? addresses[0] : 0,
+    hidden: request.keepHidden ? addresses[addresses.length - 1] : 0,
+  });
   const operation = tf.customGrad((...inputs) => {
     const save = inputs.pop() as unknown as tf.GradSaveFunc;
     const [flat, first] = inputs as tf.Tensor[];
-    const outputs = [first.shape, ...(states > 0 ? [[states, ...first.shape]] : [])];
     const [last, ...kept] = onMemory(
       [flat, first],
-      outputs.map(shape => ({ shape })),
-      (from, to) => rollForward(request, from[0], from[1], to[0], to[1] ?? 0),
+      [first.shape, ...keptShapes].map(shape => ({ shape })),
+      (from, [to, ...rest]) => rollForward(request, from[0], from[1], to, keptAt(rest)),
     );
     save([flat, first, ...kept]);
     tf.dispose(kept);
@@ -98,7 +104,8 @@ function run(spec: NcaSpec, weights: tf.Tensor2D, state: tf.Tensor4D, options: R
       onMemory(
         [gradient as tf.Tensor, ...saved],
         [{ shape: flat.shape }, { shape: first.shape }],
-        (from, to) => rollBackward(request, from[1], from[2], from[3] ?? 0, from[0], to[0], to[1]),
+        ([after, weight, before, ...rest], to) =>
+          rollBackward(request, weight, before, keptAt(rest), after, to[0], to[1]),
       );
     return { value: last, gradFunc };
   });

@@ -27,6 +27,14 @@ export interface RolloutRequest extends Extent {
   readonly masks?: ArrayLike<number>;
   /** States are kept at multiples of this many steps: 1 for every step. */
   readonly keepEvery: number;
+  /** Whether the hidden units of every step are kept too (only with `keepEvery` 1): the gradient need not compute them again. */
+  readonly keepHidden: boolean;
+}
+
+/** What a request keeps for its gradient: addresses of `keptStates` states and of `keptHiddenLength` floats; unused ones are 0. */
+export interface Kept {
+  readonly states: number;
+  readonly hidden: number;
 }
 
 const roundUp = (x: number, to: number) => Math.ceil(x / to) * to;
@@ -46,6 +54,19 @@ export const keptStates = ({ steps, keepEvery }: RolloutRequest) =>
 const bandsOf = (height: number, width: number) =>
   Math.max(1, Math.min(16, height, Math.floor((height * width) / 256)));
 
+/** Room for hidden units, in blocks of a band: a band seldom has more active cells (4 standard deviations); if so, the rest is computed again. */
+function hiddenBlocks({ height, width }: Extent): number {
+  const cells = Math.ceil(height / bandsOf(height, width)) * width;
+  return Math.ceil((cells / 2 + 2 * Math.sqrt(cells)) / kernel('ncaBlock').call());
+}
+
+/** Floats of the hidden units of all steps. */
+export function keptHiddenLength(request: RolloutRequest): number {
+  const { spec, batch, height, width, steps } = request;
+  const block = kernel('ncaBlock').call() * roundUp(spec.hidden, 8);
+  return steps * batch * bandsOf(height, width) * hiddenBlocks(request) * block;
+}
+
 /** Everything the kernels need for one request. Dispose of it when done. */
 class Engine {
   private readonly blocks: number[] = [];
@@ -57,6 +78,7 @@ class Engine {
   constructor(
     private readonly request: RolloutRequest,
     flat: number,
+    keptHidden: number,
   ) {
     const { spec, batch, height, width, steps, shared } = request;
     const channels = paddedChannels(spec);
@@ -101,6 +123,8 @@ class Engine {
       flatGradient: 0,
       lastGradient: 0,
       firstGradient: 0,
+      keptHidden,
+      keptBlocks: hiddenBlocks(request),
     };
     writeJob(this.jobAddress, this.job);
     // Packed weights lie `weightStride` apart; the one shared NCA is item 0.
@@ -201,24 +225,23 @@ class Engine {
 }
 
 /**
- * Rolls states out. Addresses: `flat` of the weights [1 or batch, D], `first` of the state to start from, `last` of the one to write, `kept` of
- * room for `keptStates` states (unused when there are none).
+ * Rolls states out. Addresses: `flat` of the weights [1 or batch, D], `first` of the state to start from, `last` of the one to write.
  */
 export function rollForward(
   request: RolloutRequest,
   flat: number,
   first: number,
   last: number,
-  kept: number,
+  kept: Kept,
 ): void {
   if (request.steps === 0) {
     const length = stateLength(request);
     f32(last, length).set(f32(first, length));
     return;
   }
-  const engine = new Engine(request, flat);
+  const engine = new Engine(request, flat, kept.hidden);
   try {
-    engine.forward(first, last, kept);
+    engine.forward(first, last, kept.states);
   } finally {
     engine.dispose();
   }
@@ -229,14 +252,14 @@ export function rollBackward(
   request: RolloutRequest,
   flat: number,
   first: number,
-  kept: number,
+  kept: Kept,
   lastGradient: number,
   flatGradient: number,
   firstGradient: number,
 ): void {
-  const engine = new Engine(request, flat);
+  const engine = new Engine(request, flat, kept.hidden);
   try {
-    engine.backward(first, kept, lastGradient, flatGradient, firstGradient);
+    engine.backward(first, kept.states, lastGradient, flatGradient, firstGradient);
   } finally {
     engine.dispose();
   }

@@ -1,2 +1,10 @@
 /** The NCA kernels: rollouts and their gradients by address in shared memory. */
-export { keptStates, paddedChannels, type RolloutRequest, rollBackward, rollForward } from './engine.ts';
+export {
+  keptHiddenLength,
+  keptStates,
+  paddedChannels,
+  type RolloutRequest,
+  rollBackward,
+  rollForward,
+  stateLength,
+} from './engine.ts';

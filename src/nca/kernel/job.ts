@@ -31,6 +31,8 @@ export interface Job {
   flatGradient: number;
   lastGradient: number;
   firstGradient: number;
+  keptHidden: number;
+  keptBlocks: number;
 }
 
 const INTEGERS = [
@@ -61,6 +63,8 @@ const MORE_INTEGERS = [
   'flatGradient',
   'lastGradient',
   'firstGradient',
+  'keptHidden',
+  'keptBlocks',
 ] as const;
 
 /** Bytes of a job. */

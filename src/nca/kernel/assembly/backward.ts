@@ -1,9 +1,9 @@
-// The transpose of a step. Hidden units are recomputed from the state before the step, so only the states are kept.
+// The transpose of a step. Perception is computed again from the state before the step; hidden units are where they were not kept.
 //
 // The gradient of a state lies in bands of rows, each with one more row above and below: what its cells send across the border. Before a band
 // is used the two rows its neighbours hold for it are added; so bands never write to the same place, and the order of every sum is fixed.
 // There are two such buffers, for even and odd steps. Weight gradients are summed per band, over all steps.
-import { padded, respond, update } from "./forward";
+import { clipped, look, padded, respond, update } from "./forward";
 import { outerProduct, product, productGated, toPanels, toRows } from "./gemm";
 import {
   bands, cellBytes, channels, clipHidden, clipPerception, clipState, clipUpdate, firstGradient, firstRow, height, hidden, lastGradient, open,
@@ -13,7 +13,7 @@ import { maskWord } from "./mask";
 import { biasAt, gradientLength, outputAt, outputBiasAt, outputTransposedAt, transposedAt } from "./packed";
 import { clamp, inside, scatter } from "./perception";
 import {
-  activationRows, activations, BLOCK, hiddenGradient, hiddenGradientPanels, layOut, perceived, perceptionGradient, perceptionGradientPanels,
+  activationRows, activationsOf, BLOCK, hiddenGradient, hiddenGradientPanels, isKept, layOut, perceived, perceptionGradient, perceptionGradientPanels,
   places, stateGradient, unclipped, updateGradient, updateGradientPanels, updates, zeros,
 } from "./scratch";
 
@@ -71,14 +71,18 @@ function unclip(count: i32, before: usize, packed: usize, activated: usize): voi
  * Takes up `count` cells: their gradients in the rows of the later state at `from` are added to the weights' sums and to the rows of the earlier
  * state's gradient at `to` (both begin with row `first` of the picture).
  */
-function flush(count: i32, packed: usize, sums: usize, before: usize, from: usize, to: usize, first: i32): void {
+function flush(
+  count: i32, packed: usize, activations: usize, kept: bool, sums: usize, before: usize, from: usize, to: usize, first: i32,
+): void {
   const C = channels, P = 4 * C, N = hidden, cell = cellBytes(), row = cell * width;
   const whole = padded(count);
   for (let i = 0; i < whole; i++) {
     const y = <i32>load<u16>(places + (i << 2)), x = <i32>load<u16>(places + (i << 2), 2);
     copy(updateGradient + i * cell, from + (y - first) * row + x * cell, cell);
   }
-  const activated = respond(whole, before, packed);
+  look(whole, before);
+  if (!kept) respond(whole, packed, activations);
+  const activated = clipped(whole, activations);
   if (clipUpdate != Infinity || clipState != Infinity) unclip(whole, before, packed, activated);
   toPanels(whole, C, updateGradient, updateGradientPanels);
   const output = packed + (<usize>outputTransposedAt() << 2);
@@ -101,11 +105,8 @@ function flush(count: i32, packed: usize, sums: usize, before: usize, from: usiz
     }
   }
   // Without a state clip the cells' own gradients are already there (see carry).
-  const clipped = clipState != Infinity;
-  for (let i = 0; i < count; i++) {
-    const y = <i32>load<u16>(places + (i << 2)), x = <i32>load<u16>(places + (i << 2), 2);
-    scatter(perceptionGradient + i * 4 * cell, clipped ? stateGradient + i * cell : zeros, to + (y - first) * row, x);
-  }
+  const own = clipState != Infinity ? stateGradient : zeros;
+  scatter(count, places, perceptionGradient, own, to, first);
 }
 
 /** The gradient that reaches the cells of a band past their update: where the state clip is active, none. */
@@ -143,20 +144,22 @@ function stepBand(sample: i32, band: i32, t: i32): void {
   memory.fill(to - row, 0, row);
   memory.fill(to + (last - first) * row, 0, row);
   carry(sample, t, first, last, before, from, to);
-  let count = 0;
+  let count = 0, flushed = 0;
   for (let y = first; y < last; y++) {
     for (let block = 0; block << 5 < width; block++) {
       for (let word = maskWord(sample, t, y, block); word != 0; word &= word - 1) {
         const x = (block << 5) + <i32>ctz(word);
         store<u32>(places + (count << 2), y | (x << 16));
         if (++count == BLOCK) {
-          flush(BLOCK, packed, sums, before, from, to, first);
+          flush(BLOCK, packed, activationsOf(sample, band, t, flushed), isKept(flushed), sums, before, from, to, first);
+          flushed++;
           count = 0;
         }
       }
     }
   }
-  if (count > 0) flush(count, packed, sums, before, from, to, first);
+  if (count == 0) return;
+  flush(count, packed, activationsOf(sample, band, t, flushed), isKept(flushed), sums, before, from, to, first);
 }
 
 /** Kernel: takes up the gradient of the last state (after step `steps`) for band `item` (counted over all samples), and clears its sums. */

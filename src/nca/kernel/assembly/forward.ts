@@ -7,7 +7,7 @@ import { maskWord } from "./mask";
 import { biasAt, outputAt, outputBiasAt } from "./packed";
 import { clamp, perceive } from "./perception";
 import {
-  activations, BLOCK, clippedActivations, layOut, perceived, perceivedPanels, places, unclipped, updatePanels, updates,
+  activationsOf, BLOCK, clippedActivations, layOut, perceived, perceivedPanels, places, unclipped, updatePanels, updates,
 } from "./scratch";
 
 /** Clips every number of [from, from + bytes) to [low, high], writing to `to`. */
@@ -24,16 +24,19 @@ export function padded(count: i32): i32 {
   return whole;
 }
 
-/** Perception and hidden units of the first `count` cells of the block, a multiple of 8. Returns where the clipped activations are. */
-export function respond(count: i32, state: usize, packed: usize): usize {
-  const perception = cellBytes() * 4;
-  const apart = clipPerception != Infinity;
-  for (let i = 0; i < count; i++) {
-    const y = <i32>load<u16>(places + (i << 2)), x = <i32>load<u16>(places + (i << 2), 2);
-    perceive(state, y, x, (apart ? unclipped : perceived) + i * perception, perceived + i * perception);
-  }
+/** Perception of the first `count` cells of the block. */
+export function look(count: i32, state: usize): void {
+  perceive(count, places, state, clipPerception != Infinity ? unclipped : perceived, perceived);
+}
+
+/** Hidden units of the same cells, a multiple of 8, to `activations`. */
+export function respond(count: i32, packed: usize, activations: usize): void {
   toPanels(count, 4 * channels, perceived, perceivedPanels);
   productRelu(hidden, count, 4 * channels, packed, perceivedPanels, packed + (<usize>biasAt() << 2), activations);
+}
+
+/** Clips them. Returns where they are then. */
+export function clipped(count: i32, activations: usize): usize {
   if (clipHidden == Infinity) return activations;
   clampAll(activations, clippedActivations, (count * hidden) << 2, 0, clipHidden);
   return clippedActivations;
@@ -46,9 +49,11 @@ export function update(count: i32, packed: usize, activated: usize): void {
   toRows(count, channels, updatePanels, updates);
 }
 
-function flush(count: i32, packed: usize, before: usize, after: usize): void {
+function flush(count: i32, packed: usize, activations: usize, before: usize, after: usize): void {
   const whole = padded(count);
-  update(whole, packed, respond(whole, before, packed));
+  look(whole, before);
+  respond(whole, packed, activations);
+  update(whole, packed, clipped(whole, activations));
   const cell = cellBytes(), row = cell * width;
   if (clipUpdate != Infinity) clampAll(updates, updates, count * cell, -clipUpdate, clipUpdate);
   for (let i = 0; i < count; i++) {
@@ -70,20 +75,20 @@ function stepBand(sample: i32, band: i32, t: i32): void {
   const start = first * row, bytes = (last - first) * row;
   if (clipState != Infinity) clampAll(before + start, after + start, bytes, -clipState, clipState);
   else memory.copy(after + start, before + start, bytes);
-  let count = 0;
+  let count = 0, flushed = 0;
   for (let y = first; y < last; y++) {
     for (let block = 0; block << 5 < width; block++) {
       for (let word = maskWord(sample, t, y, block); word != 0; word &= word - 1) {
         const x = (block << 5) + <i32>ctz(word);
         store<u32>(places + (count << 2), y | (x << 16));
         if (++count == BLOCK) {
-          flush(BLOCK, packed, before, after);
+          flush(BLOCK, packed, activationsOf(sample, band, t, flushed++), before, after);
           count = 0;
         }
       }
     }
   }
-  if (count > 0) flush(count, packed, before, after);
+  if (count > 0) flush(count, packed, activationsOf(sample, band, t, flushed), before, after);
 }
 
 /** Kernel: steps [from, to) of sample `item`. */

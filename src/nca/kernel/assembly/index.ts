@@ -2,4 +2,4 @@
 export { ncaForward, ncaForwardBand } from "./forward";
 export { ncaBackward, ncaBackwardBand, ncaBeginGradient, ncaEndGradient } from "./backward";
 export { ncaPack, ncaPackedLength, ncaSumGradients } from "./packed";
-export { ncaScratchBytes } from "./scratch";
+export { ncaBlock, ncaScratchBytes } from "./scratch";

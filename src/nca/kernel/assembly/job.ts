@@ -40,6 +40,9 @@ export let flat: usize = 0;
 export let flatGradient: usize = 0;
 export let lastGradient: usize = 0;
 export let firstGradient: usize = 0;
+/** Where the hidden units of every step's active cells are kept for the gradient: `keptBlocks` blocks for each band; 0 where they are not. */
+export let keptHidden: usize = 0;
+export let keptBlocks: i32 = 0;
 
 /** Reads the job. Cheap enough to be done at the start of every kernel call. */
 export function open(job: usize): void {
@@ -72,6 +75,8 @@ export function open(job: usize): void {
   flatGradient = load<u32>(job, 104);
   lastGradient = load<u32>(job, 108);
   firstGradient = load<u32>(job, 112);
+  keptHidden = load<u32>(job, 116);
+  keptBlocks = load<i32>(job, 120);
 }
 
 /** Bytes of one cell's state. */

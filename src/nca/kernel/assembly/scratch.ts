@@ -1,6 +1,6 @@
 // A thread's working space: the active cells of a band are taken in blocks, and everything a block needs stays in the first-level cache.
 // "Panels" are those of gemm.ts: eight cells side by side. P = 4 channels, the perception's size.
-import { channels, hidden, scratch, scratchStride } from "./job";
+import { bands, batch, channels, hidden, keptBlocks, keptHidden, scratch, scratchStride } from "./job";
 
 /** Active cells in a block; a multiple of 8. */
 export const BLOCK: i32 = 32;
@@ -12,8 +12,8 @@ export let places: usize = 0;
 export let unclipped: usize = 0;
 export let perceived: usize = 0;
 export let perceivedPanels: usize = 0;
-/** [hidden, BLOCK] in panels: relu(w1 y + b1), and the same with its clip. */
-export let activations: usize = 0;
+/** [hidden, BLOCK] in panels: relu(w1 y + b1) where it is not kept, and the same with its clip. */
+let activations: usize = 0;
 export let clippedActivations: usize = 0;
 /** [channels, BLOCK] in panels, and [BLOCK, channels]: updates before their clip. */
 export let updatePanels: usize = 0;
@@ -29,7 +29,7 @@ export let hiddenGradientPanels: usize = 0;
 /** [BLOCK, P], and in panels. */
 export let perceptionGradient: usize = 0;
 export let perceptionGradientPanels: usize = 0;
-/** A row of zeros [P]. */
+/** [BLOCK, channels] zeros. */
 export let zeros: usize = 0;
 
 let top: usize = 0;
@@ -43,7 +43,7 @@ function layOutFrom(start: usize, channels: i32, hidden: i32): void {
   const cell = BLOCK * channels, hid = BLOCK * hidden;
   top = start;
   places = take(BLOCK);
-  zeros = take(4 * channels);
+  zeros = take(cell);
   unclipped = take(4 * cell);
   perceived = take(4 * cell);
   perceivedPanels = take(4 * cell);
@@ -63,11 +63,29 @@ function layOutFrom(start: usize, channels: i32, hidden: i32): void {
 
 export function layOut(thread: i32): void {
   layOutFrom(scratch + <usize>thread * scratchStride, channels, hidden);
-  memory.fill(zeros, 0, 16 * channels);
+  memory.fill(zeros, 0, BLOCK * channels * 4);
 }
 
 /** Bytes of working space one thread needs, a multiple of 64. */
 export function ncaScratchBytes(channels: i32, hidden: i32): i32 {
   layOutFrom(0, channels, hidden);
   return <i32>top;
+}
+
+/** Whether the hidden units of this block of the band are kept from the forward pass for the backward pass. */
+// @ts-ignore: decorator
+@inline
+export function isKept(block: i32): bool {
+  return keptHidden != 0 && block < keptBlocks;
+}
+
+/** Where the hidden units relu(w1 y + b1) of a block lie, [hidden, BLOCK] in panels. */
+export function activationsOf(sample: i32, band: i32, t: i32, block: i32): usize {
+  if (!isKept(block)) return activations;
+  return keptHidden + <usize>((((t * batch + sample) * bands + band) * keptBlocks + block) * BLOCK * hidden) * 4;
+}
+
+/** Active cells in a block. */
+export function ncaBlock(): i32 {
+  return BLOCK;
 }
