@@ -11,7 +11,7 @@ import type { ZooSource } from './importers/source.ts';
 import { openTorchNcas } from './importers/torch-nca.ts';
 import { type RenderOptions, renderNcas } from './render.ts';
 import { fileNames, splitsOf } from './split.ts';
-import type { ZooEntry } from './zoo.ts';
+import { checkFinite, type ZooEntry } from './zoo.ts';
 import { writeZoo, type ZooImage } from './zoo-write.ts';
 
 export interface ImportOptions extends ReferenceOptions {
@@ -95,7 +95,9 @@ export const importZoo = (
       for (let start = 0; start < names.length; start += ROWS_AT_ONCE) {
         stopIfAsked();
         const count = Math.min(ROWS_AT_ONCE, names.length - start);
-        yield await source.rows(start, count);
+        const rows = await source.rows(start, count);
+        checkFinite(spec, rows, i => names[start + i], paths[0]);
+        yield rows;
         options.onProgress?.(start + count, names.length, 'weights');
       }
     }

@@ -41,10 +41,13 @@ export function fileNames(names: readonly string[]): string[] {
 export function shortNames(names: readonly string[]): string[] {
   const last = names.map(name => name.split(/[\\/]/).at(-1) || name);
   const base = new Set(last).size === names.length ? last : [...names];
-  const seen = new Map<string, number>();
+  const taken = new Set(base);
+  const seen = new Set<string>();
   return base.map(name => {
-    const count = (seen.get(name) ?? 0) + 1;
-    seen.set(name, count);
-    return count === 1 ? name : `${name}~${count}`;
+    let unique = name;
+    for (let n = 2; seen.has(name) && taken.has(unique); n++) unique = `${name}~${n}`;
+    seen.add(name);
+    taken.add(unique);
+    return unique;
   });
 }

@@ -334,7 +334,10 @@ test('a folder appears whole or not at all', async () => {
     throw new Error('a bug');
   });
   const before = readdirSync(folder);
-  await failing().then(assert.unreachable, () => {});
+  await failing().then(
+    () => assert.unreachable(),
+    error => assert.is(error.message, 'a bug'),
+  );
   assert.equal(readdirSync(folder), before);
   await settle(writeFolderAtomically(target, write('one')));
   assert.match(await sentence(writeFolderAtomically(target, write('two'))), 'expected a new folder');

@@ -32,7 +32,10 @@ async function info(folder: string, { names }: { names?: boolean }) {
   const zoo = await settle(readZoo(folder));
   const { spec, entries, base, manifest } = zoo;
   if (names) {
-    const table = new Table({ head: ['name', 'split', 'texture', 'rendering'], style: { head: [] } });
+    const table = new Table({
+      head: ['name', 'split', 'texture', 'rendering'],
+      style: { head: [], border: [], compact: true },
+    });
     for (const { name, split, image, rendering } of entries) {
       table.push([name, split, image ?? '', rendering ?? '']);
     }
@@ -40,7 +43,7 @@ async function info(folder: string, { names }: { names?: boolean }) {
     return;
   }
   const shapes = weightBlocks(spec).map(({ name, shape }) => `${name} ${shape.join('x')}`);
-  const table = new Table({ style: { head: [] } });
+  const table = new Table({ style: { head: [], border: [], compact: true } });
   table.push(
     { spec: `${spec.name}: ${shapes.join(', ')} (${weightCount(spec)} weights)` },
     { NCAs: entries.length },
@@ -55,7 +58,7 @@ async function info(folder: string, { names }: { names?: boolean }) {
   if (entries.length > 0) {
     const weights = new Table({
       head: ['block', 'std', 'std around the mean NCA', ...(base ? ['rms of the base'] : [])],
-      style: { head: [] },
+      style: { head: [], border: [], compact: true },
     });
     for (const { name } of weightBlocks(spec)) {
       const { std, around } = spread(zoo, name);
