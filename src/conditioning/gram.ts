@@ -48,7 +48,7 @@ export function gramEncoder(
     featureWidth,
     width: layout === 'single' ? each * styleWidths.length : each,
     ownScale: true,
-    fingerprint: `gram-1/${network.hash}`,
+    fingerprint: `gram-1/${layout}/${network.hash}`,
     variables: parameters.variables,
     features: images =>
       tf.tidy(() => {

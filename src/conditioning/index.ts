@@ -20,6 +20,7 @@ export {
   registerEncoder,
 } from './registry.ts';
 export { fitStandardiser, type Standardiser, standardise, standardised } from './standardise.ts';
+export * from './texture-losses/index.ts';
 export {
   type ClipConfig,
   frozenVitEncoder,

@@ -24,15 +24,40 @@ function sample(features: tf.Tensor3D, count: number, random: RandomStream): tf.
   return tf.reshape(tf.gather(flat, tf.tensor1d(rows, 'int32')), [batch, count, channels]);
 }
 
-/** max of the two mean minimal cosine distances, [B]. */
+/** Over the last axis; the floor keeps the gradient finite where all features are 0, as on a flat picture. */
+const norm = (x: tf.Tensor3D, keep = false): tf.Tensor =>
+  tf.sqrt(tf.add(tf.sum(tf.square(x), 2, keep), EPSILON ** 2));
+
+/** Cosines of [B, N, C] and [B, M, C] as [B, N, M]. */
+function cosines(x: tf.Tensor3D, y: tf.Tensor3D): tf.Tensor3D {
+  const norms = tf.mul(norm(x, true), tf.transpose(norm(y, true), [0, 2, 1]));
+  return tf.div(tf.matMul(x, y, false, true), tf.add(norms, EPSILON));
+}
+
+/** Of each picture the features [B, N, C] at the positions `best` [B * N]. */
+function at(features: tf.Tensor3D, best: ArrayLike<number>): tf.Tensor3D {
+  const [batch, count, channels] = features.shape;
+  const rows = Int32Array.from(best, (row, i) => row + count * Math.floor((i * batch) / best.length));
+  const picked = tf.gather(tf.reshape(features, [batch * count, channels]), tf.tensor1d(rows, 'int32'));
+  return tf.reshape(picked, [batch, -1, channels]);
+}
+
+/** Mean over positions of 1 - cosine between [B, N, C] and [B, N, C], position by position: [B]. */
+function meanDistance(x: tf.Tensor3D, y: tf.Tensor3D): tf.Tensor {
+  const norms = tf.mul(norm(x), norm(y));
+  return tf.mean(tf.sub(1, tf.div(tf.sum(tf.mul(x, y), 2), tf.add(norms, EPSILON))), 1);
+}
+
+/**
+ * Max of the two mean minimal cosine distances, [B]. The nearest positions are found first, and the gradient goes through the pairs
+ * alone: it needs no second product of all with all, and of several equally near positions one counts.
+ */
 function transport(x: tf.Tensor3D, y: tf.Tensor3D): tf.Tensor1D {
-  const norms = tf.mul(
-    tf.norm(x, 'euclidean', 2, true),
-    tf.transpose(tf.norm(y, 'euclidean', 2, true), [0, 2, 1]),
-  );
-  const cosine = tf.div(tf.matMul(x, y, false, true), tf.add(norms, EPSILON));
-  const nearest = (axis: number) => tf.mean(tf.sub(1, tf.max(cosine, axis)), 1);
-  return tf.maximum(nearest(1), nearest(2)) as tf.Tensor1D;
+  const [nearestX, nearestY] = tf.tidy(() => {
+    const similarity = cosines(x, y);
+    return [1, 2].map(axis => tf.argMax(similarity, axis).dataSync());
+  });
+  return tf.maximum(meanDistance(at(x, nearestX), y), meanDistance(x, at(y, nearestY))) as tf.Tensor1D;
 }
 
 /** |difference of means| mean + |difference of covariances| mean, [B]. */
@@ -55,7 +80,7 @@ export const relaxedTransportLoss = (network: Vgg, { samples = 1024 } = {}): Tex
       const count = Math.min(samples, all.shape[1], target.shape[1]);
       const x = sample(all, count, random);
       const y = sample(target, count, random);
-      const targetsOfAll = tf.broadcastTo(y, [x.shape[0], ...y.shape.slice(1)] as [number, number, number]);
+      const targetsOfAll: tf.Tensor3D = tf.broadcastTo(y, [x.shape[0], y.shape[1], y.shape[2]]);
       return tf.add(transport(x, targetsOfAll), moments(x, targetsOfAll));
     });
     return tf.addN(layers) as tf.Tensor1D;

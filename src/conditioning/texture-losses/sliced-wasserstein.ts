@@ -74,7 +74,7 @@ function sortedDistance(pictures: tf.Tensor3D, targets: tf.Tensor3D): tf.Tensor1
     }
     losses[b] = loss;
   }
-  const distance = tf.customGrad((_: tf.Tensor) => ({
+  const distance = tf.customGrad(() => ({
     value: tf.tensor1d(losses),
     gradFunc: (dy: tf.Tensor) => tf.mul(tf.reshape(dy, [batch, 1, 1]), tf.tensor3d(slope, pictures.shape)),
   }));
