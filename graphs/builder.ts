@@ -15,7 +15,7 @@ export interface GraphOptions {
   readonly bias?: 'nodes' | 'self-loops';
   /** Adds, after all forward edges, one in the other direction for each, with the same weight. Default false. */
   readonly reverseEdges?: boolean;
-  /** Repeats the marks of the reference implementation where they differ from ours (see `network.ts`). Default false. */
+  /** Repeats the reference implementation where ours differs: bias nodes of attention and deep sets of type `bias`, no positions on their edges, order 0 on the nodes of a last norm, cells of a triplanar grid out of order. Default false. */
   readonly reference?: boolean;
 }
 
@@ -43,13 +43,60 @@ export class GraphBuilder {
   readonly edgeList: { source: number; target: number; attributes: EdgeAttributes }[] = [];
   readonly parameters: Parameter[] = [];
   parameterCount = 0;
-  private prefix = '';
+  private prefixes: string[] = [];
+  private part = '';
+  private kind = '';
+  private pixels: readonly number[] | null = null;
+  private readonly last: (() => void)[] = [];
 
   constructor(readonly options: GraphOptions = {}) {}
 
-  /** Names the parameters made until the next call: `3` gives `3.weight`. */
-  enter(prefix: string): void {
-    this.prefix = prefix;
+  /** Parameters made in `build` are called `name.weight` and the like; `kind` is named in errors. */
+  inside<T>(name: string, kind: string, build: () => T): T {
+    const before = this.kind;
+    this.prefixes.push(name);
+    this.kind = kind;
+    const result = build();
+    this.prefixes.pop();
+    this.kind = before;
+    return result;
+  }
+
+  /** A further part of the names of parameters made from now on in this layer. */
+  within(part: string): void {
+    this.part = part;
+  }
+
+  expect(expected: number, found: number): void {
+    if (expected !== found) {
+      throw new RangeError(
+        `layer ${this.prefixes.join('.')} (${this.kind}): expected ${expected} inputs, found ${found}`,
+      );
+    }
+  }
+
+  /** Flattening: the next linear layer takes the pixels. */
+  givePixels(pixels: readonly number[]): void {
+    this.pixels = pixels;
+  }
+
+  takePixels(): readonly number[] | null {
+    const pixels = this.pixels;
+    this.pixels = null;
+    return pixels;
+  }
+
+  /** Something to do when all layers are there. */
+  afterwards(action: () => void): void {
+    this.last.push(action);
+  }
+
+  finish(): void {
+    for (const action of this.last) action();
+  }
+
+  relayer(nodes: Nodes, layer: number): void {
+    for (const node of nodes) this.nodeList[node].layer = layer;
   }
 
   /** Adds unordered nodes. */
@@ -66,15 +113,17 @@ export class GraphBuilder {
     });
   }
 
-  layerOf(nodes: Nodes): number {
-    return this.nodeList[nodes[0]].layer;
+  /** The depth of the deepest of some nodes. */
+  depth(nodes: Nodes): number {
+    return Math.max(...nodes.map(node => this.nodeList[node].layer));
   }
 
   /** Reserves the next part of the flat weight vector and returns where it starts. */
   parameter(name: string, shape: readonly number[]): number {
     const size = shape.reduce((a, b) => a * b, 1);
     const offset = this.parameterCount;
-    this.parameters.push({ name: this.prefix ? `${this.prefix}.${name}` : name, shape, offset, size });
+    const full = [...this.prefixes, this.part, name].filter(part => part !== '').join('.');
+    this.parameters.push({ name: full, shape, offset, size });
     this.parameterCount += size;
     return offset;
   }
@@ -99,9 +148,15 @@ export class GraphBuilder {
   }
 
   /** Source i to target i. With `parameter` null the edges are constants of weight 1. */
-  pairs(sources: Nodes, targets: Nodes, parameter: number | null, label: EdgeLabel): void {
+  pairs(
+    sources: Nodes,
+    targets: Nodes,
+    parameter: number | null,
+    label: EdgeLabel,
+    position = NOWHERE,
+  ): void {
     sources.forEach((source, i) => {
-      this.edge(source, targets[i], parameter === null ? -1 : parameter + i, label, NOWHERE);
+      this.edge(source, targets[i], parameter === null ? -1 : parameter + i, label, position);
     });
   }
 
@@ -120,9 +175,10 @@ export class GraphBuilder {
     parameter: number,
     node: { readonly type: NodeType; readonly layer: number },
     label: EdgeLabel & { readonly layer: number },
+    position = NOWHERE,
   ): void {
-    if (this.options.bias === 'self-loops') this.pairs(targets, targets, parameter, label);
-    else this.dense(this.nodes(1, node.type, node.layer), targets, parameter, label);
+    if (this.options.bias === 'self-loops') this.pairs(targets, targets, parameter, label, position);
+    else this.dense(this.nodes(1, node.type, node.layer), targets, parameter, label, [position]);
   }
 
   /** Adds for every edge so far one against it, with the same parameter. */

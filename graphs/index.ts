@@ -1,11 +1,11 @@
 /** Parameter graphs: a network's weights as a graphology graph, and its compiled form. */
 export type { GraphOptions, Parameter } from './builder.ts';
 export { type CompiledGraph, compileGraph, describeBlocks, type EdgeBlock } from './compile.ts';
+export type { Layer } from './layers/index.ts';
 export { type NcaNetworkOptions, ncaNetwork } from './nca.ts';
 export {
   type BuildOptions,
   buildGraph,
-  type Layer,
   type NetworkSpec,
   networkParameters,
   weightsOf,

@@ -1,9 +1,7 @@
 /** From a list of layers to a graphology graph, and from the graph back to the weights. */
-import { GraphBuilder, type GraphOptions, type Nodes, type Parameter } from './builder.ts';
-import { type LinearLayer, linear } from './layers/linear.ts';
+import { GraphBuilder, type GraphOptions, type Parameter } from './builder.ts';
+import { inputsOf, type Layer, stack } from './layers/index.ts';
 import type { ParameterGraph } from './types.ts';
-
-export type Layer = LinearLayer;
 
 export interface NetworkSpec {
   readonly name: string;
@@ -23,18 +21,17 @@ export interface BuildOptions extends GraphOptions {
 /** Lays out nodes, edges and parameters of a network; weights come later. */
 export function layOut(network: NetworkSpec, options: GraphOptions = {}): GraphBuilder {
   const builder = new GraphBuilder(options);
-  const first = network.layers[0];
-  const inputs = builder.nodes(first.in, 'neuron', 0);
+  const first = inputsOf(network.layers[0]);
+  const inputs = builder.nodes(first.count, first.type, 0);
   builder.order(inputs, network.inputOrder);
-  let current: Nodes = inputs;
-  network.layers.forEach((layer, i) => {
-    builder.enter(String(i));
-    current = linear(builder, layer, current);
-  });
-  builder.order(current, network.outputOrder);
+  const outputs = stack(builder, network.layers, inputs);
+  // The reference numbers the two nodes of a norm that comes last instead of the units behind it.
+  if (options.reference && network.layers.at(-1)?.kind === 'norm') markNorm(builder);
+  else builder.order(outputs, network.outputOrder);
+  builder.finish();
   for (const becomes of network.recurrence ?? []) {
     builder.pairs(
-      current,
+      outputs,
       becomes.map(input => inputs[input]),
       null,
       { type: 'recurrent' },
@@ -42,6 +39,11 @@ export function layOut(network: NetworkSpec, options: GraphOptions = {}): GraphB
   }
   if (options.reverseEdges) builder.reverse();
   return builder;
+}
+
+function markNorm(builder: GraphBuilder): void {
+  if (builder.options.bias === 'self-loops') return;
+  for (const node of builder.nodeList.slice(-2)) node.order = 0;
 }
 
 /** The tensors of parameters of a network in the order of its flat weight vector. */

@@ -50,9 +50,20 @@ export type EdgeType = (typeof EDGE_TYPES)[number];
 export const nodeCode = (type: NodeType) => NODE_TYPES.indexOf(type);
 export const edgeCode = (type: EdgeType) => EDGE_TYPES.indexOf(type);
 
-/** Kernel position (up to three axes), or the attention head in the first place; -1 where there is none. */
+/** Kernel position along up to three axes, -1 where there is none. Layers that join two nodes more than once tell their edges apart by it. */
 export type Position = readonly [number, number, number];
 export const NOWHERE: Position = [-1, -1, -1];
+
+/** All positions of a grid of 1 to 3 axes, the last axis fastest. */
+export function gridPositions(size: readonly number[]): Position[] {
+  if (size.length < 1 || size.length > 3) throw new RangeError(`a grid has 1 to 3 axes, not ${size.length}`);
+  return size
+    .reduce<number[][]>(
+      (places, n) => places.flatMap(p => Array.from({ length: n }, (_, i) => [...p, i])),
+      [[]],
+    )
+    .map(p => [p[0], p[1] ?? -1, p[2] ?? -1]);
+}
 
 // Types, not interfaces: graphology wants attributes with an index signature.
 export type NodeAttributes = {
