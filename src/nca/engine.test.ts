@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { setThreadCount, statistics } from '../compute/index.ts';
+import { deviation, golden } from '../../property-tests/golden.ts';
+import { setThreadCount, statistics, threadCount } from '../compute/index.ts';
 import { randomStream, startBackend, tf } from '../tensor/index.ts';
 import {
   maskBit,
   type NcaSpec,
+  plainPerception,
   plainRollout,
   rollout,
   SPECS,
@@ -182,6 +184,190 @@ test('gradients are the slopes of the plain version', () => {
     }),
     { numRuns: 40 },
   );
+});
+
+const reference = await golden('01_nca_step');
+/** [..., C, H, W] to [..., H, W, C] */
+const channelsLast = (name: string): Float32Array => {
+  const { shape, data } = reference[name];
+  const [c, h, w] = shape.slice(-3);
+  return Float32Array.from(data, (_, i) => {
+    const inner = i % c;
+    const cell = Math.floor(i / c) % (h * w);
+    return Number(data[(Math.floor(i / (c * h * w)) * c + inner) * h * w + cell]);
+  });
+};
+const expected = (name: string, data: Float32Array) => ({ ...reference[name], data });
+
+test('states, picture and gradients are those of the reference', () => {
+  const spec = SPECS.hypernca;
+  const [batch, , height, width] = reference.x0.shape;
+  const flat = ['w1', 'b1', 'w2'].flatMap(name => Array.from(reference[name].data, Number));
+  const weights = tf.tensor2d(flat, [1, flat.length]);
+  const state = tf.tensor4d(channelsLast('x0'), [batch, height, width, 12]);
+  const masks = Array.from(reference.masks.data, Number);
+  const seeds = [0, 0];
+  const perStep = batch * height * width;
+  const first = rollout(spec, weights, state, { steps: 1, seeds, masks: masks.slice(0, perStep) });
+  const last = rollout(spec, weights, state, { steps: 8, seeds, masks });
+  // Measured between two PyTorch builds: 3.4e-7. The sums here run in another order again.
+  assert.ok(deviation(first.dataSync(), expected('state1', channelsLast('state1'))) < 1e-6);
+  assert.ok(deviation(last.dataSync(), expected('state8', channelsLast('state8'))) < 1e-6);
+  const rgb = toRgb(spec, last);
+  assert.ok(deviation(rgb.dataSync(), expected('rgb8', channelsLast('rgb8'))) < 1e-6);
+  const gradients = tf.grads((w, x) =>
+    tf.sum(tf.square(rollout(spec, w as tf.Tensor2D, x as tf.Tensor4D, { steps: 8, seeds, masks }))),
+  )([weights, state]);
+  const [ofWeights, ofState] = gradients.map(gradient => gradient.dataSync());
+  // Against float64; PyTorch's own float32 gradients are 1e-7 to 4e-7 away from it.
+  assert.ok(deviation(ofState, expected('grad_x0', channelsLast('grad_x0'))) < 2e-6);
+  let offset = 0;
+  for (const name of ['w1', 'b1', 'w2']) {
+    const size = reference[name].data.length;
+    assert.ok(deviation(ofWeights.subarray(offset, offset + size), reference[`grad_${name}`]) < 2e-6, name);
+    offset += size;
+  }
+  tf.dispose([weights, state, first, last, rgb, ...gradients]);
+});
+
+test('the plain version is that of the reference', () => {
+  const spec = SPECS.hypernca;
+  const tiny = plainPerception(spec, channelsLast('tiny_x').slice(0, 144), { height: 3, width: 4 });
+  const cells = expected('tiny_perception', channelsLast('tiny_perception').slice(0, tiny.length));
+  assert.ok(deviation(tiny, cells) < 1e-6);
+  const [, , height, width] = reference.x0.shape;
+  const flat = ['w1', 'b1', 'w2'].flatMap(name => Array.from(reference[name].data, Number));
+  const size = height * width * 12;
+  const start = Float64Array.from(channelsLast('x0').subarray(0, size));
+  const active = (step: number, y: number, x: number) =>
+    Number(reference.masks.data[(step * 2 * height + y) * width + x]) === 1;
+  const last = plainRollout(spec, flat, start, { height, width }, 8, active);
+  assert.ok(deviation(last, expected('state8', channelsLast('state8').subarray(0, size))) < 1e-6);
+});
+
+/** Final states and gradients, as numbers. */
+function everything(one: Case, seeds: number[]): Float32Array[] {
+  const { spec, steps } = one;
+  const { weights, state } = tensors(one);
+  return tf.tidy(() => {
+    const run = (w: tf.Tensor, x: tf.Tensor) =>
+      rollout(spec, w as tf.Tensor2D, x as tf.Tensor4D, { steps, seeds });
+    const gradients = tf.grads((w, x) => tf.sum(tf.square(run(w, x))))([weights, state]);
+    const numbers = [run(weights, state), ...gradients].map(tensor => tensor.dataSync() as Float32Array);
+    tf.dispose([weights, state]);
+    return numbers;
+  });
+}
+
+test('results are bit-identical for 1, 2 and 3 threads', () => {
+  const threads = threadCount();
+  for (const spec of [SPECS.hypernca, SPECS['self-organising-textures'], odd]) {
+    for (const [batch, shared] of [
+      [1, true],
+      [4, true],
+      [5, false],
+    ] as const) {
+      const one = { spec, batch, height: 37, width: 35, steps: 3, shared, seed: 5 };
+      const results = [1, 2, 3].map(count => {
+        setThreadCount(count);
+        return everything(one, seedsFor(9, batch));
+      });
+      assert.equal(results[1], results[0]);
+      assert.equal(results[2], results[0]);
+    }
+  }
+  setThreadCount(threads);
+});
+
+test('a sample does not depend on the batch it is in', () => {
+  const spec = SPECS.compact;
+  const one: Case = { spec, batch: 5, height: 24, width: 24, steps: 6, shared: false, seed: 2 };
+  const seeds = seedsFor(4, 5);
+  assert.equal(seedsFor(4, 9).slice(0, 5), seeds);
+  const together = everything(one, seeds);
+  // The first two samples draw the same weights and states in a batch of two.
+  const alone = everything({ ...one, batch: 2 }, seeds.slice(0, 2));
+  // The states are drawn in one go, the weights row after row: both are prefixes.
+  alone.forEach((numbers, i) => {
+    assert.equal(numbers, together[i].slice(0, numbers.length));
+  });
+});
+
+test('a rollout can be continued', () => {
+  const spec = SPECS.compact;
+  const weights = tf.tensor2d(someWeights(spec, 1), [1, weightCount(spec)]);
+  const seeds = seedsFor(1, 2);
+  const seed = seedState(spec, 2, 10, 12);
+  const half = rollout(spec, weights, seed, { steps: 3, seeds });
+  const whole = rollout(spec, weights, half, { steps: 4, seeds, firstStep: 3 });
+  const once = rollout(spec, weights, seed, { steps: 7, seeds });
+  assert.equal(whole.dataSync(), once.dataSync());
+  tf.dispose([weights, seed, half, whole, once]);
+});
+
+test('rollouts and gradients hold no tensor and no memory', () => {
+  const one: Case = { spec: odd, batch: 2, height: 9, width: 8, steps: 4, shared: false, seed: 3 };
+  everything(one, [1, 2]);
+  const tensorsBefore = tf.memory().numTensors;
+  const held = statistics().held;
+  for (let i = 0; i < 3; i++) everything(one, [1, 2]);
+  // A rollout whose gradient is never taken gives its states back too.
+  const x = tf.scalar(2);
+  tf.grad(y => {
+    const { weights, state } = tensors(one);
+    rollout(odd, weights, state, { steps: 4, seeds: [1, 2] });
+    return tf.square(y);
+  })(x).dispose();
+  x.dispose();
+  assert.is(tf.memory().numTensors, tensorsBefore);
+  assert.is(statistics().held, held);
+});
+
+test('weights that are not finite give states that are not finite', () => {
+  for (const spec of specs) {
+    for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      const numbers = someWeights(spec, 2);
+      // All of the first NCA: an infinity alone can vanish in a clip or a ReLU.
+      numbers.fill(bad, 0, weightCount(spec));
+      tf.tidy(() => {
+        const weights = tf.tensor2d(numbers, [2, weightCount(spec)]);
+        const state = tf.tensor4d(someState(2 * 64 * spec.channels), [2, 8, 8, spec.channels]);
+        const run = (w: tf.Tensor, x: tf.Tensor) =>
+          rollout(spec, w as tf.Tensor2D, x as tf.Tensor4D, { steps: 3, seeds: [1, 2] });
+        const [first, second] = tf.unstack(run(weights, state)).map(one => one.dataSync());
+        if (Number.isNaN(bad)) assert.ok(first.some(Number.isNaN));
+        assert.ok(second.every(Number.isFinite));
+        const [ofWeights] = tf.grads((w, x) => tf.sum(run(w, x)))([weights, state]);
+        assert.ok(tf.unstack(ofWeights)[1].dataSync().every(Number.isFinite));
+      });
+    }
+  }
+});
+
+test('half of the cells are updated, each step others', () => {
+  const bits = (seed: number, step: number) =>
+    Array.from({ length: 64 * 64 }, (_, i) => (maskBit(seed, step, i >> 6, i & 63) ? 1 : -1));
+  const [a, b, c] = [bits(1, 0), bits(1, 1), bits(2, 0)];
+  const shifted = [...a.slice(1), a[0]];
+  // Sums of 4096 fair signs: 64 is one standard deviation.
+  for (const other of [b, c, shifted]) assert.ok(Math.abs(dot(a, other)) < 300);
+  for (const one of [a, b, c]) assert.ok(Math.abs(one.reduce((x: number, y) => x + y, 0)) < 300);
+});
+
+test('what does not fit is refused', () => {
+  const spec = SPECS.compact;
+  const weights = tf.zeros([2, weightCount(spec)]) as tf.Tensor2D;
+  const state = seedState(spec, 2, 4, 4);
+  const narrow = tf.zeros([2, 4, 4, 3]) as tf.Tensor4D;
+  const seeds = [1, 2];
+  assert.throws(() => rollout(spec, weights, narrow, { steps: 1, seeds }), /state: expected/);
+  assert.throws(() => rollout(SPECS.hypernca, weights, state, { steps: 1, seeds }), /state: expected/);
+  const three = tf.zeros([3, weightCount(spec)]) as tf.Tensor2D;
+  assert.throws(() => rollout(spec, three, state, { steps: 1, seeds }), /weights: expected/);
+  assert.throws(() => rollout(spec, weights, state, { steps: 1.5, seeds }), /steps: expected/);
+  assert.throws(() => rollout(spec, weights, state, { steps: 1, seeds: [1] }), /seeds: expected/);
+  assert.throws(() => rollout(spec, weights, state, { steps: 1, seeds, masks: [1] }), /masks: expected/);
+  tf.dispose([weights, state, narrow, three]);
 });
 
 test.run();
