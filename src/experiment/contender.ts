@@ -12,20 +12,16 @@ import {
 } from '../diffusion/index.ts';
 import { patchSlicedWasserstein } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
-import { rolloutLoss, type StepRecord, type TrainingSettings, trainDenoiser } from '../training/index.ts';
+import {
+  ROLLOUT_DEFAULTS,
+  type RolloutSettings,
+  rolloutLoss,
+  type StepRecord,
+  type TrainingSettings,
+  trainDenoiser,
+} from '../training/index.ts';
 import type { RunContext } from './experiment.ts';
 import type { Study } from './study.ts';
-
-export interface RolloutSettings {
-  /** Weight beside the denoising loss; 0 for none. */
-  readonly weight: number;
-  /** Share of training after which it begins. */
-  readonly from: number;
-  readonly rows: number;
-  readonly every: number;
-  /** NCA steps are drawn from [low, high). */
-  readonly steps: readonly [number, number];
-}
 
 export interface ContenderSettings {
   /** Registered kind of denoiser. */
@@ -35,7 +31,8 @@ export interface ContenderSettings {
   readonly parameters?: Readonly<Record<string, unknown>>;
   readonly parametrisation: Parametrisation;
   readonly training: Partial<TrainingSettings>;
-  readonly rollout: RolloutSettings;
+  /** The loss through the rollout; null for none. */
+  readonly rollout: Partial<RolloutSettings> | null;
   readonly sampling: { readonly steps: number; readonly guidance: number };
   readonly seed: number;
 }
@@ -126,22 +123,21 @@ export async function trainContender(
       normaliser,
       data: { weights: train.weights, features: features as Float32Array, images: images as Float32Array },
       settings: { ...settings.training, seed },
-      rollout:
-        rollout.weight > 0
-          ? rolloutLoss({
-              spec,
-              texture: patchSlicedWasserstein(),
-              normaliser,
-              diffusion,
-              seed,
-              imageSize: study.size,
-              weight: rollout.weight,
-              steps: rollout.steps,
-              from: Math.round(rollout.from * steps),
-              every: rollout.every,
-              rows: rollout.rows,
-            })
-          : undefined,
+      rollout: rollout
+        ? rolloutLoss({
+            ...ROLLOUT_DEFAULTS,
+            ...rollout,
+            spec,
+            texture: patchSlicedWasserstein(),
+            normaliser,
+            diffusion,
+            seed,
+            imageSize: study.size,
+            from: Math.round((rollout.from ?? ROLLOUT_DEFAULTS.from) * steps),
+            rows: rollout.rows ?? undefined,
+            clip: rollout.clip === null ? Number.POSITIVE_INFINITY : rollout.clip,
+          })
+        : undefined,
       onStep: step => {
         record(step);
         bar.update(

@@ -13,7 +13,6 @@ export {
   type Contender,
   type ContenderSettings,
   conditionOf,
-  type RolloutSettings,
   trainContender,
 } from './contender.ts';
 export { type Experiment, experimentNames, loadExperiment, type RunContext } from './experiment.ts';
@@ -21,6 +20,7 @@ export { type Html, html, raw } from './html.ts';
 export { type IntervalChart, intervalChart, type LineChart, lineChart, renderSvg } from './plot.ts';
 export { interruption, type Progress, progressBar } from './progress.ts';
 export { type Cell, image, plots, type Report, renderReport, type Section, strip, table } from './report.ts';
+export { type RunOptions, runExperiment } from './run-experiment.ts';
 export { createRunFolder, type Environment, environment, type RunFolder } from './run-folder.ts';
 export {
   baselineMethods,
