@@ -1,7 +1,7 @@
 /** What properties are checked on: specs, weights, symmetry elements, masks, states. Everything shrinks towards the small and the plain. */
 import fc from 'fast-check';
+import { elements } from '../src/evaluation/index.ts';
 import {
-  compose,
   type Grid,
   type NcaSpec,
   SYMMETRIES,
@@ -50,23 +50,13 @@ export const weightsOf = (spec: NcaSpec, count = 1): fc.Arbitrary<Float64Array> 
     return Float64Array.from({ length: count * weightCount(spec) }, () => random.normal(0, 0.15));
   });
 
-/** A product of up to four generators of a group: shrinks to one generator, then to the identity. */
-export const elementsOf = (spec: NcaSpec, name: SymmetryName): fc.Arbitrary<SymmetryElement> =>
-  fc
-    .array(fc.tuple(fc.nat(63), fc.nat(63), fc.double({ min: -1, max: 1, noNaN: true })), { maxLength: 4 })
-    .map(factors =>
-      factors
-        .map(([i, j, amount]) => SYMMETRIES[name].generator(spec, i, j, amount))
-        .reduce(compose, SYMMETRIES[name].identity(spec)),
-    );
-
 /** An element drawn by the group's own `sample`. */
 export const samplesOf = (spec: NcaSpec, name: SymmetryName): fc.Arbitrary<SymmetryElement> =>
   fc.nat(2 ** 31).map(seed => SYMMETRIES[name].sample(spec, randomStream(seed, 'arbitrary/element')));
 
-/** Both kinds. */
+/** Elements made of the group's generators, which shrink to one generator, and samples. */
 export const anyElement = (spec: NcaSpec, name: SymmetryName): fc.Arbitrary<SymmetryElement> =>
-  fc.oneof(elementsOf(spec, name), samplesOf(spec, name));
+  fc.oneof(elements(spec, name), samplesOf(spec, name));
 
 /** A grid of normal numbers, [height, width, channels]. */
 export const grids = (

@@ -10,12 +10,13 @@ import {
   align,
   canonicalCondition,
   canonicalHidden,
-  compose,
+  composeElements,
+  elementSize,
   type Floats,
   finiteOrbit,
   type Grid,
-  identity,
-  inverse,
+  identityElement,
+  inverseElement,
   type NcaSpec,
   plainRollout,
   rollout,
@@ -24,7 +25,6 @@ import {
   SYMMETRY_NAMES,
   type SymmetryName,
   sameElement,
-  sizeOf,
   symmetricDistance,
   weightCount,
   weightOrbits,
@@ -88,9 +88,14 @@ for (const name of SYMMETRY_NAMES) {
     fc.assert(
       fc.property(triples, ({ spec, a, b, c }) => {
         const e = group.identity(spec);
-        assert.ok(sameElement(compose(compose(a, b), c), compose(a, compose(b, c))));
-        assert.ok(sameElement(compose(a, e), a) && sameElement(compose(e, a), a));
-        assert.ok(sameElement(compose(a, inverse(a)), e) && sameElement(compose(inverse(a), a), e));
+        assert.ok(
+          sameElement(composeElements(composeElements(a, b), c), composeElements(a, composeElements(b, c))),
+        );
+        assert.ok(sameElement(composeElements(a, e), a) && sameElement(composeElements(e, a), a));
+        assert.ok(
+          sameElement(composeElements(a, inverseElement(a)), e) &&
+            sameElement(composeElements(inverseElement(a), a), e),
+        );
       }),
       { numRuns: 40 },
     );
@@ -110,13 +115,13 @@ for (const name of SYMMETRY_NAMES) {
     );
     fc.assert(
       fc.property(cases, ({ spec, a, b, weights, state, picture, mask }) => {
-        const ab = compose(a, b);
+        const ab = composeElements(a, b);
         const same = (p: Floats, q: Floats) => assert.ok(gap(p, q) < 1e-12);
         same(actOnWeights(spec, ab, weights), actOnWeights(spec, a, actOnWeights(spec, b, weights)));
         same(actOnState(spec, ab, state).data, actOnState(spec, a, actOnState(spec, b, state)).data);
         same(actOnMask(ab, mask).data, actOnMask(a, actOnMask(b, mask)).data);
         same(actOnImage(spec, ab, picture).data, actOnImage(spec, a, actOnImage(spec, b, picture)).data);
-        same(actOnWeights(spec, inverse(a), actOnWeights(spec, a, weights)), weights);
+        same(actOnWeights(spec, inverseElement(a), actOnWeights(spec, a, weights)), weights);
       }),
       { numRuns: 40 },
     );
@@ -234,7 +239,7 @@ test('the finite orbit has 8 turns and 48 colour maps, all different', () => {
 });
 
 test('an element of another spec is refused, and so is a basis that mixes latent channels into the picture', () => {
-  const g = identity(sizeOf(SPECS.compact));
+  const g = identityElement(elementSize(SPECS.compact));
   assert.throws(() => actOnWeights(SPECS.hypernca, g, new Float32Array(5856)), 'does not act on');
   assert.throws(() => actOnWeights(SPECS.compact, g, new Float32Array(7)), 'no batch');
   const basis = Float64Array.from(g.basis);
@@ -250,14 +255,16 @@ const hiddenCopies = specs({ hidden: [1, 8] }).chain(spec =>
     other: weightsOf(spec),
     permutation: samplesOf(spec, 'hidden-permutation'),
     scaling:
-      spec.clip.hidden === null ? samplesOf(spec, 'hidden-scaling') : fc.constant(identity(sizeOf(spec))),
+      spec.clip.hidden === null
+        ? samplesOf(spec, 'hidden-scaling')
+        : fc.constant(identityElement(elementSize(spec))),
   }),
 );
 
 test('hidden-permuted and rescaled copies have one canonical form, reached by its own element', () => {
   fc.assert(
     fc.property(hiddenCopies, ({ spec, weights, permutation, scaling }) => {
-      const copy = actOnWeights(spec, compose(permutation, scaling), weights);
+      const copy = actOnWeights(spec, composeElements(permutation, scaling), weights);
       const [a, b] = [canonicalHidden(spec, weights), canonicalHidden(spec, copy)];
       assert.ok(gap(a.weights, b.weights) < 1e-12);
       assert.ok(gap(actOnWeights(spec, b.element, copy), b.weights) < 1e-12);
@@ -269,10 +276,10 @@ test('hidden-permuted and rescaled copies have one canonical form, reached by it
 test('aligning undoes hidden permutation and scaling, and latent order and signs', () => {
   fc.assert(
     fc.property(hiddenCopies, fc.nat(999), ({ spec, weights, permutation, scaling }, seed) => {
-      const copy = actOnWeights(spec, compose(permutation, scaling), weights);
+      const copy = actOnWeights(spec, composeElements(permutation, scaling), weights);
       assert.ok(gap(actOnWeights(spec, align(spec, copy, weights), copy), weights) < 1e-12);
       const random = randomStream(seed, 'latent');
-      const latent = compose(
+      const latent = composeElements(
         SYMMETRIES['channel-sign'].sample(spec, random),
         SYMMETRIES['channel-permutation'].sample(spec, random),
       );
@@ -307,7 +314,7 @@ const distance = (a: Floats, b: Floats) => Math.hypot(...Array.from(a, (x, i) =>
 test('the distance modulo symmetry is symmetric, zero for copies and keeps the triangle inequality', () => {
   fc.assert(
     fc.property(hiddenCopies, fc.nat(999), ({ spec, weights, other, permutation, scaling }, seed) => {
-      const copy = actOnWeights(spec, compose(scaling, permutation), weights);
+      const copy = actOnWeights(spec, composeElements(scaling, permutation), weights);
       const third = Float64Array.from(randomStream(seed, 'third').normals(weights.length, 0, 0.15));
       const d = (a: Floats, b: Floats) => symmetricDistance(spec, a, b);
       assert.ok(d(copy, weights) < 1e-7);
@@ -337,7 +344,7 @@ test('normalising by the statistics of an orbit commutes with its group; per coo
         // 1e-5: float32 statistics and weights; without sharing the difference is of order one.
         assert.ok(commutator([name]) < 1e-5, name);
         assert.ok(commutator(ORTHOGONAL) < 1e-5, `${name} in all`);
-        const still = sameElement(g, identity(sizeOf(spec)));
+        const still = sameElement(g, identityElement(elementSize(spec)));
         assert.is(commutator([]) > 1e-3, !still, `${name} per coordinate`);
       }),
       { numRuns: 12 },
@@ -360,7 +367,7 @@ test('canonicalisation by condition finds the element that was applied, and its 
   train.set(picture.data, 48);
   train.set(random.uniforms(48), 96);
   for (const element of [elements[0], elements[77], elements[301]]) {
-    const shown = actOnImage(spec, inverse(element), picture);
+    const shown = actOnImage(spec, inverseElement(element), picture);
     const found = await canonicalCondition({
       spec,
       picture: shown,
@@ -370,7 +377,7 @@ test('canonicalisation by condition finds the element that was applied, and its 
     });
     assert.is(found.nearest, 1);
     assert.ok(sameElement(found.element, element));
-    assert.ok(sameElement(compose(found.undo, found.element), identity(sizeOf(spec))));
+    assert.ok(sameElement(composeElements(found.undo, found.element), identityElement(elementSize(spec))));
     assert.ok(found.distance < 1e-6);
   }
 });

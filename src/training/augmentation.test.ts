@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { tinyData, tinyDenoiser } from '../../property-tests/tiny.ts';
 import type { Encoder } from '../conditioning/index.ts';
 import { edm, fitNormaliser, sampleCanonicalWeights, sampleWeights } from '../diffusion/index.ts';
-import { actOnImage, actOnWeights, finiteOrbit, inverse, SPECS, weightCount } from '../nca/index.ts';
+import { actOnImage, actOnWeights, finiteOrbit, inverseElement, SPECS, weightCount } from '../nca/index.ts';
 import { randomStream, startBackend, tf } from '../tensor/index.ts';
 import { featureOrbit, symmetryAugmentation } from './augmentation.ts';
 
@@ -114,7 +114,7 @@ test('sampling for a turned and recoloured training picture gives the turned and
   });
   turns.forEach((g, n) => {
     assert.is(conditions[n].nearest, n);
-    const back = actOnWeights(spec, inverse(g), row(sampled, n, D));
+    const back = actOnWeights(spec, inverseElement(g), row(sampled, n, D));
     // Colours were mapped there and back in float32 before encoding; the network amplifies that a little.
     assert.ok(close(back, row(straight, n, D), 1e-3));
   });

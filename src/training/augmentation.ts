@@ -6,13 +6,13 @@ import type { Encoder } from '../conditioning/index.ts';
 import {
   actOnImage,
   actOnWeights,
-  compose,
-  identity,
+  composeElements,
+  elementSize,
+  identityElement,
   type NcaSpec,
   SYMMETRIES,
   type SymmetryElement,
   type SymmetryName,
-  sizeOf,
 } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 import type { Augmentation, Sample } from './batches.ts';
@@ -50,10 +50,10 @@ export function symmetryAugmentation({ spec, groups, condition }: SymmetryAugmen
   return {
     name: groups.join(' + '),
     vary(sample, random) {
-      let element = identity(sizeOf(spec));
+      let element = identityElement(elementSize(spec));
       const k = orbit ? random.integer(0, orbit.elements.length) : 0;
       if (orbit) element = orbit.elements[k];
-      for (const name of groups) element = compose(SYMMETRIES[name].sample(spec, random), element);
+      for (const name of groups) element = composeElements(SYMMETRIES[name].sample(spec, random), element);
       sample.weights.set(actOnWeights(spec, element, sample.weights));
       if (!orbit && !changesPicture) return;
       const picture = sample.image && turned(spec, element, sample.image);

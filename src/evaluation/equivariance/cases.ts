@@ -1,7 +1,7 @@
 /** What equivariance is tried on: a spec, a group element, weights, a noise level, with condition or anchor or without. Shrinks to the plainest. */
 import fc from 'fast-check';
 import {
-  compose,
+  composeElements,
   describeElement,
   type NcaSpec,
   SYMMETRIES,
@@ -41,7 +41,9 @@ function elementOf(spec: NcaSpec, name: SymmetryName, { sample, factors }: Recip
   const group = SYMMETRIES[name];
   const sampled =
     sample === null ? group.identity(spec) : group.sample(spec, randomStream(sample, 'element'));
-  return factors.map(([i, j, amount]) => group.generator(spec, i, j, amount)).reduce(compose, sampled);
+  return factors
+    .map(([i, j, amount]) => group.generator(spec, i, j, amount))
+    .reduce(composeElements, sampled);
 }
 
 /** Elements of a group; they shrink to one generator. */

@@ -112,6 +112,16 @@ class Subject {
     return denoiser;
   }
 
+  /** Whether the kind takes the spec: some have a least number of hidden units. */
+  fits(spec: NcaSpec): boolean {
+    try {
+      this.at(spec, false);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   anchor(spec: NcaSpec): Float32Array {
     return randomStream(this.seed, 'anchor').normals(weightCount(spec));
   }
@@ -191,7 +201,7 @@ export async function verifyDenoiser(kind: AnyKind, options: VerifyOptions): Pro
     const wanted =
       options.symmetries ??
       SYMMETRY_NAMES.filter(name => SYMMETRIES[name].orthogonal || claims.includes(name));
-    const specs = options.around ? [spec] : [...smallSpecs(spec), spec, spec, spec];
+    const specs = options.around ? [spec] : [...smallSpecs(spec).filter(small => subject.fits(small)), spec, spec, spec];
     const verdicts: Verdict[] = [];
     for (const [k, symmetry] of wanted.entries()) {
       if (options.signal?.aborted) break;

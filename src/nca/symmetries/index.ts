@@ -12,7 +12,7 @@ export { type CanonicalCondition, type CanonicalConditionInput, canonicalConditi
 export {
   basisChange,
   colourChange,
-  compose,
+  compose as composeElements,
   describeElement,
   type ElementSize,
   GRID_TURNS,
@@ -20,11 +20,11 @@ export {
   gridTurn,
   hiddenPermutation,
   hiddenScaling,
-  identity,
-  inverse,
+  identity as identityElement,
+  inverse as inverseElement,
   type SymmetryElement,
   sameElement,
-  sizeOf,
+  sizeOf as elementSize,
 } from './element.ts';
 export { finiteOrbit, SYMMETRIES, SYMMETRY_NAMES, type SymmetryGroup, type SymmetryName } from './groups.ts';
 export { type WeightOrbits, weightOrbits } from './orbits.ts';
