@@ -2,9 +2,10 @@
 import './gradients.ts';
 
 export * as tf from '@tensorflow/tfjs-core';
+export * as fused from './fused.ts';
 export { addressOf, type OutputSpec, onMemory, uninitialised } from './on-memory.ts';
 export * from './parameters.ts';
 export { hashName, RandomStream, randomStream } from './random.ts';
-export { type BackendName, type BackendReport, backendReport, startBackend } from './start.ts';
 export * from './resize.ts';
+export { type BackendName, type BackendReport, backendReport, startBackend } from './start.ts';
 export * from './transformer.ts';

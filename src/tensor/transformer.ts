@@ -3,13 +3,14 @@
  * tensors. Tokens are [B, T, C]; weights of linear layers are [in, out].
  */
 import * as tf from '@tensorflow/tfjs-core';
+import * as fused from './fused.ts';
 import type { Parameters } from './parameters.ts';
 
 export type TokenLayer = (tokens: tf.Tensor3D) => tf.Tensor3D;
 export type Activation = (x: tf.Tensor) => tf.Tensor;
 
 /** Gaussian error linear unit, exact: x/2 (1 + erf(x / sqrt 2)). */
-export const gelu: Activation = x => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
+export const gelu: Activation = fused.gelu;
 
 /** x sigmoid(1.702 x), CLIP's approximation of GELU. */
 export const quickGelu: Activation = x => tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)));
@@ -23,7 +24,7 @@ export interface LinearOptions {
   readonly bias?: boolean;
 }
 
-/** y = x W + b on the last axis; everything before it is one long batch, so that the product is a large 2-D one. */
+/** y = x W + b on the last axis. */
 export function linear(
   parameters: Parameters,
   name: string,
@@ -35,12 +36,7 @@ export function linear(
   const std = options.std ?? 1 / Math.sqrt(inputs);
   const weight = scope.normal<tf.Rank.R2>('weight', [inputs, outputs], std);
   const bias = options.bias === false ? null : scope.zeros<tf.Rank.R1>('bias', [outputs]);
-  return <T extends tf.Tensor>(x: T): T => {
-    const rows = tf.reshape(x, [-1, inputs]) as tf.Tensor2D;
-    const product = tf.matMul(rows, weight);
-    const shifted = bias ? tf.add(product, bias) : product;
-    return tf.reshape(shifted, [...x.shape.slice(0, -1), outputs]) as unknown as T;
-  };
+  return x => fused.linear(x, weight, bias);
 }
 
 /** (x - mean) / sqrt(variance + epsilon), over the last axis. */
@@ -60,7 +56,7 @@ export function layerNorm(
   const scope = parameters.scope(name);
   const gain = scope.ones<tf.Rank.R1>('weight', [width]);
   const bias = scope.zeros<tf.Rank.R1>('bias', [width]);
-  return <T extends tf.Tensor>(x: T): T => tf.add(tf.mul(normalise(x, epsilon), gain), bias) as T;
+  return x => fused.layerNorm(x, gain, bias, epsilon);
 }
 
 /** Two linear layers with an activation between; `std` is that of the second. */
@@ -77,29 +73,7 @@ export function mlp(
   return <T extends tf.Tensor>(x: T): T => second(activation(first(x)) as T);
 }
 
-/**
- * softmax(Q K^T / sqrt d) V for each head (Vaswani et al. 2017).
- * @param queries [B, H, T, d]  @param keys [B, H, S, d]  @param values [B, H, S, d]
- */
-export function attend(queries: tf.Tensor4D, keys: tf.Tensor4D, values: tf.Tensor4D): tf.Tensor4D {
-  const scaled = tf.mul(queries, 1 / Math.sqrt(queries.shape[3]));
-  return tf.matMul(tf.softmax(tf.matMul(scaled, keys, false, true)), values);
-}
-
-const splitHeads = (tokens: tf.Tensor3D, heads: number): tf.Tensor4D => {
-  const [batch, count, width] = tokens.shape;
-  return tf.transpose(tf.reshape(tokens, [batch, count, heads, width / heads]), [0, 2, 1, 3]) as tf.Tensor4D;
-};
-
-const joinHeads = (x: tf.Tensor4D): tf.Tensor3D => {
-  const [batch, heads, count, width] = x.shape;
-  return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch, count, heads * width]);
-};
-
-/**
- * Multi-head attention from tokens [B, T, C] to a memory [B, S, C]: layers `q`, `k`, `v` and `out`, each C x C. The three
- * projections are kept apart because a joint one would have to be cut up again, which costs more than it saves.
- */
+/** Multi-head attention from tokens [B, T, C] to a memory [B, S, C]: layers `q`, `k`, `v` and `out`, each C x C. */
 export function crossAttention(
   parameters: Parameters,
   name: string,
@@ -107,22 +81,16 @@ export function crossAttention(
   heads: number,
   std?: number,
 ): (tokens: tf.Tensor3D, memory: tf.Tensor3D) => tf.Tensor3D {
-  if (width % heads !== 0) throw new RangeError(`width ${width} is not a multiple of ${heads} heads`);
   const scope = parameters.scope(name);
   const query = linear(scope, 'q', width, width);
   // A bias of the keys would add the same number to every score of a query: the softmax takes it out again.
   const key = linear(scope, 'k', width, width, { bias: false });
   const value = linear(scope, 'v', width, width);
   const out = linear(scope, 'out', width, width, { std });
-  return (tokens, memory) => {
-    const queries = splitHeads(query(tokens), heads);
-    const keys = splitHeads(key(memory), heads);
-    const values = splitHeads(value(memory), heads);
-    return out(joinHeads(attend(queries, keys, values)));
-  };
+  return (tokens, memory) => out(fused.attention(query(tokens), key(memory), value(memory), heads));
 }
 
-/** Attention of tokens to themselves, with the variables of `crossAttention`. */
+/** Attention of tokens to themselves, with the layers of `crossAttention`. */
 export function selfAttention(
   parameters: Parameters,
   name: string,

@@ -27,45 +27,40 @@ function weigh(
 }
 
 /**
- * out = softmax(scale Q K^T) V for (sample, head) = band. Strides are floats from one token to the next; a sample of Q and out has
- * t tokens, of K and V s. `scratch` of a thread: t * s floats and `product`'s room.
+ * out = softmax(scale Q K^T) V for (sample, head) = band. `c` floats from one token to the next; a sample of Q and out has t tokens,
+ * of K and V s. `scratch` of a thread: t * s floats and `product`'s room.
  */
 export function attention(
-  band: i32, thread: i32, q: usize, qs: i32, k: usize, ks: i32, v: usize, vs: i32, out: usize, os: i32,
+  band: i32, thread: i32, q: usize, k: usize, v: usize, out: usize, c: i32,
   t: i32, s: i32, heads: i32, width: i32, scale: f32, mask: usize, kc: i32, kcKeys: i32, scratch: usize, stride: i32,
 ): void {
   const b = band / heads;
   const h = band % heads * width;
   const p = scratch + <usize>thread * <usize>stride;
-  const room = p + (<usize>(t * s + 63) / 64 * 64 << 2);
-  weigh(
-    q + (<usize>(b * t * qs + h) << 2), qs, k + (<usize>(b * s * ks + h) << 2), ks, p, t, s, width, kc, scale,
-    mask == 0 ? 0 : mask + <usize>(b * s), room,
-  );
-  product(
-    p, s, 1, v + (<usize>(b * s * vs + h) << 2), vs, 1, out + (<usize>(b * t * os + h) << 2), os, t, width, s, kcKeys, false, room,
-  );
+  const room = p + (<usize>((t * s + 63) / 64 * 64) << 2);
+  const mine = <usize>(b * t * c + h) << 2;
+  const keys = <usize>(b * s * c + h) << 2;
+  weigh(q + mine, c, k + keys, c, p, t, s, width, kc, scale, mask == 0 ? 0 : mask + <usize>(b * s), room);
+  product(p, s, 1, v + keys, c, 1, out + mine, c, t, width, s, kcKeys, false, room);
 }
 
-/** Gradients to Q, K and V (laid out like them); the probabilities are computed anew. `scratch`: twice t * s floats and room. */
+/** Gradients to Q, K and V; the probabilities are computed anew. `scratch`: twice t * s floats and room. */
 export function attentionGradient(
-  band: i32, thread: i32, dy: usize, ds: i32, q: usize, qs: i32, k: usize, ks: i32, v: usize, vs: i32,
-  dq: usize, dqs: i32, dk: usize, dks: i32, dv: usize, dvs: i32,
+  band: i32, thread: i32, dy: usize, q: usize, k: usize, v: usize, dq: usize, dk: usize, dv: usize, c: i32,
   t: i32, s: i32, heads: i32, width: i32, scale: f32, mask: usize, kc: i32, kcKeys: i32, kcTokens: i32, scratch: usize, stride: i32,
 ): void {
   const b = band / heads;
   const h = band % heads * width;
+  const size = <usize>((t * s + 63) / 64 * 64) << 2;
   const p = scratch + <usize>thread * <usize>stride;
-  const g = p + (<usize>(t * s + 63) / 64 * 64 << 2);
-  const room = g + (<usize>(t * s + 63) / 64 * 64 << 2);
-  const Q = q + (<usize>(b * t * qs + h) << 2);
-  const K = k + (<usize>(b * s * ks + h) << 2);
-  const V = v + (<usize>(b * s * vs + h) << 2);
-  const D = dy + (<usize>(b * t * ds + h) << 2);
-  weigh(Q, qs, K, ks, p, t, s, width, kc, scale, mask == 0 ? 0 : mask + <usize>(b * s), room);
+  const g = p + size;
+  const room = g + size;
+  const mine = <usize>(b * t * c + h) << 2;
+  const keys = <usize>(b * s * c + h) << 2;
+  weigh(q + mine, c, k + keys, c, p, t, s, width, kc, scale, mask == 0 ? 0 : mask + <usize>(b * s), room);
   // dV = P^T dO, dP = dO V^T
-  product(p, 1, s, D, ds, 1, dv + (<usize>(b * s * dvs + h) << 2), dvs, s, width, t, kcTokens, false, room);
-  product(D, ds, 1, V, 1, vs, g, s, t, s, width, kc, false, room);
+  product(p, 1, s, dy + mine, c, 1, dv + keys, c, s, width, t, kcTokens, false, room);
+  product(dy + mine, c, 1, v + keys, 1, c, g, s, t, s, width, kc, false, room);
   // dS = scale P (dP - sum over keys of P dP)
   const a = splat(scale);
   for (let i = 0; i < t; i++) {
@@ -88,6 +83,6 @@ export function attentionGradient(
     }
   }
   // dQ = dS K, dK = dS^T Q
-  product(g, s, 1, K, ks, 1, dq + (<usize>(b * t * dqs + h) << 2), dqs, t, width, s, kcKeys, false, room);
-  product(g, 1, s, Q, qs, 1, dk + (<usize>(b * s * dks + h) << 2), dks, s, width, t, kcTokens, false, room);
+  product(g, s, 1, k + keys, c, 1, dq + mine, c, t, width, s, kcKeys, false, room);
+  product(g, 1, s, q + mine, c, 1, dk + keys, c, s, width, t, kcTokens, false, room);
 }

@@ -51,34 +51,28 @@ export function layerNorm(
   }
 }
 
-/**
- * Gradients from that of the output: dx of rows [band * share, ...), and the band's own sums towards gain and bias in `parts`
- * [bands, 2, length].
- */
+/** Gradients from that of the output for rows [band * share, ...): dx, and the band's own sum towards the gain, parts [bands, length]. */
 export function layerNormGradient(
   band: i32, thread: i32, dy: usize, x: usize, gain: usize, moments: usize, dx: usize, parts: usize, rows: i32, length: i32, share: i32,
 ): void {
   const end = min(rows, (band + 1) * share);
   const bytes = <usize>length << 2;
-  const dGain = parts + <usize>band * 2 * bytes;
-  const dBias = dGain + bytes;
-  memory.fill(dGain, 0, 2 * bytes);
+  const dGain = parts + <usize>band * bytes;
+  memory.fill(dGain, 0, bytes);
   for (let r = band * share; r < end; r++) {
     const g = dy + <usize>r * bytes;
     const p = x + <usize>r * bytes;
-    const q = dx + <usize>r * bytes;
     const m = splat(load<f32>(moments + (<usize>r << 3)));
-    const inverse = load<f32>(moments + (<usize>r << 3), 4);
-    const s = splat(inverse);
+    const s = splat(load<f32>(moments + (<usize>r << 3), 4));
+    const q = dx + <usize>r * bytes;
     let a = splat(0), b = splat(0);
     for (let i = 0; i < length; i += 4) {
-      const d = at(g, i, length);
       const n = f32x4.mul(f32x4.sub(at(p, i, length), m), s);
+      const d = at(g, i, length);
       const w = f32x4.mul(d, at(gain, i, length));
+      put(dGain, i, length, madd(d, n, at(dGain, i, length)));
       a = f32x4.add(a, w);
       b = madd(w, n, b);
-      put(dGain, i, length, madd(d, n, at(dGain, i, length)));
-      put(dBias, i, length, f32x4.add(d, at(dBias, i, length)));
     }
     const meanA = splat(sumLanes(a) / <f32>length);
     const meanB = splat(sumLanes(b) / <f32>length);

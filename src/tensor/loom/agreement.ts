@@ -27,7 +27,8 @@ function on(
       dtype: t.dtype,
     })) as never;
   }) as unknown as Result[];
-  if (tf.memory().numTensors !== before) throw new Error(`${backend} leaks ${tf.memory().numTensors - before} tensors`);
+  if (tf.memory().numTensors !== before)
+    throw new Error(`${backend} leaks ${tf.memory().numTensors - before} tensors`);
   return results;
 }
 

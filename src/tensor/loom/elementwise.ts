@@ -97,6 +97,7 @@ for (const name of [
   'Elu',
   'Softplus',
   'Sign',
+  'Gelu',
 ] as const) {
   unary(name);
 }

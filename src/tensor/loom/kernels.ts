@@ -32,7 +32,7 @@ export function run(name: string, inputs: Inputs, attributes: Attributes, backen
   return getKernel(name, 'loom').kernelFunc({ inputs, attrs: attributes, backend }) as TensorInfo;
 }
 
-/** Registers with tfjs: ours where there is one, tfjs-backend-cpu's for every other name. */
+/** Registers with tfjs: ours where there is one, tfjs-backend-cpu's for every other name it has, and ours that it has not. */
 export function registerKernels(): void {
   for (const { kernelName, kernelFunc, setupFunc, disposeFunc } of getKernelsForBackend('cpu')) {
     const ours = kernels.get(kernelName);
@@ -42,6 +42,15 @@ export function registerKernels(): void {
           kernelFunc(args)
       : kernelFunc;
     registerKernel({ kernelName, backendName: 'loom', kernelFunc: chosen, setupFunc, disposeFunc });
+  }
+  for (const [kernelName, kernel] of kernels) {
+    if (getKernel(kernelName, 'loom')) continue;
+    const kernelFunc: KernelFunc = args => {
+      const out = kernel(args.inputs as Inputs, args.attrs as Attributes, args.backend as LoomBackend);
+      if (!out) throw new Error(`${kernelName}: expected float32 tensors`);
+      return out;
+    };
+    registerKernel({ kernelName, backendName: 'loom', kernelFunc });
   }
 }
 
