@@ -99,7 +99,7 @@ export async function prepareTraining(config: TrainConfig, where: string): Promi
       ? rolloutLoss({
           ...config.rollout,
           spec,
-          texture: patchSlicedWasserstein(),
+          texture: patchSlicedWasserstein({ scales: scalesFor(size) }),
           normaliser,
           diffusion,
           seed,
@@ -119,6 +119,9 @@ export async function prepareTraining(config: TrainConfig, where: string): Promi
     },
   };
 }
+
+/** As many scales, up to the default 3, as leave room for a patch of 5 pixels. */
+const scalesFor = (size: number) => Math.min(3, Math.max(1, 1 + Math.floor(Math.log2(size / 5))));
 
 function augmentationOf(
   { augmentation }: TrainConfig,
