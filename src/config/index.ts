@@ -1,5 +1,14 @@
 /** Failures as values, decoding, configuration. */
 
+export {
+  CONFIGS,
+  type ComposedConfig,
+  type ComposeOptions,
+  composeConfig,
+  loadConfig,
+  mergeConfigs,
+  printConfig,
+} from './compose.ts';
 export { decode, show } from './decode.ts';
 export {
   attempt,
@@ -13,3 +22,4 @@ export {
   systemFailure,
   UserError,
 } from './failure.ts';
+export { importUserFile, isPath } from './user-module.ts';
