@@ -1,5 +1,6 @@
 /** Texture encoders: image -> condition tokens. */
 export type { Encoder } from './encoder.ts';
+export { cachedFeatures, type FeatureCacheOptions } from './feature-cache.ts';
 export { type GramConfig, gramEncoder } from './gram.ts';
 export {
   cachedWeights,
