@@ -60,9 +60,17 @@ export interface BuildResult {
   readonly workFolder: string;
 }
 
+/** JSON with the keys of every object in order, so that equal values have equal texts. */
+const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+
 /** A short name for everything that decides what the weights will be. */
 export function configHash({ out: _, together: __, rendering: ___, ...decisive }: ZooBuildConfig): string {
-  return createHash('sha256').update(JSON.stringify(decisive)).digest('hex').slice(0, 12);
+  return createHash('sha256').update(canonical(decisive)).digest('hex').slice(0, 12);
 }
 
 function trainingOptions(training: TrainingConfig, seed: number): Partial<NcaTrainingOptions> {
