@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
-import { attempt, type Failure, settle } from '../../config/index.ts';
+import { attempt, type Failure, refuse, settle, suggestion } from '../../config/index.ts';
 import { type NdArray, type Picture, readSafetensors, writeSafetensors } from '../../formats/index.ts';
 import {
   type NcaSpec,
@@ -21,6 +21,7 @@ import {
   weightCount,
 } from '../../nca/index.ts';
 import { randomStream, tf } from '../../tensor/index.ts';
+import { SHARED_RANGES, textureFamilies } from '../textures/index.ts';
 import type { ZooEntry } from '../zoo.ts';
 import { writeZoo } from '../zoo-write.ts';
 import { specOf, type TrainingConfig, type ZooBuildConfig } from './config.ts';
@@ -151,12 +152,34 @@ function finalLosses(config: ZooBuildConfig, pictures: readonly Picture[], targe
   });
 }
 
+/** Ranges must name parameters that the family has. */
+function checkRanges({ ranges: shared = {}, textures, base }: ZooBuildConfig): void {
+  const check = (names: readonly string[], known: readonly string[], field: string) => {
+    const stray = names.find(name => !known.includes(name));
+    if (stray === undefined) return;
+    refuse('zoo configuration', `one of ${known.join(', ')}`, `the unknown parameter ${stray}`, {
+      field,
+      hint: suggestion(stray, known),
+    });
+  };
+  check(Object.keys(shared), Object.keys(SHARED_RANGES), 'ranges');
+  for (const [where, list] of [
+    ['textures', textures],
+    ['base.textures', base.textures],
+  ] as const) {
+    list.forEach(({ family, ranges = {} }, i) => {
+      check(Object.keys(ranges), Object.keys(textureFamilies[family].ranges), `${where}[${i}].ranges`);
+    });
+  }
+}
+
 /** Builds, or goes on building, the zoo of `config`, and writes it to `config.out`. */
 export const buildZoo = (
   config: ZooBuildConfig,
   options: BuildOptions,
 ): TE.TaskEither<Failure, BuildResult> =>
   attempt(config.out, async () => {
+    checkRanges(config);
     const spec = specOf(config);
     const planned = planTextures(config).slice(0, options.limit);
     const workFolder = join(options.work, configHash(config));
