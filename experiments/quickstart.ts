@@ -19,6 +19,7 @@ import {
   type Section,
   type Study,
   settle,
+  TrainingSettingsCodec,
   tf,
   trainContender,
   writeComparison,
@@ -35,12 +36,7 @@ const Parameters = t.strict({
   denoisers: t.array(t.string),
   parameters: t.record(t.string, t.UnknownRecord),
   parametrisation: t.union([t.literal('edm'), t.literal('clean')]),
-  training: t.strict({
-    steps: t.number,
-    batch: t.number,
-    learningRate: t.number,
-    conditionDropout: t.number,
-  }),
+  training: t.partial(TrainingSettingsCodec.type.props),
   rollout: t.union([t.partial(RolloutSettingsCodec.type.props), t.null]),
   sampling: t.strict({ steps: t.number, guidance: t.number }),
   evaluation: t.strict({ steps: optionalNumber, seed: t.number }),
@@ -63,7 +59,7 @@ async function contend(context: RunContext, study: Study, parameters: Parameters
       seed: parameters.seed,
     });
     const bar = context.progress(`sample ${denoiser}`, study.heldOut.names.length);
-    const weights = await contender.sample(study.heldOut.features, done => bar.update(done));
+    const weights = await contender.sample(study.heldOut.features, done => bar.update(Math.floor(done)));
     bar.stop();
     contender.dispose();
     contenders.push(contender);
@@ -108,18 +104,19 @@ const quickstart: Experiment<Parameters> = {
     );
     const { contenders, methods } = await contend(context, study, parameters);
     const steps = parameters.evaluation.steps ?? renderingSteps(study.zoo);
-    const bar = context.progress('run and measure', methods.length);
+    const all = [...methods, ...(await baselineMethods(study, seed))];
+    const bar = context.progress('run and measure', all.length);
     const metrics = pairMetrics();
     const results = await compareMethods({
       spec: study.spec,
-      methods: [...methods, ...(await baselineMethods(study, seed))],
+      methods: all,
       targets: heldOut.pictures,
       metrics,
       steps,
       size: study.size,
       seed: parameters.evaluation.seed,
       signal: context.signal,
-      onProgress: (done, total) => bar.update(done, `of ${total} methods`),
+      onProgress: done => bar.update(done),
     });
     bar.stop();
     await writeComparison(context, study, {

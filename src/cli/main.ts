@@ -14,6 +14,10 @@ const COMMANDS: [word: string, load: () => Promise<{ register(program: Command):
   ['zoo', () => import('./commands/zoo-build.ts')],
   ['zoo', () => import('./commands/zoo-import.ts')],
   ['zoo', () => import('./commands/zoo-info.ts')],
+  ['run', () => import('./commands/run.ts')],
+  ['train', () => import('./commands/train.ts')],
+  ['sample', () => import('./commands/sample.ts')],
+  ['runs', () => import('./commands/runs.ts')],
   ['textures', () => import('./commands/textures.ts')],
   ['verify', () => import('./commands/verify.ts')],
 ];

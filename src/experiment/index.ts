@@ -20,6 +20,7 @@ export { type Html, html, raw } from './html.ts';
 export { type IntervalChart, intervalChart, type LineChart, lineChart, renderSvg } from './plot.ts';
 export { interruption, type Progress, progressBar } from './progress.ts';
 export { type Cell, image, plots, type Report, renderReport, type Section, strip, table } from './report.ts';
+export { RESULTS, type Results, ResultsCodec, readResults } from './results.ts';
 export { type RunOptions, runExperiment } from './run-experiment.ts';
 export { createRunFolder, type Environment, environment, type RunFolder } from './run-folder.ts';
 export {
@@ -32,4 +33,18 @@ export {
   type StudySet,
   zooFolder,
 } from './study.ts';
+export { runSweep, type SweepCell, type SweepOutcome, splitValues, sweepCells } from './sweep.ts';
+export { METRICS, readMetrics, type Tracker, track } from './tracking.ts';
+export { decisive, TRAIN_CONFIG_DEFAULTS, type TrainConfig, trainConfig } from './train-config.ts';
+export { buildDenoiser, buildEncoder, MODEL, type Model, readModel, writeModel } from './train-model.ts';
+export {
+  checkpointFolder,
+  modelOf,
+  planTraining,
+  prepareTraining,
+  type RunTrainingOptions,
+  runTraining,
+  type TrainingJob,
+  type TrainingPlan,
+} from './train-run.ts';
 export { type WrittenComparison, writeComparison } from './write-comparison.ts';
