@@ -1,4 +1,5 @@
 /** Zoos of trained NCAs, importers of other formats, weights by argument, procedural textures. */
+export * from './building/index.ts';
 export { type ImportOptions, type ImportSummary, importZoo } from './import.ts';
 export { openModelsJson } from './importers/models-json.ts';
 export { openReferenceSet, type ReferenceOptions } from './importers/reference.ts';

@@ -1,18 +1,9 @@
-/** `weightloom textures`: contact sheets of procedural textures. */
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { failure, settle, suggestion, UserError } from '../../config/index.ts';
-
-const whole = (text: string) => {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0)
-    throw new InvalidArgumentError('It must be a whole number from 0.');
-  return value;
-};
-const positive = (text: string) => {
-  const value = whole(text);
-  if (value < 1) throw new InvalidArgumentError('It must be a whole number from 1.');
-  return value;
-};
+import { contactSheet, drawTexture, sampleParameters, textureFamilies } from '../../data/index.ts';
+import { writePng } from '../../formats/index.ts';
+import { randomStream } from '../../tensor/index.ts';
+import { whole } from '../options.ts';
 
 interface Options {
   out: string;
@@ -27,13 +18,13 @@ interface Options {
 export function register(program: Command): void {
   program
     .command('textures')
-    .description('draw procedural textures on a contact sheet')
+    .description('Draw procedural textures on a contact sheet')
     .requiredOption('--out <file>', 'PNG file to write')
     .option('--family <name>', 'one family; all of them otherwise')
-    .option('--seed <number>', 'seed of the parameters', whole, 0)
-    .option('--count <number>', 'textures of each family', positive, 8)
-    .option('--size <pixels>', 'width and height of a texture', positive, 64)
-    .option('--zoom <factor>', 'enlargement on the sheet', positive, 1)
+    .option('--seed <number>', 'seed of the parameters', whole(), 0)
+    .option('--count <number>', 'textures of each family', whole(1), 8)
+    .option('--size <pixels>', 'width and height of a texture', whole(1, 4096), 64)
+    .option('--zoom <factor>', 'enlargement on the sheet', whole(1, 64), 1)
     .option('--tileable', 'make every texture continue across its borders', false)
     .addHelpText(
       'after',
@@ -43,11 +34,6 @@ Examples:
   weightloom textures --out cells.png --family cells --count 24 --seed 7`,
     )
     .action(async ({ out, family, seed, count, size, zoom, tileable }: Options) => {
-      const { contactSheet, drawTexture, sampleParameters, textureFamilies } = await import(
-        '../../data/textures/index.ts'
-      );
-      const { writePng } = await import('../../formats/index.ts');
-      const { randomStream } = await import('../../tensor/index.ts');
       const names = Object.keys(textureFamilies);
       if (family !== undefined && !names.includes(family)) {
         throw new UserError(

@@ -1,14 +1,12 @@
-/** `weightloom zoo build`: trains a zoo from a configuration. */
 import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
+import { parse } from 'yaml';
 import { attempt, decode, orThrow, refuse, settle } from '../../config/index.ts';
-
-const whole = (text: string) => {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new InvalidArgumentError('It must be a whole number from 1.');
-  return value;
-};
+import { buildZoo, ZooBuildCodec } from '../../data/index.ts';
+import { interruption, type Progress, progressBar } from '../../experiment/index.ts';
+import { startBackend } from '../../tensor/index.ts';
+import { group } from '../group.ts';
+import { whole } from '../options.ts';
 
 /** "2/3": the second of three processes. */
 const share = (text: string) => {
@@ -20,8 +18,6 @@ const share = (text: string) => {
 };
 
 async function readConfig(path: string) {
-  const { parse } = await import('yaml');
-  const { ZooBuildCodec } = await import('../../data/building/index.ts');
   const value = await settle(
     attempt(path, async () => {
       const text = await readFile(path, 'utf8');
@@ -43,15 +39,12 @@ interface Options {
 }
 
 export function register(program: Command): void {
-  const zoo =
-    program.commands.find(command => command.name() === 'zoo') ??
-    program.command('zoo').description('collections of trained NCAs');
-  zoo
+  group(program, 'zoo')
     .command('build')
-    .description('train a zoo of NCAs on procedural textures, all fine-tuned from one base')
+    .description('Train a zoo of NCAs on procedural textures, all fine-tuned from one base')
     .argument('<config>', 'YAML file, such as configs/zoo/embedded.yaml')
     .option('--out <folder>', 'folder of the zoo, instead of the one in the configuration')
-    .option('--limit <count>', 'only the first few textures', whole)
+    .option('--limit <count>', 'only the first few textures', whole(1))
     .option('--work <folder>', 'where finished NCAs are kept until the zoo is whole', 'runs/zoo')
     .option('--part <i/n>', 'train only this share of the textures: for n processes at once', share)
     .addHelpText(
@@ -64,14 +57,11 @@ Example:
   weightloom zoo build configs/zoo/embedded.yaml --out runs/my-zoo`,
     )
     .action(async (path: string, options: Options) => {
-      const { buildZoo } = await import('../../data/building/index.ts');
-      const { startBackend } = await import('../../tensor/index.ts');
-      const { interruption, progressBar } = await import('../../experiment/index.ts');
       const read = await readConfig(path);
       const config = { ...read, out: options.out ?? read.out };
       await startBackend();
       const { signal, release } = interruption();
-      let bar: ReturnType<typeof progressBar> | undefined;
+      let bar: Progress | undefined;
       let stage = '';
       try {
         const result = await settle(

@@ -10,17 +10,9 @@ import { join } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { attempt, type Failure, refuse, settle, suggestion } from '../../config/index.ts';
 import { type NdArray, type Picture, readSafetensors, writeSafetensors } from '../../formats/index.ts';
-import {
-  type NcaSpec,
-  type NcaTrainingOptions,
-  patchSlicedWasserstein,
-  rollout,
-  seedState,
-  toRgb,
-  trainNca,
-  weightCount,
-} from '../../nca/index.ts';
+import { type NcaSpec, type NcaTrainingOptions, patchSlicedWasserstein, trainNca } from '../../nca/index.ts';
 import { randomStream, tf } from '../../tensor/index.ts';
+import { renderNcas } from '../render.ts';
 import { SHARED_RANGES, textureFamilies } from '../textures/index.ts';
 import type { ZooEntry } from '../zoo.ts';
 import { writeZoo } from '../zoo-write.ts';
@@ -112,30 +104,6 @@ async function train(
   } finally {
     targets.dispose();
   }
-}
-
-/** What an NCA shows after growing from the seed state, clipped to [0, 1]. `weights` [N * D]. */
-export function renderings(
-  spec: NcaSpec,
-  weights: Float32Array,
-  { size, steps, seed }: { size: number; steps: number; seed: number },
-): Picture[] {
-  const count = weights.length / weightCount(spec);
-  return tf.tidy(() => {
-    const grown = rollout(
-      spec,
-      tf.tensor2d(weights, [count, weightCount(spec)]),
-      seedState(spec, count, size, size),
-      { steps, seeds: Array.from({ length: count }, () => seed) },
-    );
-    const pictures = tf.clipByValue(toRgb(spec, grown), 0, 1).dataSync() as Float32Array;
-    const each = size * size * 3;
-    return Array.from({ length: count }, (_, n) => ({
-      width: size,
-      height: size,
-      data: pictures.slice(n * each, (n + 1) * each),
-    }));
-  });
 }
 
 /** Texture loss of finished pictures against their targets, with projections of its own. */
@@ -249,7 +217,7 @@ export const buildZoo = (
     const { kept } = config.picture;
     for (let start = 0; start < planned.length; start += 16) {
       const part = planned.slice(start, start + 16);
-      const shown = renderings(
+      const shown = await renderNcas(
         spec,
         weights.subarray(start * base.length, (start + part.length) * base.length),
         {

@@ -5,7 +5,6 @@ export {
   type BuildResult,
   buildZoo,
   configHash,
-  renderings,
 } from './build.ts';
 export { specOf, ZooBuildCodec, type ZooBuildConfig } from './config.ts';
 export { baseMosaic, drawPlanned, type PlannedTexture, planTextures } from './plan.ts';

@@ -94,7 +94,9 @@ test('a training that was stopped and restored goes on as if it had not stopped'
   const begun = await trainNca(small, target, {
     ...options,
     signal: stop.signal,
-    onProgress: ({ iteration }) => iteration === 3 && stop.abort(),
+    onProgress({ iteration }) {
+      if (iteration === 3) stop.abort();
+    },
   });
   assert.is(begun.finished, false);
   assert.is(begun.losses.length, 3);

@@ -268,7 +268,8 @@ export class NcaTrainer {
 }
 
 export interface TrainNcaOptions extends Partial<NcaTrainingOptions> {
-  readonly onProgress?: (report: TrainingReport, trainer: NcaTrainer) => void;
+  /** Called after every iteration, and waited for. */
+  readonly onProgress?: (report: TrainingReport, trainer: NcaTrainer) => void | Promise<void>;
   /** Ends training after the iteration in hand. */
   readonly signal?: AbortSignal;
   /** What `NcaTrainer.state` gave, to go on from. */
@@ -298,7 +299,7 @@ export async function trainNca(
     while (trainer.iteration < trainer.options.iterations && !signal?.aborted) {
       const report = trainer.step();
       losses.push(report.losses);
-      onProgress?.(report, trainer);
+      await onProgress?.(report, trainer);
       // Lets signals and timers in.
       await new Promise(resolve => setImmediate(resolve));
     }
