@@ -6,10 +6,12 @@ import '@tensorflow/tfjs-backend-cpu';
 import { registerBackend } from '@tensorflow/tfjs-core';
 import { registerKernels } from './loom/kernels.ts';
 import { LoomBackend } from './loom/loom-backend.ts';
+import './loom/conv.ts';
 import './loom/elementwise.ts';
 import './loom/fused.ts';
 import './loom/matmul.ts';
 import './loom/move.ts';
+import './loom/pool.ts';
 import './loom/reduce.ts';
 
 registerBackend('loom', () => new LoomBackend(), 2);

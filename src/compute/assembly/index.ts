@@ -1,8 +1,10 @@
 // The tensor kernels. Every export is a kernel: (band, thread, ...arguments).
 export { attention, attentionGradient } from "./attention";
+export { convBlock, convFilter } from "./conv";
 export { adam, addMany, binary, boolToFloat, castNumber, select, unary } from "./elementwise";
 export { fill } from "./fill";
 export { finishRows, gemmBatch, gemmBlock, gemmPackB, sumSlices } from "./gemm";
 export { copyBox, gatherRows, segmentSum, sortRows, transposePlanes } from "./move";
 export { layerNorm, layerNormGradient } from "./norm";
+export { depthwise, depthwiseFilter, depthwiseInput, pool, poolGradient, resizeBilinear } from "./pool";
 export { reduceColumns, reduceRows, softmax } from "./reduce";
