@@ -12,12 +12,13 @@ import * as t from 'io-ts';
 import { layerNorm, linear, mlp, Parameters, silu, tf } from '../../tensor/index.ts';
 import { type Denoiser, type DenoiserContext, registerDenoiser } from '../denoiser.ts';
 import { globalContext } from './context.ts';
-import { denseEdges } from './dense.ts';
 import { type EdgeFeatures, type EdgeSpace, mapEdges, zipEdges } from './edges.ts';
 import { edgeClasses, edgeEmbedding } from './features.ts';
 import { type Frame, frame } from './frame.ts';
 import { neighbourMessages } from './messages.ts';
 import { ncaGraph } from './nca-graph.ts';
+import { ReferenceConfig, referenceMpnn } from './reference.ts';
+import { edgeSpace } from './space.ts';
 
 export const EdgeMpnnConfig = t.strict({
   /** Width of the node states. */
@@ -33,6 +34,10 @@ export const EdgeMpnnConfig = t.strict({
   basis: t.number,
   /** Whether the anchor is used where the zoo has one. */
   anchor: t.boolean,
+  /** `dense` is fast, `general` its plain definition; the same numbers. */
+  path: t.union([t.literal('dense'), t.literal('general')]),
+  /** The published model in this one's place, defects and all; the other options but `path` then have no effect. */
+  reference: t.union([ReferenceConfig, t.null]),
 });
 export type EdgeMpnnConfig = t.TypeOf<typeof EdgeMpnnConfig>;
 
@@ -44,6 +49,8 @@ const DEFAULTS: EdgeMpnnConfig = {
   heads: 4,
   basis: 256,
   anchor: true,
+  path: 'dense',
+  reference: null,
 };
 
 /** Width of the frame's nodes. */
@@ -57,7 +64,8 @@ interface States {
 }
 
 export function edgeMpnn(config: EdgeMpnnConfig, context: DenoiserContext): Denoiser {
-  const space = denseEdges(ncaGraph(context.spec));
+  if (config.reference) return referenceMpnn(config.reference, context, config.path);
+  const space = edgeSpace(ncaGraph(context.spec), config.path);
   const parameters = new Parameters({ seed: context.seed });
   const anchor = config.anchor ? context.anchor : undefined;
   const makeFrame = frame(parameters.scope('frame'), space, { width: FRAME, basis: config.basis }, anchor);
