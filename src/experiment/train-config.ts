@@ -1,7 +1,10 @@
 /** What `weightloom train` is told: one configuration for everything that decides a training run. */
-import type * as E from 'fp-ts/lib/Either.js';
+import * as E from 'fp-ts/lib/Either.js';
+import { pipe } from 'fp-ts/lib/function.js';
 import * as t from 'io-ts';
+import { encoderKind } from '../conditioning/index.ts';
 import { decode, type Failure } from '../config/index.ts';
+import { denoiserKind } from '../denoisers/index.ts';
 import { SYMMETRY_NAMES, type SymmetryName } from '../nca/index.ts';
 import {
   ROLLOUT_DEFAULTS,
@@ -37,6 +40,8 @@ const TrainConfigCodec = t.strict({
   encoder: optional(kind),
   /** `process: edm` or `process: ddim`, and its parameters. */
   diffusion: t.UnknownRecord,
+  /** Scale of guidance in previews, and of samples unless another is asked for; 1 for none. */
+  guidance: t.number,
   normaliser: t.strict({ mean: symmetries, std: t.union([symmetries, t.literal('pooled')]) }),
   training: TrainingSettingsCodec,
   /** The loss through the rollout; null for none. */
@@ -69,6 +74,7 @@ export const TRAIN_CONFIG_DEFAULTS = {
   denoiser: { kind: 'transformer' },
   encoder: { kind: 'random-gram' },
   diffusion: { process: 'edm' },
+  guidance: 1,
   normaliser: { mean: [], std: [] },
   training,
   rollout: null,
@@ -100,11 +106,23 @@ export function trainConfig(given: unknown, where: string): E.Either<Failure, Tr
     const section = filled[name];
     if (isRecord(section)) filled[name] = { ...defaults, ...section };
   }
-  return decode(TrainConfigCodec, filled, where);
+  return pipe(decode(TrainConfigCodec, filled, where), E.map(completed));
+}
+
+/** With the defaults of its kinds, so that what is saved with a run says everything. */
+function completed(config: TrainConfig): TrainConfig {
+  const fill = <K extends { kind: string }>(given: K, found: E.Either<unknown, { defaults: unknown }>): K =>
+    E.isRight(found) ? { ...given, ...(found.right.defaults as object), ...given } : given;
+  const { denoiser, encoder } = config;
+  return {
+    ...config,
+    denoiser: fill(denoiser, denoiserKind(denoiser.kind)),
+    encoder: encoder && fill(encoder, encoderKind(encoder.kind)),
+  };
 }
 
 /** The part of a configuration that decides the weights: what a checkpoint must agree on. */
 export function decisive(config: TrainConfig): Record<string, unknown> {
-  const { zoo, checkpoint, preview, logEvery, ...rest } = config;
+  const { zoo, guidance, checkpoint, preview, logEvery, ...rest } = config;
   return rest;
 }

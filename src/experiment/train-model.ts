@@ -5,9 +5,15 @@
 import { join } from 'node:path';
 import * as t from 'io-ts';
 import { createEncoder, type Encoder, type Standardiser, standardised } from '../conditioning/index.ts';
-import { decode, orThrow, refuse, settle } from '../config/index.ts';
+import { decode, mergeConfigs, orThrow, refuse, settle } from '../config/index.ts';
 import { type Denoiser, loadDenoiser } from '../denoisers/index.ts';
-import { createDiffusion, type Diffusion, type Normaliser, normaliserOf } from '../diffusion/index.ts';
+import {
+  createDiffusion,
+  type Diffusion,
+  type Normaliser,
+  normaliserOf,
+  type SamplerName,
+} from '../diffusion/index.ts';
 import { type NdArray, readSafetensors, writeSafetensors } from '../formats/index.ts';
 import { type NcaSpec, NcaSpecCodec } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
@@ -16,7 +22,7 @@ import type { TrainConfig } from './train-config.ts';
 export const MODEL = 'model.safetensors';
 
 export interface Model {
-  readonly config: Pick<TrainConfig, 'denoiser' | 'encoder' | 'diffusion' | 'seed'>;
+  readonly config: Pick<TrainConfig, 'denoiser' | 'encoder' | 'diffusion' | 'guidance' | 'seed'>;
   readonly spec: NcaSpec;
   /** Side of the pictures it was conditioned on. */
   readonly pictureSize: number;
@@ -62,12 +68,12 @@ export async function writeModel(folder: string, model: Model, step: number): Pr
   }
   if (model.anchor) tensors.anchor = flat(model.anchor);
   if (model.trainFeatures) tensors.trainFeatures = flat(model.trainFeatures);
-  const { denoiser, encoder, diffusion, seed } = model.config;
+  const { denoiser, encoder, diffusion, guidance, seed } = model.config;
   await settle(
     writeSafetensors(join(folder, MODEL), tensors, {
       format: 'weightloom-model',
       about: JSON.stringify({
-        config: { denoiser, encoder, diffusion, seed },
+        config: { denoiser, encoder, diffusion, guidance, seed },
         spec: model.spec,
         pictureSize: model.pictureSize,
         ncaSteps: model.ncaSteps,
@@ -82,6 +88,7 @@ const About = t.strict({
     denoiser: t.intersection([t.strict({ kind: t.string }), t.UnknownRecord]),
     encoder: t.union([t.intersection([t.strict({ kind: t.string }), t.UnknownRecord]), t.null]),
     diffusion: t.UnknownRecord,
+    guidance: t.number,
     seed: t.number,
   }),
   spec: NcaSpecCodec,
@@ -90,13 +97,23 @@ const About = t.strict({
   step: t.number,
 });
 
-/** Reads a model. @throws UserError when the file is not one, or does not fit this version */
-export async function readModel(folder: string): Promise<Model> {
+/**
+ * Reads a model, to sample by the configured sampler or another.
+ * @throws UserError when the file is not one, or does not fit this version
+ */
+export async function readModel(
+  folder: string,
+  { sampler }: { readonly sampler?: SamplerName } = {},
+): Promise<Model> {
   const path = join(folder, MODEL);
   const { tensors, metadata } = await settle(readSafetensors(path));
   if (metadata.format !== 'weightloom-model') return refuse(path, 'a model', 'another safetensors file');
   const about = orThrow(decode(About, parsed(metadata.about, path), `${path} (metadata)`));
   const { config, spec } = about;
+  if (sampler && config.diffusion.process !== 'edm') {
+    return refuse('option --sampler', 'a model trained under EDM', `one under ${config.diffusion.process}`);
+  }
+  const process = sampler ? mergeConfigs(config.diffusion, { sampling: { sampler } }) : config.diffusion;
   const vector = (name: string) => (tensors[name]?.data as Float32Array | undefined) ?? null;
   const mean = vector('standardiser/mean');
   const std = vector('standardiser/std');
@@ -121,7 +138,7 @@ export async function readModel(folder: string): Promise<Model> {
     ...about,
     denoiser,
     encoder: encoder && standardiser ? standardised(encoder, standardiser) : encoder,
-    diffusion: orThrow(createDiffusion(config.diffusion, `${path} (metadata): diffusion`)),
+    diffusion: orThrow(createDiffusion(process, `${path} (metadata): diffusion`)),
     normaliser: normaliserOf(statistic('normaliser/mean'), statistic('normaliser/scale')),
     standardiser,
     anchor,

@@ -166,14 +166,14 @@ export async function planTraining(job: TrainingJob): Promise<TrainingPlan> {
   // Most of the training runs with the rollout loss once it has begun: time a step that has it, if there is one.
   const late = Math.round((config.rollout?.from ?? 0) * training.steps);
   const times: number[] = [];
-  for (let step = 0; step < 3; step++) {
+  for (let step = 0; step < 2; step++) {
     const started = performance.now();
     tf.dispose(trainer.gradients({ ...batchAt(step), step: late * (config.rollout?.every ?? 1) }).gradients);
     times.push((performance.now() - started) / 1000);
   }
   trainer.dispose();
   // The first one warms up.
-  const secondsPerStep = Math.min(...times.slice(1));
+  const secondsPerStep = times[1];
   const sizes = (variables: Denoiser['variables']) =>
     Object.values(variables).reduce((sum, v) => sum + v.size, 0);
   return {
@@ -268,7 +268,8 @@ export const modelOf = (job: TrainingJob): Model => ({
   trainFeatures: job.data.features,
 });
 
-const binName = (bin: number) => String(bin).padStart(2, '0');
+/** With a letter, so that no JSON reader takes them for numbers and sorts them apart. */
+const binName = (bin: number) => `b${String(bin).padStart(2, '0')}`;
 
 /** Gathers steps into records: means since the last record, the loss also by noise bin. */
 function recorder(
@@ -314,6 +315,7 @@ async function preview(job: TrainingJob) {
     condition,
     count: encoder ? 1 : count,
     seed: config.seed,
+    guidance: { scale: config.guidance },
   });
   condition?.dispose();
   const steps = config.preview!.ncaSteps ?? renderingSteps(study.zoo);

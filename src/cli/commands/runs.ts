@@ -1,0 +1,199 @@
+/** `weightloom runs`: lists, shows, compares and resumes runs. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { Command } from 'commander';
+import { parse } from 'yaml';
+import { orThrow, printConfig, refuse, UserError } from '../../config/index.ts';
+import {
+  checkpointFolder,
+  type Environment,
+  interruption,
+  MODEL,
+  prepareTraining,
+  progressBar,
+  readMetrics,
+  runTraining,
+  trainConfig,
+} from '../../experiment/index.ts';
+import { startBackend } from '../../tensor/index.ts';
+import { checkpointSteps } from '../../training/index.ts';
+import { group } from '../group.ts';
+import { duration, keyValueTable, table } from '../tables.ts';
+import { report } from './train.ts';
+
+interface Run {
+  readonly path: string;
+  readonly config: Record<string, unknown>;
+  readonly environment: Partial<Environment> & { readonly command?: string };
+  readonly metrics: readonly Record<string, unknown>[];
+}
+
+function readRun(path: string): Run {
+  const file = join(path, 'config.yaml');
+  if (!existsSync(file)) refuse(path, 'a run folder, with config.yaml in it', 'none');
+  const environment = join(path, 'environment.json');
+  try {
+    return {
+      path,
+      config: parse(readFileSync(file, 'utf8')) as Record<string, unknown>,
+      environment: existsSync(environment) ? JSON.parse(readFileSync(environment, 'utf8')) : {},
+      metrics: readMetrics(path),
+    };
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    return refuse(path, 'a run folder that can be read', (error as Error).message);
+  }
+}
+
+const isTraining = ({ config }: Run) => 'training' in config && 'checkpoint' in config;
+
+/** The latest value logged under a name. */
+const latest = ({ metrics }: Run, name: string): unknown =>
+  metrics.findLast(record => name in record)?.[name];
+const latestNumber = (run: Run, name: string) => {
+  const value = latest(run, name);
+  return typeof value === 'number' ? Number(value.toPrecision(4)) : '';
+};
+const validationLoss = (run: Run) => {
+  const loss = (latest(run, 'validation') as { loss?: number } | undefined)?.loss;
+  return loss === undefined ? '' : Number(loss.toPrecision(4));
+};
+
+function state(run: Run): string {
+  if (!isTraining(run)) return existsSync(join(run.path, 'results.json')) ? 'finished' : 'unfinished';
+  const steps = (run.config.training as { steps: number }).steps;
+  if (existsSync(join(run.path, MODEL))) return 'finished';
+  const step = checkpointSteps(checkpointFolder(run.path)).at(-1) ?? 0;
+  return `${Math.floor((100 * step) / steps)}%`;
+}
+
+/** The kind a section of the configuration names, such as that of the denoiser. */
+const kindOf = (run: Run, section: string, key = 'kind') =>
+  String((run.config[section] as Record<string, unknown> | null | undefined)?.[key] ?? '');
+
+function list(folder: string): void {
+  if (!existsSync(folder)) refuse(folder, 'a folder of runs', 'nothing there');
+  const runs = readdirSync(folder)
+    .map(name => join(folder, name))
+    .filter(path => statSync(path).isDirectory() && existsSync(join(path, 'config.yaml')))
+    .map(readRun)
+    .sort((a, b) => statSync(a.path).mtimeMs - statSync(b.path).mtimeMs);
+  console.log(
+    table(
+      ['run', 'denoiser', 'encoder', 'diffusion', 'state', 'step', 'loss', 'validation'],
+      runs.map(run => [
+        basename(run.path),
+        kindOf(run, 'denoiser'),
+        kindOf(run, 'encoder'),
+        kindOf(run, 'diffusion', 'process'),
+        state(run),
+        latestNumber(run, 'step'),
+        latestNumber(run, 'loss'),
+        validationLoss(run),
+      ]),
+    ),
+  );
+}
+
+function show(path: string): void {
+  const run = readRun(path);
+  const { environment } = run;
+  console.log(printConfig(run.config));
+  const seconds = latest(run, 'seconds');
+  console.log(
+    keyValueTable({
+      command: environment.command ?? '',
+      state: state(run),
+      step: latestNumber(run, 'step'),
+      loss: latestNumber(run, 'loss'),
+      'validation loss': validationLoss(run),
+      time: typeof seconds === 'number' ? duration(seconds) : '',
+      weightloom: `${environment.weightloom ?? '?'} (${environment.commit ?? 'no commit'})`,
+      machine: `${environment.cpu ?? '?'}, node ${environment.node ?? '?'}`,
+      files: readdirSync(path).join(', '),
+    }),
+  );
+}
+
+/** What differs between configurations, then the latest figures side by side. */
+function compare(paths: readonly string[]): void {
+  const runs = paths.map(readRun);
+  const flat = runs.map(run => leaves(run.config));
+  const keys = [...new Set(flat.flatMap(leaf => [...leaf.keys()]))].filter(
+    key => new Set(flat.map(leaf => leaf.get(key))).size > 1,
+  );
+  const figures: [string, (run: Run) => string | number][] = [
+    ['state', state],
+    ['step', run => latestNumber(run, 'step')],
+    ['loss', run => latestNumber(run, 'loss')],
+    ['rollout loss', run => latestNumber(run, 'rolloutLoss')],
+    ['validation loss', validationLoss],
+    ['seconds', run => latestNumber(run, 'seconds')],
+  ];
+  console.log(
+    table(
+      ['', ...paths.map(path => basename(path))],
+      [
+        ...keys.map(key => [key, ...flat.map(leaf => leaf.get(key) ?? '')]),
+        ...figures.map(([name, of]) => [name, ...runs.map(of)]),
+      ],
+    ),
+  );
+}
+
+/** Values of nested mappings by their path. */
+function leaves(value: unknown, path = ''): Map<string, string> {
+  const nested = typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!nested) return new Map([[path, JSON.stringify(value)]]);
+  return new Map(
+    Object.entries(value).flatMap(([key, inner]) => [...leaves(inner, path === '' ? key : `${path}.${key}`)]),
+  );
+}
+
+async function resume(path: string): Promise<void> {
+  const run = readRun(path);
+  const file = join(path, 'config.yaml');
+  if (!isTraining(run)) refuse(path, 'a run of weightloom train', 'another kind of run');
+  if (existsSync(join(path, MODEL))) {
+    console.log(`${path}: finished already`);
+    return;
+  }
+  const config = orThrow(trainConfig(run.config, file));
+  await startBackend();
+  const job = await prepareTraining(config, file);
+  const { signal, release } = interruption();
+  try {
+    report(path, await runTraining(job, { folder: path, resume: true, signal, progress: progressBar }));
+  } finally {
+    release();
+    job.dispose();
+  }
+}
+
+export const register = (program: Command): void => {
+  const runs = group(program, 'runs');
+  runs
+    .command('list')
+    .description('The runs in a folder, oldest first')
+    .argument('[folder]', 'of runs', 'runs')
+    .addHelpText('after', '\nExample:\n  $ weightloom runs list')
+    .action(list);
+  runs
+    .command('show')
+    .description('Configuration, state and latest figures of a run')
+    .argument('<run>', 'its folder')
+    .addHelpText('after', '\nExample:\n  $ weightloom runs show runs/graph')
+    .action(show);
+  runs
+    .command('compare')
+    .description('What differs between runs, and their latest figures side by side')
+    .argument('<runs...>', 'their folders')
+    .addHelpText('after', '\nExample:\n  $ weightloom runs compare runs/graph runs/transformer')
+    .action(compare);
+  runs
+    .command('resume')
+    .description('Go on with a stopped training from its latest checkpoint')
+    .argument('<run>', 'its folder')
+    .addHelpText('after', '\nExample:\n  $ weightloom runs resume runs/graph')
+    .action(resume);
+};

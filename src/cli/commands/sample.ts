@@ -1,0 +1,249 @@
+/** `weightloom sample`: weights of NCAs for pictures, from a trained model. */
+import { existsSync } from 'node:fs';
+import { basename, extname, join } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { refuse, settle, UserError } from '../../config/index.ts';
+import { renderFrames, renderNcas, writeWeights } from '../../data/index.ts';
+import {
+  type Guidance,
+  SAMPLERS,
+  type SamplerName,
+  sampleCanonicalWeights,
+  sampleWeights,
+} from '../../diffusion/index.ts';
+import { interruption, MODEL, type Model, progressBar, readModel } from '../../experiment/index.ts';
+import { type Picture, readImage, writeGif, writePng } from '../../formats/index.ts';
+import { finiteOrbit, trainNca, weightCount } from '../../nca/index.ts';
+import { startBackend, tf } from '../../tensor/index.ts';
+import { whole, within } from '../options.ts';
+
+interface Options {
+  run: string;
+  image?: string[];
+  out: string;
+  count: number;
+  steps?: number;
+  guidance?: number;
+  guidanceInterval?: [number, number];
+  sampler?: SamplerName;
+  canonical?: ('colour' | 'd4')[];
+  finetune: number;
+  seed: number;
+  size: number;
+  ncaSteps?: number;
+  gif: boolean;
+}
+
+const FRAMES = 40;
+
+async function sample(options: Options): Promise<void> {
+  const { run, out, count, seed, size } = options;
+  if (!existsSync(join(run, MODEL))) {
+    refuse(join(run, MODEL), 'the model of a finished training', 'nothing there', {
+      hint: existsSync(join(run, 'checkpoints'))
+        ? `Finish it with: weightloom runs resume ${run}`
+        : undefined,
+    });
+  }
+  await startBackend();
+  const model = await readModel(run, { sampler: options.sampler });
+  const { signal, release } = interruption();
+  try {
+    const paths = options.image ?? [];
+    if (paths.length === 0 && model.encoder) {
+      throw new UserError('option --image: expected a picture to sample for, found none.', 2);
+    }
+    const pictures = await Promise.all(
+      paths.map(path => settle(readImage(path, { size: model.pictureSize, channels: 3 }))),
+    );
+    const names = paths.length > 0 ? distinct(paths.map(path => basename(path, extname(path)))) : ['sample'];
+    let weights = await weightsFor(model, pictures, options, signal);
+    if (options.finetune > 0) weights = await finetuned(model, weights, pictures, options, signal);
+    const D = weightCount(model.spec);
+    const steps = options.ncaSteps ?? model.ncaSteps;
+    const written: string[] = [];
+    for (const [i, name] of names.entries()) {
+      const rows = weights.subarray(i * count * D, (i + 1) * count * D);
+      const ncas = Array.from({ length: count }, (_, k) => ({
+        spec: model.spec,
+        flat: rows.subarray(k * D, (k + 1) * D),
+      }));
+      await settle(writeWeights(join(out, `${name}.safetensors`), ncas));
+      const grown = await renderNcas(model.spec, rows, { steps, size, seed });
+      for (const [k, nca] of ncas.entries()) {
+        const label = join(out, count > 1 ? `${name}-${k}` : name);
+        await settle(writePng(`${label}.png`, grown[k]));
+        if (options.gif) {
+          const frames: Picture[] = [];
+          for await (const frame of renderFrames(nca, { steps, size, seed, frames: FRAMES }))
+            frames.push(frame);
+          await settle(
+            writeGif(`${label}.gif`, frames, { delay: frames.map((_, f) => (f === FRAMES - 1 ? 1500 : 60)) }),
+          );
+        }
+        written.push(label);
+      }
+      signal.throwIfAborted();
+    }
+    console.log(written.map(label => `${label}.png${options.gif ? `, ${label}.gif` : ''}`).join('\n'));
+  } catch (error) {
+    if (signal.aborted && (error as Error)?.name === 'AbortError') {
+      process.exitCode = 130;
+      throw new UserError(`Interrupted; what was finished is in ${out}.`);
+    }
+    throw error;
+  } finally {
+    release();
+    model.denoiser.dispose();
+    model.encoder?.dispose();
+  }
+}
+
+/** Weights [pictures * count, D], in the order of the pictures. */
+async function weightsFor(model: Model, pictures: readonly Picture[], options: Options, signal: AbortSignal) {
+  const { encoder, pictureSize: side } = model;
+  const { count, steps, seed } = options;
+  const total = Math.max(1, pictures.length) * count;
+  const bar = progressBar('sampling', total);
+  const guidance: Guidance = {
+    scale: options.guidance ?? model.config.guidance,
+    interval: options.guidanceInterval,
+  };
+  const common = {
+    ...model,
+    count,
+    steps,
+    guidance,
+    seed,
+    signal,
+    onProgress: (done: number) => bar.update(done),
+  };
+  try {
+    if (!encoder) return await sampleWeights({ ...common, condition: null });
+    const images = new Float32Array(pictures.length * side * side * 3);
+    pictures.forEach(({ data }, i) => {
+      images.set(data, i * side * side * 3);
+    });
+    if (options.canonical) {
+      const { weights } = await sampleCanonicalWeights({
+        ...common,
+        encoder,
+        pictures: images,
+        pictureSize: side,
+        trainFeatures: model.trainFeatures!,
+        elements: finiteOrbit(model.spec, options.canonical),
+      });
+      return weights;
+    }
+    const condition = tf.tidy(() =>
+      encoder.project(encoder.features(tf.tensor4d(images, [pictures.length, side, side, 3]))),
+    );
+    try {
+      return await sampleWeights({ ...common, condition });
+    } finally {
+      condition.dispose();
+    }
+  } finally {
+    bar.stop();
+  }
+}
+
+/** The sampled weights trained on their pictures for a few iterations. */
+async function finetuned(
+  model: Model,
+  weights: Float32Array,
+  pictures: readonly Picture[],
+  options: Options,
+  signal: AbortSignal,
+) {
+  const { count, finetune, seed } = options;
+  if (pictures.length === 0)
+    throw new UserError('option --finetune: expected a picture to train on (--image), found none.', 2);
+  const side = model.pictureSize;
+  const targets = new Float32Array(pictures.length * count * side * side * 3);
+  for (let row = 0; row < pictures.length * count; row++) {
+    targets.set(pictures[Math.floor(row / count)].data, row * side * side * 3);
+  }
+  const bar = progressBar('fine-tuning', finetune);
+  const tensor = tf.tensor4d(targets, [pictures.length * count, side, side, 3]);
+  try {
+    const trained = await trainNca(model.spec, tensor, {
+      seed,
+      initial: weights,
+      iterations: finetune,
+      height: side,
+      width: side,
+      pool: 32,
+      steps: [32, 64],
+      signal,
+      onProgress: ({ iteration }) => bar.update(iteration),
+    });
+    signal.throwIfAborted();
+    return trained.weights;
+  } finally {
+    bar.stop();
+    tensor.dispose();
+  }
+}
+
+/** Names that differ, by a number behind those that do not. */
+const distinct = (names: readonly string[]) =>
+  names.map((name, i) => (names.indexOf(name) === i ? name : `${name}-${i + 1}`));
+
+const interval = (text: string): [number, number] => {
+  const [low, high] = text.split(',').map(Number);
+  if (!(low >= 0 && high > low)) throw new InvalidArgumentError('Expected two noise levels LOW,HIGH.');
+  return [low, high];
+};
+
+const groups = (text: string) => {
+  const names = text.split(',');
+  if (!names.every(name => name === 'colour' || name === 'd4')) {
+    throw new InvalidArgumentError('Expected colour, d4 or colour,d4.');
+  }
+  return names as ('colour' | 'd4')[];
+};
+
+const samplerName = (text: string) => {
+  if (!(text in SAMPLERS))
+    throw new InvalidArgumentError(`Expected one of ${Object.keys(SAMPLERS).join(', ')}.`);
+  return text as SamplerName;
+};
+
+export const register = (program: Command): void => {
+  program
+    .command('sample')
+    .description(
+      'Sample the weights of NCAs that grow the textures of pictures: weights, PNG and GIF for each',
+    )
+    .requiredOption('-r, --run <folder>', 'of a finished training')
+    .option('-i, --image <files...>', 'pictures to sample for; their centre squares count')
+    .option('-o, --out <folder>', 'for what is written', 'samples')
+    .option('-n, --count <n>', 'samples for each picture', whole(1, 1024), 1)
+    .option('--steps <n>', 'of the sampler (default: as configured)', whole(1, 1000))
+    .option(
+      '--guidance <scale>',
+      'of classifier-free guidance, 1 for none (default: as configured)',
+      within(0, 100),
+    )
+    .option('--guidance-interval <low,high>', 'noise levels between which to guide', interval)
+    .option('--sampler <name>', `${Object.keys(SAMPLERS).join(', ')} (default: as configured)`, samplerName)
+    .option(
+      '--canonical <groups>',
+      'sample in the frame nearest to a training picture: colour, d4 or colour,d4',
+      groups,
+    )
+    .option('--finetune <n>', 'iterations of training on the picture afterwards', whole(0, 100000), 0)
+    .option('--seed <n>', 'of noise and update masks', whole(), 1)
+    .option('--size <n>', 'side of the pictures written', whole(3, 4096), 128)
+    .option('--nca-steps <n>', 'NCA steps to a picture (default: as the zoo was rendered)', whole(1, 100000))
+    .option('--no-gif', 'write no GIFs')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ weightloom sample --run runs/train-quick --image dots.png --count 4
+  $ weightloom sample --run runs/train-quick --image a.jpg b.jpg --canonical colour,d4 --finetune 50 --out out`,
+    )
+    .action(sample);
+};

@@ -1,0 +1,32 @@
+/** Tables and figures as the commands print them. */
+import Table from 'cli-table3';
+
+const STYLE = { head: [], border: [] };
+
+export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const printed = new Table({ head: [...head], style: STYLE });
+  for (const row of rows) printed.push([...row]);
+  return printed.toString();
+}
+
+/** Two columns; long values are broken. */
+export function keyValueTable(record: Readonly<Record<string, string | number>>): string {
+  const longest = Math.max(...Object.values(record).map(value => String(value).length));
+  const printed = new Table({ style: STYLE, colWidths: [null, Math.min(100, longest + 2)], wordWrap: true });
+  for (const [key, value] of Object.entries(record)) printed.push({ [key]: value });
+  return printed.toString();
+}
+
+/** 75 -> `1m15s` */
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '?';
+  const whole = Math.round(seconds);
+  const [days, hours, minutes] = [
+    Math.floor(whole / 86400),
+    Math.floor(whole / 3600) % 24,
+    Math.floor(whole / 60) % 60,
+  ];
+  if (days > 0) return `${days}d${hours}h`;
+  if (hours > 0) return `${hours}h${String(minutes).padStart(2, '0')}m`;
+  return minutes > 0 ? `${minutes}m${String(whole % 60).padStart(2, '0')}s` : `${whole}s`;
+}
