@@ -39,4 +39,5 @@ export {
   writeSafetensors,
 } from './safetensors.ts';
 export { readTorchArchive } from './torch-archive.ts';
+export { readTorchState, type TorchStateOptions } from './torch-state.ts';
 export { readNpz, withZip, type ZipArchive } from './zip.ts';
