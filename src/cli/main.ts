@@ -20,6 +20,7 @@ const COMMANDS: [word: string, load: () => Promise<{ register(program: Command):
   ['runs', () => import('./commands/runs.ts')],
   ['textures', () => import('./commands/textures.ts')],
   ['verify', () => import('./commands/verify.ts')],
+  ['doctor', () => import('./commands/doctor.ts')],
 ];
 
 /** Usage errors end with 2 everywhere, also in subcommands. */

@@ -3,7 +3,8 @@
  * on any other the same formula in tfjs operators.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { loomInCharge } from './loom/loom-backend.ts';
+import { kernel, parallel } from '../compute/index.ts';
+import { type LoomBackend, loomInCharge } from './loom/loom-backend.ts';
 
 type Named = tf.NamedTensorMap;
 const run = (name: string, inputs: Named, attributes: tf.NamedAttrMap = {}): tf.Tensor =>
@@ -148,3 +149,55 @@ tf.registerGradient({
     return { 0: () => dq, 1: () => dk, 2: () => dv };
   },
 });
+
+export interface AdamStep {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  /** Learning rate / (1 - beta1^t). */
+  readonly rate: number;
+  /** 1 / sqrt(1 - beta2^t), multiplies the root of the second moment. */
+  readonly correction: number;
+  /** What is left of the variable before the step: 1 - learning rate * weight decay. */
+  readonly keep: number;
+  /** Multiplies the gradient first. */
+  readonly scale: number;
+}
+
+/**
+ * One step of Adam (Kingma and Ba 2015): updates the moments and the variable. On loom in place, in one pass over the four of them.
+ */
+export function adamStep(
+  variable: tf.Variable,
+  first: tf.Variable,
+  second: tf.Variable,
+  gradient: tf.Tensor,
+  { beta1, beta2, epsilon, rate, correction, keep, scale }: AdamStep,
+): void {
+  const backend = loomInCharge();
+  if (backend) {
+    const addresses = [variable, first, second].map(v => ownAddress(v, backend));
+    const [value, m, v] = addresses;
+    const length = variable.size;
+    const each = Math.max(8192, Math.ceil(length / 64) * 4);
+    const settings = [beta1, beta2, rate, correction, epsilon, keep, scale];
+    const bands = Math.ceil(length / each);
+    parallel(kernel('adam'), bands, value, backend.address(gradient), m, v, length, each, ...settings);
+    return;
+  }
+  tf.tidy(() => {
+    const g = scale === 1 ? gradient : tf.mul(gradient, scale);
+    first.assign(tf.add(tf.mul(first, beta1), tf.mul(g, 1 - beta1)));
+    second.assign(tf.add(tf.mul(second, beta2), tf.mul(tf.square(g), 1 - beta2)));
+    const denominator = tf.add(tf.mul(tf.sqrt(second), correction), epsilon);
+    variable.assign(tf.sub(tf.mul(variable, keep), tf.mul(tf.div(first, denominator), rate)));
+  });
+}
+
+/** Address of a variable that nobody else reads: one that shares its numbers (a clone, a reshape) gets numbers of its own first. */
+function ownAddress(variable: tf.Variable, backend: LoomBackend): number {
+  const address = backend.address(variable);
+  if (backend.refCount(variable.dataId) === 1) return address;
+  tf.tidy(() => variable.assign(tf.add(variable, 0)));
+  return backend.address(variable);
+}

@@ -39,8 +39,16 @@ function wanted(prefer: BackendName | undefined): BackendName | undefined {
   return text as BackendName;
 }
 
-const firstLine = (error: unknown) =>
-  (error instanceof Error ? error.message : String(error)).split('\n')[0].slice(0, 200);
+/** Why a package did not load, in one line. */
+function reasonOf(error: unknown, name: string): string {
+  if (
+    (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND' &&
+    String(error).includes(`'${name}'`)
+  ) {
+    return 'not installed (its download of libtensorflow may have failed at install)';
+  }
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0].slice(0, 200);
+}
 
 /** Loads TensorFlow's native binding. It is optional: not installed, half installed or too old are all fine. */
 async function tryTensorflow(passedOver: { backend: string; reason: string }[]): Promise<string | undefined> {
@@ -50,7 +58,7 @@ async function tryTensorflow(passedOver: { backend: string; reason: string }[]):
       if (await tf.setBackend('tensorflow')) return name;
       passedOver.push({ backend: name, reason: 'it loaded but did not start' });
     } catch (error) {
-      passedOver.push({ backend: name, reason: firstLine(error) });
+      passedOver.push({ backend: name, reason: reasonOf(error, name) });
     }
   }
   return undefined;

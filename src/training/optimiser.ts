@@ -1,5 +1,5 @@
 /** Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019) over named variables. */
-import { tf } from '../tensor/index.ts';
+import { fused, tf } from '../tensor/index.ts';
 
 export type Variables = Readonly<Record<string, tf.Variable>>;
 export type Gradients = Readonly<Record<string, tf.Tensor>>;
@@ -36,20 +36,24 @@ export function adam(
     steps: 0,
     update(gradients, learningRate, scale = 1) {
       this.steps++;
-      const step = learningRate / (1 - beta1 ** this.steps);
-      const correction = 1 / Math.sqrt(1 - beta2 ** this.steps);
-      tf.tidy(() => {
-        for (const [name, raw] of Object.entries(gradients)) {
-          const variable = variables[name];
-          const [first, second] = [moments[`first/${name}`], moments[`second/${name}`]];
-          const gradient = scale === 1 ? raw : tf.mul(raw, scale);
-          first.assign(tf.add(tf.mul(first, beta1), tf.mul(gradient, 1 - beta1)));
-          second.assign(tf.add(tf.mul(second, beta2), tf.mul(tf.square(gradient), 1 - beta2)));
-          const denominator = tf.add(tf.mul(tf.sqrt(second), correction), epsilon);
-          const kept = weightDecay > 0 ? tf.mul(variable, 1 - learningRate * weightDecay) : variable;
-          variable.assign(tf.sub(kept, tf.mul(tf.div(first, denominator), step)));
-        }
-      });
+      const settings = {
+        beta1,
+        beta2,
+        epsilon,
+        scale,
+        rate: learningRate / (1 - beta1 ** this.steps),
+        correction: 1 / Math.sqrt(1 - beta2 ** this.steps),
+        keep: 1 - learningRate * weightDecay,
+      };
+      for (const [name, gradient] of Object.entries(gradients)) {
+        fused.adamStep(
+          variables[name],
+          moments[`first/${name}`],
+          moments[`second/${name}`],
+          gradient,
+          settings,
+        );
+      }
     },
     dispose: () => tf.dispose(Object.values(moments)),
   };

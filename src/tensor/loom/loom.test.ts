@@ -415,7 +415,7 @@ test('the number of threads changes no bit', () => {
   const once = () =>
     tf.tidy(() => {
       const wave = (...shape: number[]) =>
-        tf.sin(tf.reshape(tf.range(0, sizeOf(shape)), shape)) as tf.Tensor4D;
+        tf.sin(tf.reshape(tf.range(0, sizeOf(shape)), shape as [number])) as unknown as tf.Tensor4D;
       const x = wave(4, 16, 16, 24);
       const f = (y: tf.Tensor) => {
         const c = tf.relu(tf.conv2d(y as tf.Tensor4D, wave(3, 3, 24, 40), 1, 'same'));
@@ -462,6 +462,36 @@ test('training holds its memory, and an operation that throws releases what it h
   assert.is(tf.memory().numTensors > 0, true);
   tf.dispose([x, w]);
   assert.ok(statistics().held <= held + 4096);
+});
+
+test('an Adam step in place equals its plain form and leaves sharers alone', () => {
+  const settings = {
+    beta1: 0.9,
+    beta2: 0.99,
+    epsilon: 1e-8,
+    rate: 0.01,
+    correction: 1.2,
+    keep: 0.999,
+    scale: 0.5,
+  };
+  const results = ['cpu', 'loom'].map(backend => {
+    void tf.setBackend(backend);
+    return tf.tidy(() => {
+      const wave = (f: number) => tf.sin(tf.mul(tf.range(0, 20_003), f));
+      const [x, m, v] = [wave(0.1), wave(0.2), tf.square(wave(0.3))].map(t => tf.variable(t));
+      const before = tf.reshape(x, [1, -1]);
+      const copy = before.dataSync();
+      for (let i = 0; i < 3; i++) fused.adamStep(x, m, v, wave(0.4), settings);
+      assert.equal(before.dataSync(), copy);
+      const out = [x, m, v].map(t => t.dataSync());
+      tf.dispose([x, m, v]);
+      return out as never;
+    }) as unknown as Float32Array[];
+  });
+  // A few roundings apart: numbers are below 2, and the division amplifies little.
+  results[0].forEach((expected, i) => {
+    assert.ok(expected.every((e, j) => Math.abs(e - results[1][i][j]) < 3e-6));
+  });
 });
 
 test('two backends live in one process and pass tensors', () => {
