@@ -13,10 +13,11 @@ import { layerNorm, linear, mlp, Parameters, silu, tf } from '../../tensor/index
 import { type Denoiser, type DenoiserContext, registerDenoiser } from '../denoiser.ts';
 import { globalContext } from './context.ts';
 import { type EdgeFeatures, type EdgeSpace, mapEdges, zipEdges } from './edges.ts';
-import { edgeClasses, edgeEmbedding } from './features.ts';
-import { type Frame, frame } from './frame.ts';
+import { edgeEmbedding } from './features.ts';
+import { frame } from './frame.ts';
+import { head, reading } from './global.ts';
 import { neighbourMessages } from './messages.ts';
-import { ncaGraph } from './nca-graph.ts';
+import { ncaGraph, ncaSymmetries } from './nca-graph.ts';
 import { ReferenceConfig, referenceMpnn } from './reference.ts';
 import { edgeSpace } from './space.ts';
 
@@ -34,6 +35,8 @@ export const EdgeMpnnConfig = t.strict({
   basis: t.number,
   /** Whether the anchor is used where the zoo has one. */
   anchor: t.boolean,
+  /** Ties outputs to the inputs they become: latent channels may then be permuted too, and have no identity but the anchor's. */
+  recurrent: t.boolean,
   /** `dense` is fast, `general` its plain definition; the same numbers. */
   path: t.union([t.literal('dense'), t.literal('general')]),
   /** The published model in this one's place, defects and all; the other options but `path` then have no effect. */
@@ -49,6 +52,7 @@ const DEFAULTS: EdgeMpnnConfig = {
   heads: 4,
   basis: 256,
   anchor: true,
+  recurrent: false,
   path: 'dense',
   reference: null,
 };
@@ -65,7 +69,7 @@ interface States {
 
 export function edgeMpnn(config: EdgeMpnnConfig, context: DenoiserContext): Denoiser {
   if (config.reference) return referenceMpnn(config.reference, context, config.path);
-  const space = edgeSpace(ncaGraph(context.spec), config.path);
+  const space = edgeSpace(ncaGraph(context.spec, { recurrent: config.recurrent }), config.path);
   const parameters = new Parameters({ seed: context.seed });
   const anchor = config.anchor ? context.anchor : undefined;
   const makeFrame = frame(parameters.scope('frame'), space, { width: FRAME, basis: config.basis }, anchor);
@@ -76,13 +80,14 @@ export function edgeMpnn(config: EdgeMpnnConfig, context: DenoiserContext): Deno
   const layers = Array.from({ length: config.layers }, (_, i) =>
     layer(parameters.scope(`layer/${i}`), space, config),
   );
+  const norm = layerNorm(parameters, 'head/norm', config.hidden);
   const write = head(parameters.scope('head'), space, config);
 
   return {
     name: 'edge-mpnn',
     spec: context.spec,
     variables: parameters.variables,
-    symmetries: ['hidden-permutation'],
+    symmetries: ncaSymmetries(config.recurrent),
     apply: (weights, noiseLabel, condition) =>
       tf.tidy(() => {
         const batch = weights.shape[0];
@@ -93,26 +98,9 @@ export function edgeMpnn(config: EdgeMpnnConfig, context: DenoiserContext): Deno
           global: read(weights, still, embedGlobal(noiseLabel, condition)),
         };
         for (const step of layers) states = step(states);
-        return write(weights, still, states);
+        return write(weights, still, { ...states, nodes: norm(states.nodes) });
       }),
     dispose: () => parameters.dispose(),
-  };
-}
-
-/** u += what the basis sees of the weights; then two residual MLPs. */
-function reading(parameters: Parameters, space: EdgeSpace, { global, basis }: EdgeMpnnConfig) {
-  const project = linear(parameters, 'project', basis, global, { bias: false });
-  const normIn = layerNorm(parameters, 'norm', global);
-  const blocks = [0, 1].map(i => ({
-    norm: layerNorm(parameters, `${i}/norm`, global),
-    mlp: mlp(parameters, `${i}/mlp`, [global, 2 * global, global], { activation: silu }),
-  }));
-  const scale = 1 / Math.sqrt(space.graph.parameterCount);
-  return (weights: tf.Tensor2D, { basis: functions }: Frame, global: tf.Tensor2D): tf.Tensor2D => {
-    const seen = tf.mul(tf.matMul(weights, functions), scale) as tf.Tensor2D;
-    let u = tf.add(global, normIn(project(seen))) as tf.Tensor2D;
-    for (const { norm, mlp } of blocks) u = tf.add(u, mlp(norm(u)));
-    return u;
   };
 }
 
@@ -145,44 +133,6 @@ function layer(parameters: Parameters, space: EdgeSpace, { hidden, edge, global,
     const pooled = tf.concat([tf.mean(nodesNext, 1), space.mean(next), u], 1) as tf.Tensor2D;
     return { nodes: nodesNext, edges: next, global: tf.add(before, updateGlobal(pooled)) };
   };
-}
-
-/** F from the basis, the edge states, the products of nodes, and the noisy weights themselves by a gain per class; all start at 0. */
-function head(parameters: Parameters, space: EdgeSpace, { hidden, edge, global, basis }: EdgeMpnnConfig) {
-  const norm = layerNorm(parameters, 'norm', hidden);
-  const globalNorm = layerNorm(parameters, 'global-norm', global);
-  const fromEdge = linear(parameters, 'edge', edge, 1, { std: 0 });
-  const source = linear(parameters, 'source', hidden, hidden);
-  const target = linear(parameters, 'target', hidden, hidden, { std: 0, bias: false });
-  const coefficients = linear(parameters, 'basis', global, basis, { std: 0 });
-  const { index, count } = edgeClasses(space.graph);
-  const classOf = Int32Array.from(classOfWeight(space, index));
-  const gain = linear(parameters, 'gain', global, count, { std: 0 });
-
-  return (
-    weights: tf.Tensor2D,
-    { basis: functions }: Frame,
-    { nodes, edges, global }: States,
-  ): tf.Tensor2D => {
-    const u = globalNorm(global);
-    const x = norm(nodes);
-    const products = space.products(source(x), target(x), 1);
-    const local = zipEdges(mapEdges(edges, fromEdge), products, (a, b) =>
-      tf.add(a, tf.mul(b, 1 / Math.sqrt(hidden))),
-    );
-    const wide = tf.mul(tf.matMul(coefficients(u), functions, false, true), 4 / Math.sqrt(basis));
-    const through = tf.mul(weights, tf.gather(gain(u), classOf, 1));
-    return tf.add(space.toWeights(local), tf.add(wide, through));
-  };
-}
-
-/** The class of the edge that carries each weight. */
-function classOfWeight({ graph }: EdgeSpace, edgeClass: Int32Array): number[] {
-  const classes = new Array<number>(graph.parameterCount);
-  for (let e = graph.edgeCount - 1; e >= 0; e--) {
-    if (graph.parameter[e] >= 0) classes[graph.parameter[e]] = edgeClass[e];
-  }
-  return classes;
 }
 
 export const edgeMpnnKind = registerDenoiser<EdgeMpnnConfig>({

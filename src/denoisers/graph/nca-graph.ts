@@ -7,7 +7,7 @@ import {
   type NcaNetworkOptions,
   ncaNetwork,
 } from '../../../graphs/index.ts';
-import { type NcaSpec, weightCount } from '../../nca/index.ts';
+import { type NcaSpec, type SymmetryName, weightCount } from '../../nca/index.ts';
 
 const made = new Map<string, CompiledGraph>();
 
@@ -22,3 +22,7 @@ export function ncaGraph(spec: NcaSpec, options: GraphOptions & NcaNetworkOption
   made.set(key, graph);
   return graph;
 }
+
+/** What a function of the graph alone is equivariant to (permuting the anchor, if it has one, with the weights). */
+export const ncaSymmetries = (recurrent: boolean): SymmetryName[] =>
+  recurrent ? ['hidden-permutation', 'channel-permutation'] : ['hidden-permutation'];
