@@ -2,6 +2,7 @@
 export type { Encoder } from './encoder.ts';
 export { cachedFeatures, type FeatureCacheOptions } from './feature-cache.ts';
 export { type GramConfig, gramEncoder } from './gram.ts';
+export { type Checkpoint, filtersLast, readCheckpoint, type Wanted } from './pretrained/checkpoint.ts';
 export {
   cachedWeights,
   cacheFolder,
