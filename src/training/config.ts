@@ -52,5 +52,5 @@ export const ROLLOUT_DEFAULTS: RolloutSettings = {
   steps: [24, 56],
   noiseWeight: 'signal',
   overflow: 1,
-  clip: 1,
+  clip: 0.1,
 };

@@ -219,7 +219,9 @@ test('the guard passes small gradients on and cuts large ones to its norm', () =
   ];
   const found = tf.tidy(() =>
     tf
-      .grad(x => tf.sum(tf.mul(guardGradient(x as tf.Tensor2D, 1), tf.tensor2d(slopes))))(tf.zeros([4, 2]))
+      .grad(x =>
+        tf.sum(tf.mul(guardGradient(x as tf.Tensor2D, Float32Array.of(1, 1, 1, 1)), tf.tensor2d(slopes))),
+      )(tf.zeros([4, 2]))
       .dataSync(),
   );
   const expected = [0.3, 0.4, 0.6, 0.8, 0, 0, 0, 0];

@@ -30,8 +30,8 @@ export interface RolloutLossOptions {
   /** Weight of mean |x - clip(x, -1, 1)| over the final states, which keeps them from running away. Default 1. */
   readonly overflow?: number;
   /**
-   * Largest norm a sample's gradient with respect to its normalised weights may have: a rollout at the edge of divergence
-   * would outweigh the batch otherwise. Default 1.
+   * Largest norm that the gradient of a sample's own loss with respect to its normalised weights may have: a rollout at the edge of
+   * divergence would outweigh the batch otherwise. Default 0.1, several times what trained NCAs show.
    */
   readonly clip?: number;
 }
@@ -53,7 +53,7 @@ export interface RolloutLoss {
 
 export function rolloutLoss(options: RolloutLossOptions): RolloutLoss {
   const { spec, texture, normaliser, diffusion, imageSize: size, noiseWeight = 'signal' } = options;
-  const { from: firstStep = 0, every = 1, overflow = 1, clip = 1 } = options;
+  const { from: firstStep = 0, every = 1, overflow = 1, clip = 0.1 } = options;
   const [low, high] = options.steps;
   const rowsOf = (batch: Batch) => Math.min(options.rows ?? batch.indices.length, batch.indices.length);
 
@@ -75,16 +75,19 @@ export function rolloutLoss(options: RolloutLossOptions): RolloutLoss {
         size,
         3,
       ]);
+      const scale = Float32Array.from(batch.levels.subarray(from, from + rows), level =>
+        noiseWeight === 'signal' ? diffusion.signal(level) : 1,
+      ).map(share => (share * options.weight) / total);
+      const guarded = guardGradient(
+        tf.slice(denoised, [0, 0], [rows, -1]),
+        scale.map(factor => factor * clip),
+      );
       const prepared = texture.prepare(targets);
-      const guarded = guardGradient(tf.slice(denoised, [0, 0], [rows, -1]), clip);
       const weights = normaliser.restoreTensor(guarded);
       const state = rollout(spec, weights, seedState(spec, rows, size, size), { steps, seeds });
       const values = prepared.loss(toRgb(spec, state), random.fork('texture'));
       const runaway = tf.mean(tf.relu(tf.sub(tf.abs(state), 1)), [1, 2, 3]) as tf.Tensor1D;
       const each = tf.add(values, tf.mul(overflow, runaway));
-      const scale = Float32Array.from(batch.levels.subarray(from, from + rows), level =>
-        noiseWeight === 'signal' ? diffusion.signal(level) : 1,
-      ).map(share => (share * options.weight) / total);
       const finite = tf.isFinite(each);
       const counted = tf.where(finite, each, tf.zerosLike(each));
       const penalty = tf.sum(tf.mul(counted, tf.tensor1d(scale))) as tf.Scalar;
@@ -93,20 +96,18 @@ export function rolloutLoss(options: RolloutLossOptions): RolloutLoss {
   };
 }
 
-/**
- * The identity, whose gradient is cut to norm `most` in each row, and to 0 in rows where it is not finite.
- */
-export function guardGradient(x: tf.Tensor2D, most: number): tf.Tensor2D {
+/** The identity, whose gradient is cut to norm `most[row]` in each row, and to 0 in rows where it is not finite. */
+export function guardGradient(x: tf.Tensor2D, most: Float32Array): tf.Tensor2D {
   const guard = tf.customGrad((...inputs) => {
     const [value] = inputs as [tf.Tensor2D];
     return {
       value: tf.clone(value),
       gradFunc: (upstream: tf.Tensor) => {
         const norm = tf.sqrt(tf.sum(tf.square(upstream), 1, true));
-        const scale = tf.div(most, tf.maximum(norm, most));
         const finite = tf.broadcastTo(tf.isFinite(norm), upstream.shape as [number, number]);
-        const cut = most === Number.POSITIVE_INFINITY ? upstream : tf.mul(upstream, scale);
-        return tf.where(finite, cut, tf.zerosLike(upstream));
+        const limit = tf.tensor2d(most, [most.length, 1]);
+        const factor = tf.minimum(tf.div(limit, tf.maximum(norm, 1e-30)), 1);
+        return tf.where(finite, tf.mul(upstream, factor), tf.zerosLike(upstream));
       },
     };
   });
