@@ -2,7 +2,12 @@
 export type { Encoder } from './encoder.ts';
 export { cachedFeatures, type FeatureCacheOptions } from './feature-cache.ts';
 export { type GramConfig, gramEncoder } from './gram.ts';
-export { type Checkpoint, filtersLast, readCheckpoint, type Wanted } from './pretrained/checkpoint.ts';
+export {
+  type Checkpoint as Pretrained,
+  filtersLast,
+  readCheckpoint as readPretrained,
+  type Wanted as PretrainedShapes,
+} from './pretrained/checkpoint.ts';
 export {
   cachedWeights,
   cacheFolder,

@@ -14,4 +14,5 @@ export {
 export * from './equivariance/index.ts';
 export { type Gallery, type GalleryPicture, renderGallery } from './gallery.ts';
 export * from './metrics/index.ts';
+export * from './pretrained/index.ts';
 export * from './statistics.ts';

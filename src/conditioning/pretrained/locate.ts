@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import * as TE from 'fp-ts/lib/TaskEither.js';
 import { type Failure, failure } from '../../config/index.ts';
 
-export const NETWORKS = ['vgg16', 'vit-b-16', 'clip-vit-b-32'] as const;
+export const NETWORKS = [
+  'vgg16',
+  'vit-b-16',
+  'clip-vit-b-32',
+  'inception-fid',
+  'lpips-alex',
+  'lpips-vgg',
+] as const;
 export type NetworkName = (typeof NETWORKS)[number];
 
 /** WEIGHTLOOM_CACHE, or the user's cache folder. */

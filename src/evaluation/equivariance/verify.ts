@@ -201,7 +201,9 @@ export async function verifyDenoiser(kind: AnyKind, options: VerifyOptions): Pro
     const wanted =
       options.symmetries ??
       SYMMETRY_NAMES.filter(name => SYMMETRIES[name].orthogonal || claims.includes(name));
-    const specs = options.around ? [spec] : [...smallSpecs(spec).filter(small => subject.fits(small)), spec, spec, spec];
+    const specs = options.around
+      ? [spec]
+      : [...smallSpecs(spec).filter(small => subject.fits(small)), spec, spec, spec];
     const verdicts: Verdict[] = [];
     for (const [k, symmetry] of wanted.entries()) {
       if (options.signal?.aborted) break;

@@ -1,5 +1,6 @@
 /** The metrics that compare two pictures, under one signature and by name. */
 import { tf } from '../../tensor/index.ts';
+import type { Lpips } from '../pretrained/index.ts';
 import { displayable } from './divergence.ts';
 import { psnr, ssim } from './pixels.ts';
 import { randomMaps } from './random-maps.ts';
@@ -76,3 +77,23 @@ export function pairMetrics(seed = 0): PairMetric[] {
     pixelMetric('ssim', ssim),
   ];
 }
+
+/** LPIPS as a pair metric, `lpips-alex` or `lpips-vgg`: a few pairs at a time. */
+export const lpipsMetric = (network: Lpips): PairMetric => ({
+  name: `lpips-${network.network}`,
+  better: 'lower',
+  async compare(images, targets) {
+    const count = images.shape[0];
+    const values = new Float64Array(count);
+    const part = (x: tf.Tensor4D, from: number) =>
+      displayable(tf.slice4d(x, [from, 0, 0, 0], [Math.min(CHUNK, count - from), -1, -1, -1]));
+    for (let from = 0; from < count; from += CHUNK) {
+      const result = tf.tidy(() => tf.sum(network.perLayer(part(images, from), part(targets, from)), 0));
+      values.set(await result.data(), from);
+      result.dispose();
+    }
+    return values;
+  },
+});
+
+const CHUNK = 8;

@@ -31,7 +31,7 @@ test('full-size Inception: every stage and the pool features of two pictures', a
     const planes = tf.tidy(() => tf.transpose(x, [0, 3, 1, 2]));
     const key = `a_${name}`;
     assert.equal(planes.shape.slice(1), [...arrays[`${key}_shape`].data], name);
-    const values = planes.dataSync();
+    const values = Float64Array.from(planes.dataSync());
     const most = arrays[`${key}_max_f64`].data[0];
     // 2e-5: float32 networks whose resize is their own; means 5e-6. Wrong variants of pools and norms are off by 5e-3 and more.
     arrays[`${key}_idx`].data.forEach((index, k) => {

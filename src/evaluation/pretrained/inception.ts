@@ -3,7 +3,12 @@
  * pools leave out the padding and the last block's pool is a maximum. Batch norms (eps 1e-3) are folded into the convolutions.
  */
 import * as TE from 'fp-ts/lib/TaskEither.js';
-import { type Checkpoint, filtersLast, readCheckpoint, type Wanted } from '../../conditioning/index.ts';
+import {
+  filtersLast,
+  type Pretrained,
+  type PretrainedShapes,
+  readPretrained,
+} from '../../conditioning/index.ts';
 import type { Failure } from '../../config/index.ts';
 import { resize, tf } from '../../tensor/index.ts';
 
@@ -175,7 +180,7 @@ const EPSILON = 1e-3;
 const NORMS = ['weight', 'bias', 'running_mean', 'running_var'] as const;
 
 /** Every tensor the network needs, by torchvision's names. The classifier is not read. */
-export const inceptionWanted: Wanted = {
+export const inceptionWanted: PretrainedShapes = {
   shapes: Object.fromEntries(
     Object.entries(LAYERS).flatMap(([name, { inputs, outputs, size }]) => [
       [`${name}.conv.weight`, [outputs, inputs, ...size]],
@@ -214,7 +219,7 @@ export const inceptionInput = (images: tf.Tensor4D, kind: InceptionInput = 'pyto
     return tf.sub(tf.mul(resized, 2), 1);
   });
 
-export function inception({ tensors, hash }: Checkpoint, input: InceptionInput = 'pytorch-fid'): Inception {
+export function inception({ tensors, hash }: Pretrained, input: InceptionInput = 'pytorch-fid'): Inception {
   const layers = Object.fromEntries(
     Object.entries(LAYERS).map(([name, given]) => [name, { ...given, ...folded(tensors, name, given) }]),
   );
@@ -250,7 +255,7 @@ export function inception({ tensors, hash }: Checkpoint, input: InceptionInput =
 }
 
 /** A convolution with its batch norm: w g / sqrt(v + eps), beta - mean g / sqrt(v + eps). */
-function folded(tensors: Checkpoint['tensors'], name: string, { inputs, outputs, size }: Layer) {
+function folded(tensors: Pretrained['tensors'], name: string, { inputs, outputs, size }: Layer) {
   const [gamma, beta, mean, variance] = NORMS.map(norm => tensors[`${name}.bn.${norm}`]);
   const weight = tensors[`${name}.conv.weight`];
   const each = weight.length / outputs;
@@ -264,4 +269,4 @@ function folded(tensors: Checkpoint['tensors'], name: string, { inputs, outputs,
 
 /** The network from a file with torchvision's tensor names (such as pytorch-fid's), safetensors or PyTorch's own. */
 export const readInception = (path: string): TE.TaskEither<Failure, Inception> =>
-  TE.map((checkpoint: Checkpoint) => inception(checkpoint))(readCheckpoint(path, inceptionWanted));
+  TE.map((checkpoint: Pretrained) => inception(checkpoint))(readPretrained(path, inceptionWanted));

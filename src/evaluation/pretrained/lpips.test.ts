@@ -31,7 +31,7 @@ for (const network of ['alex', 'vgg'] as const) {
       const [p, q] = pair.split('_').map(picture);
       const terms = metric.perLayer(p, q);
       assert.equal(terms.shape, [5, 1]);
-      const found = terms.dataSync();
+      const found = Float64Array.from(terms.dataSync());
       const wanted = arrays[`${network}_${pair}_layers_f64`].data;
       // 5e-6 of the largest layer: float32 networks, sums over whole pictures.
       const most = Math.max(...wanted, 1e-12);

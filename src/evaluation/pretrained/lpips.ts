@@ -3,7 +3,12 @@
  * non-negative weights, averaged over the picture and summed over five layers.
  */
 import * as TE from 'fp-ts/lib/TaskEither.js';
-import { type Checkpoint, filtersLast, readCheckpoint, type Wanted } from '../../conditioning/index.ts';
+import {
+  filtersLast,
+  type Pretrained,
+  type PretrainedShapes,
+  readPretrained,
+} from '../../conditioning/index.ts';
 import type { Failure } from '../../config/index.ts';
 import { tf } from '../../tensor/index.ts';
 
@@ -75,7 +80,7 @@ const taps = (network: LpipsNetwork) =>
   withInputs(network).flatMap(layer => ('pool' in layer || !layer.tap ? [] : [layer]));
 
 /** The trunk under torchvision's names and the weights of the comparison under those of the lpips package. */
-export const lpipsWanted = (network: LpipsNetwork): Wanted => ({
+export const lpipsWanted = (network: LpipsNetwork): PretrainedShapes => ({
   shapes: Object.fromEntries([
     ...withInputs(network).flatMap(layer =>
       'pool' in layer
@@ -105,7 +110,7 @@ export interface Lpips {
   dispose(): void;
 }
 
-export function lpips(network: LpipsNetwork, { tensors, hash }: Checkpoint): Lpips {
+export function lpips(network: LpipsNetwork, { tensors, hash }: Pretrained): Lpips {
   const trunk = withInputs(network).map(layer => {
     if ('pool' in layer) return layer;
     const { index, inputs, outputs, size } = layer;
@@ -167,4 +172,4 @@ export function lpips(network: LpipsNetwork, { tensors, hash }: Checkpoint): Lpi
 
 /** LPIPS from one file that has the trunk's and the comparison's tensors, safetensors or PyTorch's own. */
 export const readLpips = (network: LpipsNetwork, path: string): TE.TaskEither<Failure, Lpips> =>
-  TE.map((checkpoint: Checkpoint) => lpips(network, checkpoint))(readCheckpoint(path, lpipsWanted(network)));
+  TE.map((checkpoint: Pretrained) => lpips(network, checkpoint))(readPretrained(path, lpipsWanted(network)));
