@@ -4,16 +4,15 @@
  */
 import { refuse } from '../config/index.ts';
 
-/** A global the reader knows. */
-export interface KnownGlobal {
-  /** What calling it with these arguments gives. */
-  call(args: readonly unknown[]): unknown;
+/** A function the reader knows: what calling it with these arguments gives. */
+export class KnownFunction {
+  constructor(readonly call: (args: readonly unknown[]) => unknown) {}
 }
 
 export interface PickleOptions {
   readonly where: string;
-  /** Known globals by "module name". */
-  readonly globals: ReadonlyMap<string, KnownGlobal>;
+  /** Known globals by "module name"; what is no KnownFunction only stands for itself. */
+  readonly globals: ReadonlyMap<string, object>;
   /** What a persistent id (torch: a storage) stands for. */
   persistent(id: unknown): unknown;
 }
@@ -115,12 +114,13 @@ class Reader {
   }
   private call() {
     const args = this.pop();
-    const callable = this.pop() as KnownGlobal | undefined;
-    if (!(args instanceof Tuple) || typeof callable?.call !== 'function')
-      this.bad('a call of something that is no known global');
-    this.push((callable as KnownGlobal).call((args as Tuple).items));
+    const callable = this.pop();
+    if (!(args instanceof Tuple && callable instanceof KnownFunction)) {
+      return this.bad('a call of something that is no known function');
+    }
+    this.push(callable.call(args.items));
   }
-  /** The state of an object: attributes of containers are dropped, a mapping's state fills it when it is empty. */
+  /** The state of an object: it fills what keeps attributes; those that containers and tensors carry besides are dropped. */
   private build() {
     const state = this.pop();
     const target = this.stack.at(-1);
@@ -142,9 +142,11 @@ class Reader {
       case '1':
         this.sinceMark();
         break;
-      case '2':
-        this.push(this.stack.at(-1));
+      case '2': {
+        const value = this.pop();
+        this.stack.push(value, value);
         break;
+      }
       case 'N':
         this.push(null);
         break;

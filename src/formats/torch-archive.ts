@@ -6,12 +6,20 @@ import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { type Failure, refuse } from '../config/index.ts';
 import { withZip, type ZipArchive } from './zip.ts';
 
-export const TORCH_KIND = 'a .pt file of torch.save (a zip archive)';
+const KIND = 'a .pt file of torch.save (a zip archive)';
+const HINT = 'Files of PyTorch before 1.6 are no zip archives: load and save them once with a newer one.';
 
-/** The folder everything in the archive lies in, with its slash; refuses big-endian data. */
-export async function torchRoot(archive: ZipArchive, path: string): Promise<string> {
+/** Opens a file of torch.save; `use` is told the folder in the archive that everything lies in, with its slash. */
+export const withTorchArchive = <A>(
+  path: string,
+  use: (archive: ZipArchive, root: string) => Promise<A>,
+): TE.TaskEither<Failure, A> =>
+  withZip(path, KIND, async archive => use(archive, await rootOf(archive, path)), HINT);
+
+/** The folder everything lies in; refuses big-endian data. */
+async function rootOf(archive: ZipArchive, path: string): Promise<string> {
   const pickle = archive.names.find(name => /(^|\/)data\.pkl$/.test(name));
-  if (pickle === undefined) return refuse(path, TORCH_KIND, 'a zip archive without data.pkl');
+  if (pickle === undefined) return refuse(path, KIND, 'a zip archive without data.pkl');
   const root = pickle.slice(0, -'data.pkl'.length);
   const order = `${root}byteorder`;
   if (archive.names.includes(order) && (await archive.read(order)).toString('latin1').trim() !== 'little') {
@@ -22,8 +30,7 @@ export async function torchRoot(archive: ZipArchive, path: string): Promise<stri
 
 /** The raw storages in the order of their numbers. */
 export const readTorchArchive = (path: string): TE.TaskEither<Failure, Uint8Array[]> =>
-  withZip(path, TORCH_KIND, async archive => {
-    const root = await torchRoot(archive, path);
+  withTorchArchive(path, async (archive, root) => {
     const storages: Uint8Array[] = [];
     while (archive.names.includes(`${root}data/${storages.length}`)) {
       storages.push(await archive.read(`${root}data/${storages.length}`));

@@ -10,9 +10,9 @@ import {
   shapeText,
   sizeOf,
 } from './arrays.ts';
-import { Attributes, type KnownGlobal, readPickle, Tuple } from './pickle.ts';
-import { TORCH_KIND, torchRoot } from './torch-archive.ts';
-import { withZip, type ZipArchive } from './zip.ts';
+import { Attributes, KnownFunction, readPickle, Tuple } from './pickle.ts';
+import { withTorchArchive } from './torch-archive.ts';
+import type { ZipArchive } from './zip.ts';
 
 const STORAGES: Record<string, ElementType> = {
   FloatStorage: 'f32',
@@ -27,11 +27,8 @@ const STORAGES: Record<string, ElementType> = {
   BoolStorage: 'bool',
 };
 
-class StorageType implements KnownGlobal {
+class StorageType {
   constructor(readonly type: ElementType) {}
-  call(): never {
-    throw new Error('a storage type is not called');
-  }
 }
 
 /** Where the numbers of a storage lie in the archive. */
@@ -87,9 +84,9 @@ function tensorView(where: string, [storage, offset, size, stride]: readonly unk
 }
 
 /** The only things a pickle may name: storages, the functions that rebuild tensors, and containers. */
-function knownGlobals(where: string): Map<string, KnownGlobal> {
-  const known = new Map<string, KnownGlobal>();
-  const add = (name: string, call: KnownGlobal['call']) => known.set(name, { call });
+function knownGlobals(where: string): Map<string, KnownFunction | StorageType> {
+  const known = new Map<string, KnownFunction | StorageType>();
+  const add = (name: string, call: KnownFunction['call']) => known.set(name, new KnownFunction(call));
   for (const [name, type] of Object.entries(STORAGES)) known.set(`torch ${name}`, new StorageType(type));
   const rebuild = (args: readonly unknown[]) => tensorView(where, args);
   add('torch._utils _rebuild_tensor', rebuild);
@@ -193,13 +190,10 @@ function stateDict(root: unknown, key: string | undefined, where: string): Map<u
     return hasTensors(found) ? found : refuse(where, 'a dictionary of tensors', 'none', { field: key });
   }
   if (hasTensors(root)) return root;
-  const keys = root instanceof Map ? [...root.keys()].map(String) : [];
-  const name = WRAPPERS.find(wrapper => hasTensors((root as Map<unknown, unknown>).get?.(wrapper)));
-  if (root instanceof Map && name !== undefined) return root.get(name) as Map<unknown, unknown>;
-  return refuse(
-    where,
-    'a dictionary of tensors',
-    keys.length > 0 ? `one with ${keys.join(', ')}` : 'something else',
+  if (!(root instanceof Map)) return refuse(where, 'a dictionary of tensors', 'something else');
+  const wrapped = WRAPPERS.map(wrapper => root.get(wrapper)).find(hasTensors);
+  return (
+    wrapped ?? refuse(where, 'a dictionary of tensors', `one with ${[...root.keys()].map(String).join(', ')}`)
   );
 }
 
@@ -215,8 +209,7 @@ export const readTorchState = (
   path: string,
   { key, tensors = () => true }: TorchStateOptions = {},
 ): TE.TaskEither<Failure, Record<string, NdArray>> =>
-  withZip(path, TORCH_KIND, async archive => {
-    const root = await torchRoot(archive, path);
+  withTorchArchive(path, async (archive, root) => {
     const content = readPickle(await archive.read(`${root}data.pkl`), {
       where: path,
       globals: knownGlobals(path),

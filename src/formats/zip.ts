@@ -14,17 +14,18 @@ export interface ZipArchive {
   read(name: string): Promise<Buffer>;
 }
 
-/** Runs `use` on an open archive. What is not a whole zip file is refused, calling it `kind`. */
+/** Runs `use` on an open archive. What is not a whole zip file is refused, calling it `kind`, with a hint what to do. */
 export const withZip = <A>(
   path: string,
   kind: string,
   use: (archive: ZipArchive) => Promise<A>,
+  hint?: string,
 ): TE.TaskEither<Failure, A> =>
   attempt(path, async () => {
     const entries = new Map<string, Entry>();
     const broken = (error: unknown): never => {
       if (systemFailure(path, error)) throw error;
-      return refuse(path, kind, `one that cannot be read as zip (${(error as Error).message})`);
+      return refuse(path, kind, `one that cannot be read as zip (${(error as Error).message})`, { hint });
     };
     const zip: ZipFile = await openPromise(path, { lazyEntries: true, autoClose: false }).catch(broken);
     try {
