@@ -19,6 +19,7 @@ const COMMANDS: [word: string, load: () => Promise<{ register(program: Command):
   ['sample', () => import('./commands/sample.ts')],
   ['runs', () => import('./commands/runs.ts')],
   ['textures', () => import('./commands/textures.ts')],
+  ['graph', () => import('./commands/graph.ts')],
   ['verify', () => import('./commands/verify.ts')],
   ['doctor', () => import('./commands/doctor.ts')],
 ];
