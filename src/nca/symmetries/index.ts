@@ -27,4 +27,5 @@ export {
   sizeOf as elementSize,
 } from './element.ts';
 export { finiteOrbit, SYMMETRIES, SYMMETRY_NAMES, type SymmetryGroup, type SymmetryName } from './groups.ts';
+export { type NearestNca, nearestModuloSymmetry } from './nearest.ts';
 export { type WeightOrbits, weightOrbits } from './orbits.ts';

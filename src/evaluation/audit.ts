@@ -1,0 +1,123 @@
+/**
+ * Are sampled weights new, or copies of training NCAs? After Zeng et al. (2026, arXiv 2506.07998): the distance of each sample to its nearest
+ * training NCA, in weights modulo symmetry and in renderings, against the same distance from held-out NCAs, which are new by
+ * construction.
+ */
+import { type NcaSpec, nearestModuloSymmetry, weightCount } from '../nca/index.ts';
+import { tf } from '../tensor/index.ts';
+import { patchDistance, type TextureDistance } from './metrics/index.ts';
+import { quantile } from './statistics.ts';
+
+export interface AuditInput {
+  readonly spec: NcaSpec;
+  /** [N * D], [H * D], [M * D] */
+  readonly train: Float32Array;
+  readonly heldOut: Float32Array;
+  readonly samples: Float32Array;
+  /** Renderings of each, [., S, S, 3] in [0, 1]; leave out to compare weights alone. */
+  readonly renderings?: {
+    readonly train: tf.Tensor4D;
+    readonly heldOut: tf.Tensor4D;
+    readonly samples: tf.Tensor4D;
+  };
+  /** Distance of renderings; default the patch sliced-Wasserstein distance. */
+  readonly distance?: TextureDistance;
+}
+
+/** Distances to the nearest training NCA and which it is. */
+export interface Nearness {
+  readonly index: Int32Array;
+  readonly distance: Float64Array;
+}
+
+export interface AuditPart {
+  readonly samples: Nearness;
+  readonly heldOut: Nearness;
+  /** Samples nearer to a training NCA than this count as copies: a fifth of the held-out ones' 5% quantile. */
+  readonly threshold: number;
+}
+
+export interface Audit {
+  readonly weights: AuditPart;
+  readonly renderings: AuditPart | null;
+  /** Samples whose weights are a copy, modulo hidden permutation and scaling. */
+  readonly copies: readonly number[];
+  /** What it comes to, in a sentence or two. */
+  readonly sentence: string;
+}
+
+const FRACTION = 0.2;
+
+/** Audits samples. Throws when there are too few held-out NCAs to tell what new looks like. */
+export async function memorisationAudit(input: AuditInput): Promise<Audit> {
+  const { spec, train, heldOut, samples } = input;
+  const size = weightCount(spec);
+  const counts = [train, heldOut, samples].map(w => w.length / size);
+  if (counts.some(count => !Number.isInteger(count) || count < 1)) {
+    throw new Error(
+      `${[train, heldOut, samples].map(w => w.length).join(', ')} weights are no batches of ${size}`,
+    );
+  }
+  if (counts[1] < 3) throw new Error(`the audit needs at least 3 held-out NCAs, found ${counts[1]}`);
+  const toTrain = (weights: Float32Array): Nearness => {
+    const found = nearestModuloSymmetry(spec, weights, train);
+    return {
+      index: Int32Array.from(found, ({ index }) => index),
+      distance: Float64Array.from(found, ({ distance }) => distance),
+    };
+  };
+  const weights = part(toTrain(samples), toTrain(heldOut));
+  const renderings = input.renderings
+    ? await auditRenderings(input.renderings, input.distance ?? patchDistance())
+    : null;
+  const copies = [...weights.samples.distance.keys()].filter(
+    i => weights.samples.distance[i] < weights.threshold,
+  );
+  return { weights, renderings, copies, sentence: sentenceOf(weights, renderings, copies) };
+}
+
+function part(samples: Nearness, heldOut: Nearness): AuditPart {
+  return {
+    samples,
+    heldOut,
+    threshold: FRACTION * quantile(Float64Array.from(heldOut.distance).sort(), 0.05),
+  };
+}
+
+async function auditRenderings(
+  { train, heldOut, samples }: NonNullable<AuditInput['renderings']>,
+  distance: TextureDistance,
+): Promise<AuditPart> {
+  const count = train.shape[0];
+  const nearest = async (pictures: tf.Tensor4D): Promise<Nearness> => {
+    const result = {
+      index: new Int32Array(pictures.shape[0]),
+      distance: new Float64Array(pictures.shape[0]),
+    };
+    for (let i = 0; i < pictures.shape[0]; i++) {
+      // One picture against all training renderings: the loss compares row with row.
+      const all = tf.tidy(() => distance(tf.tile(tf.slice(pictures, i, 1), [count, 1, 1, 1]), train));
+      const values = await all.data();
+      all.dispose();
+      result.index[i] = values.indexOf(Math.min(...values));
+      result.distance[i] = values[result.index[i]];
+    }
+    return result;
+  };
+  return part(await nearest(samples), await nearest(heldOut));
+}
+
+const median = (values: Float64Array) => quantile(Float64Array.from(values).sort(), 0.5);
+
+function sentenceOf(weights: AuditPart, renderings: AuditPart | null, copies: readonly number[]): string {
+  const total = weights.samples.distance.length;
+  const ratio = median(weights.samples.distance) / median(weights.heldOut.distance);
+  const compared = `samples lie ${ratio.toFixed(2)} times as far from their nearest training NCA as held-out NCAs do (medians, weights modulo hidden permutation and scaling)`;
+  const verdict =
+    copies.length === 0
+      ? `No sample is a copy of a training NCA: ${compared}.`
+      : `${copies.length} of ${total} samples ${copies.length === 1 ? 'is a copy' : 'are copies'} of training NCAs (sample ${copies.join(', ')}); ${compared}.`;
+  if (!renderings) return verdict;
+  const pictures = median(renderings.samples.distance) / median(renderings.heldOut.distance);
+  return `${verdict} Their pictures lie ${pictures.toFixed(2)} times as far.`;
+}
