@@ -30,7 +30,7 @@ export interface EdmConfig {
   readonly noise: NoiseDistribution;
   /** `edm`: the network is F above. `clean`: the network is D itself, of the same scaled input. */
   readonly parametrisation: Parametrisation;
-  /** Default: `edm`, but `soft-min-snr` with `clean`. */
+  /** Default: `edm`, but `uniform` with `clean`. */
   readonly weighting: LossWeighting;
   readonly sampling: EdmSampling;
 }
@@ -77,7 +77,8 @@ export function coefficients(
 
 /**
  * The weight of |D - x|^2. `edm` is 1 / c_out^2, so that F's error counts alike at every level; `snr` is 1 / sigma^2; `soft-min-snr`
- * is 1 / (sigma^2 + sigma_data^2), which stays bounded as sigma -> 0 (Crowson et al. 2024; Hang et al. 2023); `uniform` is 1.
+ * is 1 / (sigma^2 + sigma_data^2), which stays bounded as sigma -> 0 (Crowson et al. 2024; Hang et al. 2023); `uniform` is 1 / sigma_data^2, to
+ * which `edm` falls as sigma grows.
  */
 export function lossWeight(
   { sigmaData, weighting }: Pick<EdmConfig, 'sigmaData' | 'weighting'>,
@@ -92,7 +93,7 @@ export function lossWeight(
     case 'soft-min-snr':
       return 1 / variance;
     case 'uniform':
-      return 1;
+      return 1 / sigmaData ** 2;
   }
 }
 
@@ -121,8 +122,9 @@ export function denoise(
 export function edm(options: EdmOptions = {}): Diffusion & { readonly config: EdmConfig } {
   const config: EdmConfig = {
     ...EDM_DEFAULTS,
-    // The weight 1 / c_out^2 makes F's target one of unit variance; on D itself it would only blow up as sigma -> 0.
-    ...(options.parametrisation === 'clean' && { weighting: 'soft-min-snr' }),
+    // 1 / c_out^2 makes F's error count alike at every level, but a network that is D itself cannot meet it as sigma -> 0. The weights
+    // that fall with sigma, on the other hand, neglect the levels at which the condition alone decides.
+    ...(options.parametrisation === 'clean' && { weighting: 'uniform' }),
     ...options,
     sampling: { ...EDM_DEFAULTS.sampling, ...options.sampling },
   };

@@ -36,7 +36,15 @@ export {
 export { runSweep, type SweepCell, type SweepOutcome, splitValues, sweepCells } from './sweep.ts';
 export { METRICS, readMetrics, type Tracker, track } from './tracking.ts';
 export { decisive, TRAIN_CONFIG_DEFAULTS, type TrainConfig, trainConfig } from './train-config.ts';
-export { buildDenoiser, buildEncoder, MODEL, type Model, readModel, writeModel } from './train-model.ts';
+export {
+  buildDenoiser,
+  buildEncoder,
+  MODEL,
+  type Model,
+  readModel,
+  useAverage,
+  writeModel,
+} from './train-model.ts';
 export {
   checkpointFolder,
   modelOf,

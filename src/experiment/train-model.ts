@@ -17,6 +17,7 @@ import {
 import { type NdArray, readSafetensors, writeSafetensors } from '../formats/index.ts';
 import { type NcaSpec, NcaSpecCodec } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
+import { averageOfWidth } from '../training/index.ts';
 import type { TrainConfig } from './train-config.ts';
 
 export const MODEL = 'model.safetensors';
@@ -144,6 +145,20 @@ export async function readModel(
     anchor,
     trainFeatures: vector('trainFeatures'),
   };
+}
+
+/** Gives a model of a run the moving average of another width than the one it was saved with. */
+export async function useAverage(
+  folder: string,
+  { denoiser, encoder }: Model,
+  sigmaRel: number,
+): Promise<void> {
+  const average = await averageOfWidth(join(folder, 'checkpoints'), sigmaRel);
+  tf.tidy(() => {
+    for (const [name, variable] of Object.entries(variablesOf(denoiser, encoder))) {
+      if (average[name]) variable.assign(tf.tensor(average[name], variable.shape));
+    }
+  });
 }
 
 function parsed(text: string | undefined, path: string): unknown {

@@ -20,7 +20,8 @@ import { edm, fitNormaliser } from '../diffusion/index.ts';
 import { readSafetensors } from '../formats/index.ts';
 import { randomStream, startBackend } from '../tensor/index.ts';
 import { type CheckpointOptions, checkpointSteps } from './checkpoints.ts';
-import { type TrainOptions, trainDenoiser } from './train.ts';
+import { averageOfWidth } from './post-hoc.ts';
+import { TRAINING_DEFAULTS, type TrainOptions, trainDenoiser } from './train.ts';
 
 const test = suite('checkpoints');
 test.before(async () => {
@@ -110,6 +111,13 @@ test('the last two are kept, with averages of all when asked for', async () => {
     readdirSync(join(folder, 'averages')).sort(),
     [7, 14, 21, 28, 30].map(step => `step-${String(step).padStart(8, '0')}.safetensors`),
   );
+  // An average that was kept is put together from itself alone; the denoiser ended with it.
+  const { values } = await run(folder);
+  const average = await averageOfWidth(folder, TRAINING_DEFAULTS.finalAverage!);
+  const found = Object.values(average).flatMap(part => [...part]);
+  assert.is(found.length, values.length);
+  assert.ok(found.every((x, i) => Math.abs(x - values[i]) < 1e-5));
+  assert.match(await sentence(averageOfWidth(fresh(), 0.1)), /keepAverages=true/);
 });
 
 test('damaged, of another configuration, data set or model: one sentence each, and nothing is touched', async () => {

@@ -29,6 +29,7 @@ export {
 } from './config.ts';
 export { type LearningRate, learningRateAt } from './learning-rate.ts';
 export { type AdamOptions, adam, type Optimiser } from './optimiser.ts';
+export { averageOfWidth } from './post-hoc.ts';
 export { type RolloutLoss, type RolloutLossOptions, rolloutLoss } from './rollout-loss.ts';
 export {
   type StepRecord,

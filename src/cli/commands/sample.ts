@@ -11,7 +11,14 @@ import {
   sampleCanonicalWeights,
   sampleWeights,
 } from '../../diffusion/index.ts';
-import { interruption, MODEL, type Model, progressBar, readModel } from '../../experiment/index.ts';
+import {
+  interruption,
+  MODEL,
+  type Model,
+  progressBar,
+  readModel,
+  useAverage,
+} from '../../experiment/index.ts';
 import { type Picture, readImage, writeGif, writePng } from '../../formats/index.ts';
 import { finiteOrbit, trainNca, weightCount } from '../../nca/index.ts';
 import { startBackend, tf } from '../../tensor/index.ts';
@@ -28,6 +35,7 @@ interface Options {
   sampler?: SamplerName;
   canonical?: ('colour' | 'd4')[];
   finetune: number;
+  average?: number;
   seed: number;
   size: number;
   ncaSteps?: number;
@@ -47,6 +55,7 @@ async function sample(options: Options): Promise<void> {
   }
   await startBackend();
   const model = await readModel(run, { sampler: options.sampler });
+  if (options.average !== undefined) await useAverage(run, model, options.average);
   const { signal, release } = interruption();
   try {
     const paths = options.image ?? [];
@@ -234,6 +243,11 @@ export const register = (program: Command): void => {
       groups,
     )
     .option('--finetune <n>', 'iterations of training on the picture afterwards', whole(0, 100000), 0)
+    .option(
+      '--average <width>',
+      'moving average of another width, where the run kept averages',
+      within(0.001, 0.279),
+    )
     .option('--seed <n>', 'of noise and update masks', whole(), 1)
     .option('--size <n>', 'side of the pictures written', whole(3, 4096), 128)
     .option('--nca-steps <n>', 'NCA steps to a picture (default: as the zoo was rendered)', whole(1, 100000))
