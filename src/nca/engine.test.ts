@@ -104,7 +104,7 @@ test('the engine computes what the plain version computes', () => {
       }
       tf.dispose([weights, state, found]);
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 

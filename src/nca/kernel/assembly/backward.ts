@@ -4,9 +4,9 @@
 // is used the two rows its neighbours hold for it are added; so bands never write to the same place, and the order of every sum is fixed.
 // There are two such buffers, for even and odd steps. Weight gradients are summed per band, over all steps.
 import { clipped, look, padded, respond, update } from "./forward";
-import { outerProduct, product, productGated, toPanels, toRows } from "./gemm";
+import { outerProduct, passHidden, product, sumRows, toPanels, toRows } from "./gemm";
 import {
-  bands, cellBytes, channels, clipHidden, clipPerception, clipState, clipUpdate, firstGradient, firstRow, height, hidden, lastGradient, open,
+  bands, cellBytes, channels, clipHidden, clipPerception, clipState, clipUpdate, firstGradient, firstRow, height, hidden, lastGradient, open, outputBias,
   stateGradients, stateGradientStride, stateOf, weightGradients, weights, weightStride, width,
 } from "./job";
 import { maskWord } from "./mask";
@@ -82,19 +82,18 @@ function flush(
   }
   look(whole, before);
   if (!kept) respond(whole, packed, activations);
-  const activated = clipped(whole, activations);
-  if (clipUpdate != Infinity || clipState != Infinity) unclip(whole, before, packed, activated);
-  toPanels(whole, C, updateGradient, updateGradientPanels);
+  if (clipUpdate != Infinity || clipState != Infinity) unclip(whole, before, packed, clipped(whole, activations));
   const output = packed + (<usize>outputTransposedAt() << 2);
-  productGated(N, whole, C, output, updateGradientPanels, activations, clipHidden, hiddenGradientPanels);
-  toRows(whole, N, activated, activationRows);
-  toRows(whole, N, hiddenGradientPanels, hiddenGradient);
+  // What is repeated to fill the block counts for nothing.
+  memory.fill(updateGradient + count * cell, 0, (whole - count) * cell);
+  toPanels(whole, C, updateGradient, updateGradientPanels);
+  passHidden(
+    N, whole, C, output, updateGradientPanels, activations, clipHidden, hiddenGradientPanels, hiddenGradient, activationRows,
+    sums + (<usize>biasAt() << 2),
+  );
   outerProduct(C, N, count, updateGradient, activationRows, sums + (<usize>outputAt() << 2));
   outerProduct(N, P, count, hiddenGradient, perceived, sums);
-  for (let i = 0; i < count; i++) {
-    addTo(sums + (<usize>biasAt() << 2), hiddenGradient + i * (N << 2), N << 2);
-    addTo(sums + (<usize>outputBiasAt() << 2), updateGradient + i * cell, cell);
-  }
+  if (outputBias) sumRows(count, C, updateGradient, sums + (<usize>outputBiasAt() << 2));
   product(P, whole, N, packed + (<usize>transposedAt() << 2), hiddenGradientPanels, perceptionGradientPanels);
   toRows(whole, P, perceptionGradientPanels, perceptionGradient);
   if (clipPerception != Infinity) {
