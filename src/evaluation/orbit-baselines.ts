@@ -1,0 +1,183 @@
+/**
+ * Baselines that know the exact symmetries of NCAs: retrieval over every turned and recoloured copy of the training set, retrieval with the
+ * colours mapped, and ridge regression from canonicalised conditions. Nothing is trained; every answer is exact.
+ */
+import { Matrix } from 'ml-matrix';
+import { type Encoder, fitStandardiser, standardise } from '../conditioning/index.ts';
+import {
+  actOnWeights,
+  canonicalCondition,
+  colourChange,
+  elementSize,
+  finiteOrbit,
+  type Grid,
+  type NcaSpec,
+  SYMMETRIES,
+  type SymmetryElement,
+  weightCount,
+} from '../nca/index.ts';
+import { tf } from '../tensor/index.ts';
+import { colourMap } from './colour-map.ts';
+import { fitRidge } from './ridge.ts';
+
+export interface OrbitBaselineInput {
+  readonly spec: NcaSpec;
+  /** [N * D] */
+  readonly trainWeights: Float32Array;
+  /** [N * S * S * 3] and [M * S * S * 3] in [0, 1]: the pictures conditions are taken from. */
+  readonly trainPictures: Float32Array;
+  readonly queryPictures: Float32Array;
+  /** S */
+  readonly size: number;
+  /** Its frozen features are compared, standardised over the training set. */
+  readonly encoder: Pick<Encoder, 'features' | 'tokens' | 'featureWidth'>;
+  /** Default: the 384 turns and colour maps of `finiteOrbit(spec, ['colour', 'd4'])`. */
+  readonly elements?: readonly SymmetryElement[];
+  readonly signal?: AbortSignal;
+  onProgress?(done: number, total: number): void;
+}
+
+export const ORBIT_BASELINES = {
+  'nearest-orbit':
+    'the training NCA that comes nearest when turned and recoloured (D4 and colour swaps), turned back',
+  'nearest-colour-map':
+    'the training NCA of the nearest structure, its colours mapped to the picture by a linear map',
+  'ridge-canonical':
+    'ridge regression from the condition of the picture in its canonical turn and colours, undone on the weights',
+} as const;
+export type OrbitBaselineName = keyof typeof ORBIT_BASELINES;
+
+/**
+ * Weights [M * D] by baseline. `nearest-colour-map` is left out for specs whose clips forbid general colour maps. Throws the signal's
+ * reason when interrupted.
+ */
+export async function orbitBaselines(
+  input: OrbitBaselineInput,
+): Promise<Partial<Record<OrbitBaselineName, Float32Array>>> {
+  const { spec, trainWeights, size, encoder } = input;
+  const elements = input.elements ?? finiteOrbit(spec, ['colour', 'd4']);
+  const dimension = weightCount(spec);
+  const [train, queries] = [input.trainPictures, input.queryPictures].map(data => pictures(data, size));
+  if (train.length !== trainWeights.length / dimension) {
+    throw new Error(`${trainWeights.length} weights do not fit ${train.length} training pictures`);
+  }
+  const row = (n: number) => trainWeights.subarray(n * dimension, (n + 1) * dimension);
+  const width = encoder.tokens * encoder.featureWidth;
+  const features = standardisedFeatures(encoder, size, train);
+  const trainFeatures = await features(train);
+  const ridge = fitRidge(
+    Matrix.from1DArray(train.length, width, trainFeatures),
+    Matrix.from1DArray(train.length, dimension, trainWeights),
+  );
+  const answers: Record<OrbitBaselineName, Float32Array> = {
+    'nearest-orbit': new Float32Array(queries.length * dimension),
+    'nearest-colour-map': new Float32Array(queries.length * dimension),
+    'ridge-canonical': new Float32Array(queries.length * dimension),
+  };
+  const mapped = SYMMETRIES['colour-basis'].obstacle(spec) === null;
+  // Colours whitened, so that only structure is left to compare.
+  const structure = standardisedFeatures(encoder, size, train.map(whitened));
+  const trainStructure = await structure(train.map(whitened));
+
+  for (const [q, picture] of queries.entries()) {
+    input.signal?.throwIfAborted();
+    input.onProgress?.(q, queries.length);
+    const {
+      undo,
+      nearest,
+      features: found,
+    } = await canonicalCondition({
+      spec,
+      picture,
+      elements,
+      trainFeatures,
+      features: async grids => split(await features(grids), width),
+    });
+    answers['nearest-orbit'].set(actOnWeights(spec, undo, row(nearest)), q * dimension);
+    const predicted = Float32Array.from(ridge.predict(Matrix.from1DArray(1, width, found)).to1DArray());
+    answers['ridge-canonical'].set(actOnWeights(spec, undo, predicted), q * dimension);
+    if (!mapped) continue;
+    const like = nearestRow(trainStructure, await structure([whitened(picture)]));
+    const map = colourMap(train[like].data, picture.data, spec.rgb.offset);
+    answers['nearest-colour-map'].set(
+      actOnWeights(spec, colourChange(elementSize(spec), map), row(like)),
+      q * dimension,
+    );
+  }
+  input.onProgress?.(queries.length, queries.length);
+  const { 'nearest-colour-map': colour, ...others } = answers;
+  return mapped ? { ...others, 'nearest-colour-map': colour } : others;
+}
+
+/** Pictures [n * S * S * 3] one by one. */
+function pictures(data: Float32Array, size: number): Grid<Float32Array>[] {
+  const length = size * size * 3;
+  if (data.length === 0 || data.length % length !== 0)
+    throw new Error(`${data.length} numbers are no pictures of ${size}x${size}`);
+  return split(data, length).map(part => ({ height: size, width: size, data: part }));
+}
+
+const split = (data: Float32Array, length: number): Float32Array[] =>
+  Array.from({ length: data.length / length }, (_, n) => data.subarray(n * length, (n + 1) * length));
+
+const CHUNK = 64;
+
+/** Frozen features [n * F] of pictures, in standard units over the reference pictures. */
+function standardisedFeatures(
+  encoder: OrbitBaselineInput['encoder'],
+  size: number,
+  reference: readonly Grid[],
+): (grids: readonly Grid[]) => Promise<Float32Array> {
+  const encode = (grids: readonly Grid[]) =>
+    tf.tidy(() => {
+      const parts: tf.Tensor3D[] = [];
+      for (let from = 0; from < grids.length; from += CHUNK) {
+        const some = grids.slice(from, from + CHUNK);
+        const data = new Float32Array(some.length * size * size * 3);
+        some.forEach((grid, k) => {
+          data.set(grid.data, k * size * size * 3);
+        });
+        parts.push(encoder.features(tf.tensor4d(data, [some.length, size, size, 3])));
+      }
+      return tf.concat(parts, 0);
+    });
+  const all = encode(reference);
+  const standardiser = fitStandardiser(all);
+  all.dispose();
+  return async grids => {
+    const rows = tf.tidy(() => standardise(encode(grids), standardiser));
+    const values = (await rows.data()) as Float32Array;
+    rows.dispose();
+    return values;
+  };
+}
+
+/** The picture with colours of mean grey and no covariance: what is left is structure. */
+function whitened(picture: Grid): Grid<Float32Array> {
+  const data = Float32Array.from(picture.data);
+  const pixels = data.length / 3;
+  const mean = [0, 1, 2].map(c => data.reduce((sum, x, i) => sum + (i % 3 === c ? x / pixels : 0), 0));
+  const centred = data.map((x, i) => x - mean[i % 3] + 0.5);
+  // A picture of uncorrelated colours of one spread: mapping to it whitens.
+  const spread = 0.2;
+  const target = [1, -1].flatMap(sign =>
+    [0, 1, 2].flatMap(c => [0, 1, 2].map(d => 0.5 + (c === d ? sign * spread * Math.sqrt(3) : 0))),
+  );
+  const map = colourMap(centred, target);
+  const result = new Float32Array(data.length);
+  for (let i = 0; i < data.length; i += 3) {
+    for (let c = 0; c < 3; c++) {
+      let sum = 0.5;
+      for (let d = 0; d < 3; d++) sum += map[3 * c + d] * (centred[i + d] - 0.5);
+      result[i + c] = sum;
+    }
+  }
+  return { ...picture, data: result };
+}
+
+function nearestRow(rows: Float32Array, wanted: Float32Array): number {
+  const distances = split(rows, wanted.length).map(row =>
+    row.reduce((sum, x, f) => sum + (x - wanted[f]) ** 2, 0),
+  );
+  return distances.indexOf(Math.min(...distances));
+}
