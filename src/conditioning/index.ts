@@ -17,7 +17,7 @@ export {
   type NetworkName,
 } from './pretrained/locate.ts';
 export { readVgg16, STYLE_LAYERS, type Vgg } from './pretrained/vgg.ts';
-export { type RandomGramConfig, randomGram } from './random-gram.ts';
+export { type RandomGramConfig, randomFilters as randomGramFilters, randomGram } from './random-gram.ts';
 export {
   createEncoder,
   type EncoderContext,

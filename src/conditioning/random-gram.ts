@@ -99,7 +99,7 @@ export function randomGram(config: Partial<RandomGramConfig> = {}): Encoder {
 }
 
 /** [size, size, 3, count] row-major: Gaussian numbers, each filter with zero sum over space in every channel and norm 1. */
-function randomFilters(seed: number, scale: number, size: number, count: number): Float32Array {
+export function randomFilters(seed: number, scale: number, size: number, count: number): Float32Array {
   const random = randomStream(seed, `random-gram/filters/${scale}`);
   const area = size * size;
   const bank = new Float32Array(area * 3 * count);

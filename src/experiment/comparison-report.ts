@@ -15,8 +15,8 @@ import { type Cell, plots, table } from './report.ts';
 const LABELS: Record<string, string> = {
   'patch-sw': 'patch distance',
   'patch-sw-structure': 'patch distance, structure',
-  'gram@random': 'Gram distance (random filters)',
-  'gram-structure@random': 'Gram distance, structure (random filters)',
+  'gram@random-gram': 'Gram distance (random filters)',
+  'gram-structure@random-gram': 'Gram distance, structure (random filters)',
   psnr: 'PSNR (weak for textures)',
   ssim: 'SSIM (weak for textures)',
 };

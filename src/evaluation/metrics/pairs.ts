@@ -7,7 +7,7 @@ import { randomMaps } from './random-maps.ts';
 import { gramDistance, patchDistance, structureOnly, type TextureDistance } from './texture.ts';
 
 export interface PairMetric {
-  /** Says what was measured with, such as `gram@random`. */
+  /** Says what was measured with, such as `gram@random-gram`. */
   readonly name: string;
   readonly better: 'lower' | 'higher';
   /**
@@ -71,8 +71,8 @@ export function pairMetrics(seed = 0): PairMetric[] {
   return [
     textureMetric('patch-sw', patch),
     textureMetric('patch-sw-structure', structureOnly(patch)),
-    textureMetric('gram@random', gram),
-    textureMetric('gram-structure@random', structureOnly(gram)),
+    textureMetric('gram@random-gram', gram),
+    textureMetric('gram-structure@random-gram', structureOnly(gram)),
     pixelMetric('psnr', psnr),
     pixelMetric('ssim', ssim),
   ];

@@ -1,21 +1,15 @@
-/** Feature maps of fixed random filters at three scales: Gram distances without a download (Ustyuzhaninov et al. 2017). */
-import { randomStream, tf } from '../../tensor/index.ts';
+/** Feature maps of the random-gram encoder's filters at three scales: Gram distances without a download (Ustyuzhaninov et al. 2017). */
+import { randomGramFilters } from '../../conditioning/index.ts';
+import { tf } from '../../tensor/index.ts';
 import type { FeatureMaps } from './texture.ts';
 
 const SCALES = 3;
 const FILTERS = 24;
 const SIZE = 5;
 
-/** Rectified responses of zero-mean unit-norm 5x5x3 filters, and the colours about grey beside them, at full, half and quarter size. */
+/** Rectified responses of 24 fixed 5x5x3 filters without mean, and the colours about grey beside them, at full, half and quarter size. */
 export function randomMaps(seed = 0): FeatureMaps {
-  const banks = Array.from({ length: SCALES }, (_, scale) => {
-    const stream = randomStream(seed, `random-maps/${scale}`);
-    const filters = Array.from({ length: FILTERS }, () => zeroMeanUnitNorm(stream.normals(SIZE * SIZE * 3)));
-    return Float32Array.from(
-      { length: SIZE * SIZE * 3 * FILTERS },
-      (_, i) => filters[i % FILTERS][Math.floor(i / FILTERS)],
-    );
-  });
+  const banks = Array.from({ length: SCALES }, (_, scale) => randomGramFilters(seed, scale, SIZE, FILTERS));
   return images => {
     const maps: tf.Tensor4D[] = [];
     let level = tf.sub(images, 0.5) as tf.Tensor4D;
@@ -27,15 +21,6 @@ export function randomMaps(seed = 0): FeatureMaps {
     }
     return maps;
   };
-}
-
-function zeroMeanUnitNorm(filter: Float32Array): Float32Array {
-  const mean = [0, 1, 2].map(
-    c => filter.reduce((sum, x, i) => sum + (i % 3 === c ? x : 0), 0) / (SIZE * SIZE),
-  );
-  const centred = filter.map((x, i) => x - mean[i % 3]);
-  const norm = Math.hypot(...centred);
-  return centred.map(x => x / norm);
 }
 
 /** Textures live on a torus: two rows and columns from the other side on each edge. */
