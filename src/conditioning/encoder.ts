@@ -19,7 +19,7 @@ export interface Encoder {
   readonly variables: Readonly<Record<string, tf.Variable>>;
   /** @param images [B, H, W, 3] in [0, 1]  @returns [B, T, featureWidth]; no gradient is needed through this. */
   features(images: tf.Tensor4D): tf.Tensor3D;
-  /** @param features [B, T, featureWidth]  @returns [B, T, C]; the identity when nothing is trained. */
+  /** @param features [B, T, featureWidth]  @returns [B, T, C] */
   project(features: tf.Tensor3D): tf.Tensor3D;
   dispose(): void;
 }

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { randomStream, startBackend, tf } from '../tensor/index.ts';
-import { fitStandardiser, randomGram, standardised } from './index.ts';
+import { fitStandardiser, randomGram, standardise, standardised } from './index.ts';
 
 await startBackend();
 
@@ -61,9 +61,14 @@ test('standardised features have mean 0 and variance 1, constant ones are 0', ()
   const raw = randomGram();
   const images = tf.tensor4d(randomStream(3, 'many').uniforms(20 * 12 * 12 * 3), [20, 12, 12, 3]);
   const features = raw.features(images);
-  const encoder = standardised(raw, fitStandardiser(features));
+  const standardiser = fitStandardiser(features);
+  const encoder = standardised(raw, standardiser);
   tf.tidy(() => {
-    const { mean, variance } = tf.moments(encoder.project(features), 0);
+    const projected = encoder.project(features);
+    const total = tf.sum(tf.moments(projected, 0).variance).dataSync()[0];
+    // 33 features of colour, and as much from structure: 2 * 33 * 19 / 20, less what clipping and constant features take.
+    assert.ok(Math.abs(total / 62.7 - 1) < 0.05, `${total}`);
+    const { mean, variance } = tf.moments(standardise(features, standardiser), 0);
     // 20 samples, some clipped at five deviations; float32 sums of numbers of order one.
     assert.ok(tf.max(tf.abs(mean)).dataSync()[0] < 1e-3);
     for (const v of variance.dataSync()) assert.ok(v < 1e-3 || Math.abs(v - 19 / 20) < 1e-2);

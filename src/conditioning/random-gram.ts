@@ -5,6 +5,7 @@
  * Colour (mean, spread, correlations, quantiles of each channel) and structure are kept apart: filters sum to zero, so a constant
  * picture gives no response, and the Gram matrix is split into log amplitudes (its diagonal) and correlations (the rest, scaled by
  * the diagonal), which do not change with the picture's contrast. Correlations are then projected at random to a moderate width.
+ * In a single token structure is scaled down on its way out, so that standardised features of both kinds have the same total variance.
  * Pictures are read as tori, as a cellular automaton's are: shifting one around changes nothing.
  */
 import * as TE from 'fp-ts/lib/TaskEither.js';
@@ -63,6 +64,12 @@ export function randomGram(config: Partial<RandomGramConfig> = {}): Encoder {
       tf.tensor2d(correlationProjection(seed, scale, filters, correlations), [filters ** 2, correlations]),
     ),
   );
+  // With many structure features to few of colour, colour would hardly count in what is computed from standardised features.
+  const balance = Float32Array.from({ length: width }, (_, i) =>
+    layout === 'single' && i < scales * structureWidth
+      ? Math.sqrt(COLOUR_FEATURES / (scales * structureWidth))
+      : 1,
+  );
   const smallest = (filterSize - 1) * 2 ** (scales - 1);
 
   const features = (images: tf.Tensor4D): tf.Tensor3D =>
@@ -93,7 +100,7 @@ export function randomGram(config: Partial<RandomGramConfig> = {}): Encoder {
     fingerprint: `random-gram-1/${JSON.stringify(options)}`,
     variables: {},
     features,
-    project: features => tf.clone(features),
+    project: features => tf.tidy(() => tf.mul(features, tf.tensor1d(balance)) as tf.Tensor3D),
     dispose: () => tf.dispose([banks, projections]),
   };
 }

@@ -1,5 +1,6 @@
 /** The tensors of a pretrained network out of a file that somebody else made: by name, each with the shape the network needs. */
 import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { attempt, type Failure, refuse, settle } from '../../config/index.ts';
 import {
@@ -7,6 +8,7 @@ import {
   type NdArray,
   readSafetensors,
   readSafetensorsHeader,
+  readTorchState,
   shapeText,
   sizeOf,
 } from '../../formats/index.ts';
@@ -61,9 +63,27 @@ export function pickTensors(
   return { tensors: picked, hash: hash.digest('hex').slice(0, 32) };
 }
 
-/** Reads from a .safetensors file only what is wanted. */
+/** Whether a file is a zip archive, as those of torch.save are. */
+async function isZip(path: string): Promise<boolean> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
+    return buffer.toString('latin1') === 'PK\x03\x04';
+  } finally {
+    await file.close();
+  }
+}
+
+/** Reads only what is wanted, from a safetensors file or a PyTorch state dictionary (.pt, .pth, .ckpt, zip format). */
 export const readCheckpoint = (path: string, wanted: Wanted): TE.TaskEither<Failure, Checkpoint> =>
   attempt(path, async () => {
+    if (await isZip(path)) {
+      const names = new Set(
+        Object.keys(wanted.shapes).flatMap(name => [name, ...(wanted.aliases?.(name) ?? [])]),
+      );
+      const tensors = await settle(readTorchState(path, { tensors: name => names.has(name) }));
+      return pickTensors(path, tensors, wanted);
+    }
     const { entries } = await settle(readSafetensorsHeader(path));
     const names = Object.keys(wanted.shapes).map(name =>
       locate(path, wanted, name, candidate => entries.get(candidate)?.shape),

@@ -103,7 +103,8 @@ export function vgg({ tensors, hash }: Checkpoint, layout: VggLayout = VGG16): V
         x = tf.maxPool(x, 2, 2, 'valid');
         continue;
       }
-      x = tf.relu(tf.add(tf.conv2d(x, layer.filters, 1, 'same'), layer.bias)) as tf.Tensor4D;
+      const { filters: filter, bias } = layer;
+      x = tf.fused.conv2d({ x, filter, strides: 1, pad: 'same', bias, activation: 'relu' }) as tf.Tensor4D;
       if (styled.includes(layer)) taps.push(x);
     }
     return taps;
@@ -120,7 +121,7 @@ export function vgg({ tensors, hash }: Checkpoint, layout: VggLayout = VGG16): V
   };
 }
 
-/** VGG16 from a file with torchvision's tensor names. The classifier, if there, is not read. */
+/** VGG16 from a file with torchvision's tensor names, safetensors or PyTorch's own. The classifier, if there, is not read. */
 export const readVgg16 = (path: string): TE.TaskEither<Failure, Vgg> =>
   pipe(
     readCheckpoint(path, vggWanted()),
