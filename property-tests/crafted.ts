@@ -80,3 +80,60 @@ export async function modelsLayer(
     data: `data:image/PNG;base64,${png.toString('base64')}`,
   };
 }
+
+const op = (...bytes: number[]) => Buffer.from(bytes);
+const cat = (...parts: Uint8Array[]) => Buffer.concat(parts);
+const global = (module: string, name: string) => Buffer.from(`c${module}\n${name}\n`);
+const text = (value: string) => {
+  const bytes = Buffer.from(value);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(bytes.length);
+  return cat(Buffer.from('X'), length, bytes);
+};
+const whole = (value: number) => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value);
+  return cat(Buffer.from('J'), bytes);
+};
+const tuple = (...items: Uint8Array[]) => cat(Buffer.from('('), ...items, Buffer.from('t'));
+const wholes = (values: readonly number[]) => tuple(...values.map(whole));
+const call = (callable: Uint8Array, ...args: Uint8Array[]) => cat(callable, tuple(...args), Buffer.from('R'));
+const dictionary = (entries: Readonly<Record<string, Uint8Array>>) =>
+  cat(
+    Buffer.from('}('),
+    ...Object.entries(entries).flatMap(([key, value]) => [text(key), value]),
+    Buffer.from('u'),
+  );
+const pickled = (value: Uint8Array) => cat(op(0x80, 2), value, Buffer.from('.'));
+
+/** Pickles as torch.save writes them (protocol 2), piece by piece. */
+export const pickle = { op, cat, global, text, whole, tuple, wholes, call, dictionary, pickled };
+
+/** A file of torch.save(state_dict): float32 tensors, contiguous, each with a storage of its own. */
+export function torchStateFile(
+  tensors: Readonly<Record<string, { shape: readonly number[]; data: Float32Array }>>,
+): Buffer {
+  const views: Record<string, Uint8Array> = {};
+  const storages: Record<string, Uint8Array> = {};
+  for (const [i, [name, { shape, data }]] of Object.entries(tensors).entries()) {
+    const stride = shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1));
+    const storage = tuple(
+      text('storage'),
+      global('torch', 'FloatStorage'),
+      text(String(i)),
+      text('cpu'),
+      whole(data.length),
+    );
+    views[name] = call(
+      global('torch._utils', '_rebuild_tensor_v2'),
+      cat(storage, Buffer.from('Q')),
+      whole(0),
+      wholes(shape),
+      wholes(stride),
+      op(0x89),
+      call(global('collections', 'OrderedDict')),
+    );
+    storages[`archive/data/${i}`] = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  }
+  return zipOf({ 'archive/data.pkl': pickled(dictionary(views)), ...storages });
+}

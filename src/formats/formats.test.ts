@@ -66,7 +66,7 @@ test('npy: reading gives back what was written', async () => {
       await settle(writeNpy(file('a.npy'), array));
       assert.equal(await settle(readNpy(file('a.npy'))), array);
     }),
-    { numRuns: 40 },
+    { numRuns: 30 },
   );
 });
 
@@ -140,9 +140,9 @@ test('safetensors: reading gives back what was written, whole and by name', asyn
         assert.equal(Object.keys(back.tensors).sort(), Object.keys(tensors).sort());
         for (const name of Object.keys(tensors)) {
           assert.equal(back.tensors[name], tensors[name]);
-          assert.equal((await settle(readSafetensors(path, { names: [name] }))).tensors, {
-            [name]: tensors[name],
-          });
+          const one = await settle(readSafetensors(path, { names: [name] }));
+          assert.equal(Object.keys(one.tensors), [name]);
+          assert.equal(one.tensors[name], tensors[name]);
         }
         assert.equal({ ...back.metadata }, { ...metadata });
       },

@@ -8,6 +8,7 @@ export {
   sizeOf,
 } from './arrays.ts';
 export { inside, makeFolder, readBytes, readJson, writeAtomically, writeFolderAtomically } from './files.ts';
+export { type FetchedWeights, type FetchOptions, fetchWeights, verifyFetched } from './hub.ts';
 export {
   checkImage,
   decodeImage,

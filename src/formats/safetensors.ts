@@ -148,32 +148,46 @@ export interface StreamedArray {
   readonly chunks: AsyncIterable<Float32Array>;
 }
 
+/** What a file starts with: the length of the header and the header. The data of the tensors follows in the order given. */
+export function safetensorsStart(
+  tensors: readonly {
+    readonly name: string;
+    readonly type: ElementType;
+    readonly shape: readonly number[];
+  }[],
+  metadata: Readonly<Record<string, string>> = {},
+): Buffer {
+  const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
+  let end = 0;
+  for (const { name, type, shape } of tensors) {
+    const begin = end;
+    end += sizeOf(shape) * BYTES[type];
+    header[name] = { dtype: type.toUpperCase(), shape, data_offsets: [begin, end] };
+  }
+  const text = JSON.stringify(header);
+  const padded = Buffer.from(text + ' '.repeat(-Buffer.byteLength(text) & 7));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(padded.length));
+  return Buffer.concat([length, padded]);
+}
+
 /** Writes tensors (atomically); larger element types first, so that every tensor is aligned. Metadata values are texts. */
 export function writeSafetensors(
   path: string,
   tensors: Readonly<Record<string, NdArray | StreamedArray>>,
   metadata: Readonly<Record<string, string>> = {},
 ): TE.TaskEither<Failure, void> {
-  const typeOf = (array: NdArray | StreamedArray): ElementType =>
-    'chunks' in array ? 'f32' : elementType(array.data);
-  const ordered = Object.entries(tensors).sort(([, a], [, b]) => BYTES[typeOf(b)] - BYTES[typeOf(a)]);
-  const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
-  let end = 0;
-  for (const [name, array] of ordered) {
-    const begin = end;
-    end += sizeOf(array.shape) * BYTES[typeOf(array)];
-    if (!('chunks' in array) && array.data.byteLength !== end - begin) {
+  const typed = Object.entries(tensors).map(([name, array]) => {
+    if (!('chunks' in array) && array.data.length !== sizeOf(array.shape)) {
       throw new Error(`${name}: ${array.data.length} numbers for shape ${shapeText(array.shape)}`);
     }
-    header[name] = { dtype: typeOf(array).toUpperCase(), shape: array.shape, data_offsets: [begin, end] };
-  }
-  const text = JSON.stringify(header);
-  const padded = Buffer.from(text + ' '.repeat(-Buffer.byteLength(text) & 7));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(padded.length));
+    const type: ElementType = 'chunks' in array ? 'f32' : elementType(array.data);
+    return { name, array, type, shape: array.shape };
+  });
+  const ordered = typed.sort((a, b) => BYTES[b.type] - BYTES[a.type]);
   return writeAtomically(path, async file => {
-    await writeAll(file, Buffer.concat([length, padded]));
-    for (const [name, array] of ordered) {
+    await writeAll(file, safetensorsStart(ordered, metadata));
+    for (const { name, array } of ordered) {
       if (!('chunks' in array)) {
         await writeAll(file, bytesOf(array.data));
         continue;

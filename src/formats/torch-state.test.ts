@@ -6,13 +6,14 @@ import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { zipOf } from '../../property-tests/crafted.ts';
+import { pickle, zipOf } from '../../property-tests/crafted.ts';
 import { describe, type Failure, settle } from '../config/index.ts';
 import { bytesOf, type NumericArray, readTorchState, sizeOf } from './index.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'weightloom-torch-'));
 const path = join(folder, 'x.pth');
 const test = suite('torch state');
+const { call, cat, dictionary, global, op, pickled, text, tuple, whole, wholes } = pickle;
 test.after(() => rmSync(folder, { recursive: true }));
 
 async function sentence(task: TE.TaskEither<Failure, unknown>): Promise<string> {
@@ -20,31 +21,6 @@ async function sentence(task: TE.TaskEither<Failure, unknown>): Promise<string> 
   return E.isLeft(result) ? describe(result.left) : 'no failure';
 }
 
-/** Pickles as torch.save writes them (protocol 2), piece by piece. */
-const op = (...bytes: number[]) => Buffer.from(bytes);
-const cat = (...parts: Uint8Array[]) => Buffer.concat(parts);
-const global = (module: string, name: string) => Buffer.from(`c${module}\n${name}\n`);
-const text = (value: string) => {
-  const bytes = Buffer.from(value);
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(bytes.length);
-  return cat(Buffer.from('X'), length, bytes);
-};
-const whole = (value: number) => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32LE(value);
-  return cat(Buffer.from('J'), bytes);
-};
-const tuple = (...items: Uint8Array[]) => cat(Buffer.from('('), ...items, Buffer.from('t'));
-const wholes = (values: readonly number[]) => tuple(...values.map(whole));
-const call = (callable: Uint8Array, ...args: Uint8Array[]) => cat(callable, tuple(...args), Buffer.from('R'));
-const dictionary = (entries: Readonly<Record<string, Uint8Array>>) =>
-  cat(
-    Buffer.from('}('),
-    ...Object.entries(entries).flatMap(([key, value]) => [text(key), value]),
-    Buffer.from('u'),
-  );
-const pickled = (value: Uint8Array) => cat(op(0x80, 2), value, Buffer.from('.'));
 const storage = (type: string, key: string, count: number) =>
   cat(tuple(text('storage'), global('torch', type), text(key), text('cpu'), whole(count)), Buffer.from('Q'));
 const tensor = (
