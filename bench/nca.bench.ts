@@ -163,7 +163,7 @@ const { hypernca, compact } = SPECS;
 const questions: [Setting, boolean, { wasm: boolean; rounds: number }][] = [
   [{ spec: hypernca, batch: 1, size: 128, steps: 8 }, false, { wasm: true, rounds: 11 }],
   [{ spec: hypernca, batch: 4, size: 128, steps: 8 }, false, { wasm: false, rounds: 7 }],
-  [{ spec: hypernca, batch: 1, size: 128, steps: 8 }, true, { wasm: true, rounds: 5 }],
+  [{ spec: hypernca, batch: 1, size: 128, steps: 8 }, true, { wasm: true, rounds: 4 }],
   [{ spec: hypernca, batch: 1, size: 128, steps: 32 }, true, { wasm: true, rounds: 3 }],
   [{ spec: hypernca, batch: 4, size: 128, steps: 32 }, true, { wasm: false, rounds: 3 }],
   [{ spec: compact, batch: 8, size: 24, steps: 32 }, true, { wasm: false, rounds: 7 }],

@@ -1,11 +1,14 @@
 /**
  * `npm run bench -- tensor [PART ...]`: the loom backend beside PyTorch and tfjs-backend-wasm, at 1 and 2 threads (wasm has one).
- * Parts: matmul, elementwise, conv, transformer, vgg, edge-mpnn. WEIGHTLOOM_BENCH_THREADS=2 leaves out one thread.
+ * Parts: matmul, elementwise, conv, transformer, vgg, edge-mpnn. WEIGHTLOOM_BENCH_THREADS=2 leaves out one thread,
+ * WEIGHTLOOM_BENCH_ROUNDS=3 makes it short.
  */
 import '@tensorflow/tfjs-backend-wasm';
 import { setThreadCount } from '../src/compute/index.ts';
+import { edgeMpnnKind } from '../src/denoisers/index.ts';
+import { SPECS, weightCount } from '../src/nca/index.ts';
 import { encoderLayer, Parameters, randomStream, startBackend, tf } from '../src/tensor/index.ts';
-import { Comparison, type Contestant, contestant, interleave, PythonPeer } from './harness.ts';
+import { Comparison, type Contestant, clock, contestant, interleave, PythonPeer } from './harness.ts';
 
 const parts = process.argv.slice(3);
 const wanted = (part: string) => parts.length === 0 || parts.includes(part);
@@ -36,19 +39,18 @@ interface Question {
   readonly wasm?: boolean;
 }
 
-async function ask(part: string, questions: readonly Question[], rounds = 9): Promise<void> {
+async function ask(part: string, questions: readonly Question[]): Promise<void> {
   if (!wanted(part)) return;
   for (const threads of threadCounts) {
-    const table = new Comparison(`${part}, ${threads} thread${threads > 1 ? 's' : ''}`, [
-      'loom',
-      'PyTorch',
-      'tfjs-wasm',
-    ]);
+    const table = new Comparison(
+      `${part}, ${threads} thread${threads > 1 ? 's' : ''}${clock === 'cpu' ? ', processor time' : ''}`,
+      ['loom', 'PyTorch', 'tfjs-wasm'],
+    );
     for (const { name, make, what, parameters, wasm = true } of questions) {
       const contestants = [on('loom', 'loom', threads, make)];
       if (peer) contestants.push(peer.contestant('PyTorch', what, { ...parameters, threads }));
       if (wasm && threads === threadCounts[0]) contestants.push(on('tfjs-wasm', 'wasm', 1, make));
-      table.add(name, await interleave(contestants, { rounds }));
+      table.add(name, await interleave(contestants));
     }
     table.print();
   }
@@ -238,6 +240,30 @@ const vgg = (backward: boolean): Question => ({
     return () => tf.tidy(() => gradient(x));
   },
 });
-await ask('vgg', [vgg(false), vgg(true)], 5);
+await ask('vgg', [vgg(false), vgg(true)]);
+
+/** The published graph denoiser, in which ours computes node and global terms once and not per edge; PyTorch's side concatenates. */
+const edgeMpnn = (backward: boolean): Question => ({
+  name: `edge-mpnn, 96 wide, 4 layers, batch 8: forward${backward ? ' and backward' : ''}`,
+  what: 'edge_mpnn',
+  parameters: { batch: 8, hidden: 96, layers: 4, backward },
+  wasm: false,
+  make: () => {
+    const spec = SPECS.hypernca;
+    const denoiser = edgeMpnnKind.build(
+      {
+        ...edgeMpnnKind.defaults,
+        reference: { hidden: 96, layers: 4, out: 32, noise: 6, reduction: 'mean' },
+      },
+      { spec, condition: { tokens: 1, width: 64 }, seed: 1 },
+    );
+    const weights = uniform(8, weightCount(spec)) as tf.Tensor2D;
+    const labels = uniform(8) as tf.Tensor1D;
+    const condition = { tokens: uniform(8, 1, 64) as tf.Tensor3D, present: tf.ones([8]) as tf.Tensor1D };
+    const forward = () => denoiser.apply(weights, labels, condition);
+    return backward ? withGradients(forward) : () => tf.tidy(forward);
+  },
+});
+await ask('edge-mpnn', [edgeMpnn(false), edgeMpnn(true)]);
 
 peer?.stop();

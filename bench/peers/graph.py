@@ -1,7 +1,10 @@
 """Edge message passing on batched parameter graphs as it is usually written: the inputs of every linear layer are gathered and
 concatenated per edge. Also: building one parameter graph from the weights of one network.
 """
+import json
 import math
+import resource
+import sys
 
 import torch
 from torch import nn
@@ -126,7 +129,11 @@ def convert(channels, units):
     return run
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and len(sys.argv) > 1:
+    # Peak resident memory, in bytes, of one forward and backward.
+    denoiser(True, **json.loads(sys.argv[1]))()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+elif __name__ == "__main__":
     serve({
         "forward": lambda **k: denoiser(False, **k),
         "gradient": lambda **k: denoiser(True, **k),

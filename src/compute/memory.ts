@@ -50,18 +50,56 @@ function sizeClass(bytes: number): number {
 /** Address of a fresh block of at least `bytes` bytes, 64-byte aligned, contents undefined. Free it with `release`. */
 export function allocate(bytes: number): number {
   const size = sizeClass(bytes);
-  let address = free.get(size)?.pop();
+  const address = free.get(size)?.pop() ?? fresh(size) ?? reuse(size);
   if (address === undefined) {
-    if (top + size > limit) {
-      throw new UserError(
-        `out of memory: asked for ${mib(size)}, ${mib(held)} held in ${sizeOf.size} blocks of ${mib(limit)} in all`,
-      );
-    }
-    address = top;
-    top += size;
+    throw new UserError(
+      `out of memory: asked for ${mib(size)}, ${mib(held)} held in ${sizeOf.size} blocks of ${mib(limit)} in all`,
+    );
   }
   sizeOf.set(address, size);
   held += size;
+  return address;
+}
+
+/** The next `size` bytes of the address space, if it has them. */
+function fresh(size: number): number | undefined {
+  if (top + size > limit) return undefined;
+  top += size;
+  return top - size;
+}
+
+/**
+ * When the address space is used up: joins free neighbours, gives what lies at the end back, and takes `size` bytes from the first
+ * free stretch that has them. Whatever is left of the stretches is listed under the lengths they now have.
+ */
+function reuse(size: number): number | undefined {
+  const blocks = [...free].flatMap(([length, list]) => list.map(address => ({ address, length })));
+  blocks.sort((a, b) => a.address - b.address);
+  const stretches: { address: number; length: number }[] = [];
+  for (const block of blocks) {
+    const last = stretches.at(-1);
+    if (last && last.address + last.length === block.address) last.length += block.length;
+    else stretches.push({ ...block });
+  }
+  const last = stretches.at(-1);
+  if (last && last.address + last.length === top) {
+    top = last.address;
+    stretches.pop();
+  }
+  const atEnd = fresh(size);
+  const chosen = atEnd === undefined ? stretches.find(s => s.length >= size) : undefined;
+  const address = atEnd ?? chosen?.address;
+  if (chosen) {
+    chosen.address += size;
+    chosen.length -= size;
+  }
+  free.clear();
+  for (const { address, length } of stretches) {
+    if (length === 0) continue;
+    const list = free.get(length);
+    if (list) list.push(address);
+    else free.set(length, [address]);
+  }
   return address;
 }
 

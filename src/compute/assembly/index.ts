@@ -2,7 +2,7 @@
 export { attention, attentionGradient } from "./attention";
 export { convBlock, convFilter } from "./conv";
 export { adam, addMany, binary, boolToFloat, castNumber, select, unary } from "./elementwise";
-export { fill } from "./fill";
+export { fill, whichThread } from "./fill";
 export { finishRows, gemmBatch, gemmBlock, gemmPackB, sumSlices } from "./gemm";
 export { copyBox, gatherRows, segmentSum, sortRows, transposePlanes } from "./move";
 export { layerNorm, layerNormGradient } from "./norm";

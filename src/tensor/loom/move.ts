@@ -212,6 +212,58 @@ define('Concat', (inputs, { axis }, backend) => {
   });
 });
 
+define('Pack', (inputs, { axis }, backend) => {
+  const all = inputs as unknown as TensorInfo[];
+  if (!isWide(...all) || sizeOf(all[0]) === 0) return undefined;
+  const d = axis < 0 ? axis + all[0].shape.length + 1 : axis;
+  const shape = [...all[0].shape.slice(0, d), all.length, ...all[0].shape.slice(d)];
+  const outer = util.sizeFromShape(all[0].shape.slice(0, d));
+  const inner = sizeOf(all[0]) / outer;
+  return filled(backend, shape, all[0].dtype as Wide, out =>
+    all.forEach((part, i) => {
+      copyBox(backend.address(part), out + i * inner * 4, [
+        { size: outer, from: inner, to: inner * all.length },
+        { size: inner, from: 1, to: 1 },
+      ]);
+    }),
+  );
+});
+
+define('Unpack', ({ value }, { axis }, backend) => {
+  if (!isWide(value)) return undefined;
+  const d = axis < 0 ? axis + value.shape.length : axis;
+  const size = value.shape.map((n, i) => (i === d ? 1 : n));
+  return Array.from({ length: value.shape[d] }, (_, i) => {
+    const begin = value.shape.map((_, j) => (j === d ? i : 0));
+    const part = cut(
+      backend,
+      value,
+      begin,
+      size,
+      size.map(() => 1),
+    );
+    return { ...part, shape: size.filter((_, j) => j !== d) };
+  });
+});
+
+define('Reverse', ({ x }, { dims }, backend) => {
+  if (!isWide(x) || x.shape.length === 0) return undefined;
+  const turned = util.parseAxisParam(dims, x.shape);
+  const strides = stridesOf(x.shape);
+  const end = turned.reduce((sum, d) => sum + (x.shape[d] - 1) * strides[d], 0);
+  return filled(backend, x.shape, x.dtype as Wide, out =>
+    copyBox(
+      backend.address(x) + end * 4,
+      out,
+      x.shape.map((size, d) => ({
+        size,
+        from: turned.includes(d) ? -strides[d] : strides[d],
+        to: strides[d],
+      })),
+    ),
+  );
+});
+
 define('PadV2', ({ x }, { paddings, constantValue }, backend) => {
   if (x.dtype !== 'float32') return undefined;
   const pads = paddings as [number, number][];
