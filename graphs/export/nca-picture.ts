@@ -13,6 +13,7 @@ export function ncaPicture(spec: NcaSpec): PictureOptions {
   return {
     title: `${spec.name}: ${inputs} perceived, ${hidden} hidden, ${channels} channels${outputBias ? ', output bias' : ''}`,
     columns: ['perception', 'hidden', 'update'],
+    legend: FILTERS.map((filter, f) => [FILTER_COLOURS[f], filter.replace('_', ' ')] as const),
     colour: key => {
       const node = Number(key);
       if (node < inputs) return FILTER_COLOURS[node % FILTERS.length];

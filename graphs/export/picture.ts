@@ -9,6 +9,8 @@ export interface PictureOptions {
   readonly title?: string;
   /** Names of the columns from left to right, in the place of `layer 0` and so on. */
   readonly columns?: readonly string[];
+  /** Colours and what they mean, at the foot of the picture. */
+  readonly legend?: readonly (readonly [colour: string, text: string])[];
   /** Fill of a node by its key, in the place of its type's colour; undefined for that. */
   readonly colour?: (key: string) => string | undefined;
 }
@@ -19,9 +21,9 @@ interface Place {
   readonly radius: number;
 }
 
-/** Weights this share of the strongest fade to nothing. */
-const FAINT = 0.02;
-const MARGIN = { x: 70, top: 76, bottom: 64 };
+/** Curves fainter than this are left out. */
+const FAINT = 0.012;
+const MARGIN = { x: 80, top: 76, bottom: 84 };
 const POSITIVE = '#b2182b';
 const NEGATIVE = '#2166ac';
 const CONSTANT = '#8a8f98';
@@ -77,32 +79,54 @@ function curve(from: Place, to: Place): string {
   return `M${short(from.x)} ${short(from.y)}C${short(from.x + bend)} ${short(from.y)} ${short(to.x - bend)} ${short(to.y)} ${short(to.x)} ${short(to.y)}`;
 }
 
+/** How the weights of one group of edges become strokes: layers differ in size, and many curves have to leave room for the strong. */
+interface Scale {
+  readonly strongest: number;
+  readonly contrast: number;
+}
+
+function scaleOf(edges: readonly { weight: number }[]): Scale {
+  const sizes = edges.map(({ weight }) => Math.abs(weight)).sort((a, b) => a - b);
+  // The very strongest would leave the rest invisible.
+  const strongest = sizes[Math.floor(0.995 * (sizes.length - 1))] || 1;
+  return { strongest, contrast: edges.length > 2000 ? 3.5 : edges.length > 400 ? 2 : 1.2 };
+}
+
+function strengthOf({ weight }: { weight: number }, { strongest, contrast }: Scale) {
+  const strength = Math.min(1, Math.abs(weight) / strongest);
+  return { strength, opacity: 0.8 * strength ** contrast };
+}
+
 /** An SVG. Reversed edges are left out: they repeat the others. */
 export function toSvg(graph: ParameterGraph, options: PictureOptions = {}): string {
   const { width = 1200, height = 800, title = graph.getAttribute('name') } = options;
   const places = layOutNodes(graph, width, height);
   const edges = graph
-    .mapEdges((_, { weight, reverse, parameter }, source, target) => ({
+    .mapEdges((_, { weight, layer, type, reverse, parameter }, source, target) => ({
       weight,
+      group: `${type} ${layer}`,
       reverse,
       constant: parameter < 0,
       path: curve(places.get(source)!, places.get(target)!),
     }))
-    .filter(({ reverse }) => !reverse)
-    .sort((a, b) => Math.abs(a.weight) - Math.abs(b.weight));
-  const sizes = edges.filter(({ constant }) => !constant).map(({ weight }) => Math.abs(weight));
-  // The strongest hundredth would otherwise leave the rest invisible.
-  const strongest = sizes[Math.floor(0.99 * (sizes.length - 1))] || 1;
-  const drawn = edges.flatMap(({ weight, constant, path }) => {
-    if (constant)
-      return [`<path d="${path}" stroke="${CONSTANT}" stroke-opacity=".5" stroke-dasharray="4 3"/>`];
-    const strength = Math.min(1, Math.abs(weight) / strongest);
-    if (strength < FAINT) return [];
-    const [colour, opacity] = [weight < 0 ? NEGATIVE : POSITIVE, (0.03 + 0.67 * strength ** 1.5).toFixed(3)];
-    return [
-      `<path d="${path}" stroke="${colour}" stroke-opacity="${opacity}" stroke-width="${(0.4 + 1.3 * strength).toFixed(2)}"/>`,
-    ];
-  });
+    .filter(({ reverse }) => !reverse);
+  const scales = new Map<string, Scale>();
+  for (const { group } of edges) {
+    if (!scales.has(group)) scales.set(group, scaleOf(edges.filter(edge => edge.group === group)));
+  }
+  const strengths = edges.map(edge => ({ ...edge, ...strengthOf(edge, scales.get(edge.group)!) }));
+  const drawn = strengths
+    .sort((a, b) => a.strength - b.strength)
+    .flatMap(({ weight, constant, path, strength, opacity }) => {
+      if (constant)
+        return [`<path d="${path}" stroke="${CONSTANT}" stroke-opacity=".5" stroke-dasharray="4 3"/>`];
+      if (opacity < FAINT) return [];
+      const colour = weight < 0 ? NEGATIVE : POSITIVE;
+      const width = (0.3 + 1.2 * strength).toFixed(2);
+      return [
+        `<path d="${path}" stroke="${colour}" stroke-opacity="${opacity.toFixed(3)}" stroke-width="${width}"/>`,
+      ];
+    });
   const nodes = graph.mapNodes((key, { type }) => {
     const { x, y, radius } = places.get(key)!;
     const fill = options.colour?.(key) ?? fillOf(type);
@@ -117,6 +141,7 @@ ${drawn.join('\n')}
 ${nodes.join('\n')}
 </g>
 ${captions(graph, places, width, height, title, options.columns)}
+${legend(options.legend ?? [], height)}
 </svg>
 `;
 }
@@ -154,3 +179,11 @@ function captions(
   const total = `<text x="${width / 2}" y="28" text-anchor="middle" font-size="19" font-weight="600" fill="#1c232b">${escapeMarkup(title)}</text>`;
   return [total, ...heads, ...asides.filter(text => text !== ''), ...key].join('\n');
 }
+
+const legend = (entries: NonNullable<PictureOptions['legend']>, height: number): string =>
+  entries
+    .map(
+      ([colour, text], i) =>
+        `<g transform="translate(${30 + 105 * i} ${height - 22})"><circle cy="-4" r="5" fill="${colour}"/><text x="11" font-size="13" fill="#39424e">${escapeMarkup(text)}</text></g>`,
+    )
+    .join('\n');

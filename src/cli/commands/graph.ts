@@ -42,7 +42,7 @@ const WRITERS: Readonly<Record<string, Writer>> = {
   '.png': async (graph, spec, options) =>
     new Uint8Array(
       await sharp(Buffer.from(String(await svg(graph, spec, options))), { density: 144 })
-        .png()
+        .png({ palette: true })
         .toBuffer(),
     ),
   '.gexf': graph => toGexf(graph),
