@@ -54,5 +54,6 @@ export {
   runTraining,
   type TrainingJob,
   type TrainingPlan,
+  textureLossFor,
 } from './train-run.ts';
 export { type WrittenComparison, writeComparison } from './write-comparison.ts';

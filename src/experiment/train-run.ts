@@ -14,7 +14,13 @@ import {
 } from '../diffusion/index.ts';
 import { renderGallery } from '../evaluation/index.ts';
 import { writeAtomically } from '../formats/index.ts';
-import { finiteOrbit, patchSlicedWasserstein, weightCount } from '../nca/index.ts';
+import {
+  finiteOrbit,
+  type PatchOptions,
+  patchSlicedWasserstein,
+  type TextureLoss,
+  weightCount,
+} from '../nca/index.ts';
 import { backendReport, tf } from '../tensor/index.ts';
 import {
   type Augmentation,
@@ -99,7 +105,7 @@ export async function prepareTraining(config: TrainConfig, where: string): Promi
       ? rolloutLoss({
           ...config.rollout,
           spec,
-          texture: patchSlicedWasserstein({ scales: scalesFor(size) }),
+          texture: textureLossFor(size),
           normaliser,
           diffusion,
           seed,
@@ -120,8 +126,12 @@ export async function prepareTraining(config: TrainConfig, where: string): Promi
   };
 }
 
-/** As many scales, up to the default 3, as leave room for a patch of 5 pixels. */
-const scalesFor = (size: number) => Math.min(3, Math.max(1, 1 + Math.floor(Math.log2(size / 5))));
+/** The texture loss for pictures of this side: as many scales, up to 3, as leave room for a patch of 5 pixels. */
+export const textureLossFor = (size: number, options: Partial<PatchOptions> = {}): TextureLoss =>
+  patchSlicedWasserstein({
+    ...options,
+    scales: Math.min(3, Math.max(1, 1 + Math.floor(Math.log2(size / 5)))),
+  });
 
 function augmentationOf(
   { augmentation }: TrainConfig,

@@ -17,6 +17,7 @@ import {
   type Model,
   progressBar,
   readModel,
+  textureLossFor,
   useAverage,
 } from '../../experiment/index.ts';
 import { type Picture, readImage, writeGif, writePng } from '../../formats/index.ts';
@@ -36,6 +37,7 @@ interface Options {
   canonical?: ('colour' | 'd4')[];
   finetune: number;
   average?: number;
+  autoguidance?: string;
   seed: number;
   size: number;
   ncaSteps?: number;
@@ -57,6 +59,7 @@ async function sample(options: Options): Promise<void> {
   const model = await readModel(run, { sampler: options.sampler });
   if (options.average !== undefined) await useAverage(run, model, options.average);
   const { signal, release } = interruption();
+  let weaker: Model | undefined;
   try {
     const paths = options.image ?? [];
     if (paths.length === 0 && model.encoder) {
@@ -66,7 +69,8 @@ async function sample(options: Options): Promise<void> {
       paths.map(path => settle(readImage(path, { size: model.pictureSize, channels: 3 }))),
     );
     const names = paths.length > 0 ? distinct(paths.map(path => basename(path, extname(path)))) : ['sample'];
-    let weights = await weightsFor(model, pictures, options, signal);
+    if (options.autoguidance) weaker = await readModel(options.autoguidance);
+    let weights = await weightsFor(model, weaker, pictures, options, signal);
     if (options.finetune > 0) weights = await finetuned(model, weights, pictures, options, signal);
     const D = weightCount(model.spec);
     const steps = options.ncaSteps ?? model.ncaSteps;
@@ -103,13 +107,21 @@ async function sample(options: Options): Promise<void> {
     throw error;
   } finally {
     release();
-    model.denoiser.dispose();
-    model.encoder?.dispose();
+    for (const each of weaker ? [model, weaker] : [model]) {
+      each.denoiser.dispose();
+      each.encoder?.dispose();
+    }
   }
 }
 
 /** Weights [pictures * count, D], in the order of the pictures. */
-async function weightsFor(model: Model, pictures: readonly Picture[], options: Options, signal: AbortSignal) {
+async function weightsFor(
+  model: Model,
+  weaker: Model | undefined,
+  pictures: readonly Picture[],
+  options: Options,
+  signal: AbortSignal,
+) {
   const { encoder, pictureSize: side } = model;
   const { count, steps, seed } = options;
   const total = Math.max(1, pictures.length) * count;
@@ -117,6 +129,7 @@ async function weightsFor(model: Model, pictures: readonly Picture[], options: O
   const guidance: Guidance = {
     scale: options.guidance ?? model.config.guidance,
     interval: options.guidanceInterval,
+    weaker: weaker?.denoiser,
   };
   const common = {
     ...model,
@@ -184,6 +197,7 @@ async function finetuned(
       width: side,
       pool: 32,
       steps: [32, 64],
+      loss: textureLossFor(side, { projections: 64, factor: 100 }),
       signal,
       onProgress: ({ iteration }) => bar.update(iteration),
     });
@@ -236,6 +250,10 @@ export const register = (program: Command): void => {
       within(0, 100),
     )
     .option('--guidance-interval <low,high>', 'noise levels between which to guide', interval)
+    .option(
+      '--autoguidance <run>',
+      'guide away from the weaker model of this run instead of from no condition',
+    )
     .option('--sampler <name>', `${Object.keys(SAMPLERS).join(', ')} (default: as configured)`, samplerName)
     .option(
       '--canonical <groups>',

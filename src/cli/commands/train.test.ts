@@ -1,0 +1,115 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { writeTinyZoo } from '../../../property-tests/tiny-zoo.ts';
+import { settle } from '../../config/index.ts';
+import { loadWeights } from '../../data/index.ts';
+import { main } from '../main.ts';
+
+const test = suite('weightloom train, sample, runs');
+const root = mkdtempSync(join(tmpdir(), 'weightloom-cli-'));
+const at = (name: string) => join(root, name);
+test.before(async () => {
+  await writeTinyZoo(at('zoo'));
+});
+test.after(() => rmSync(root, { recursive: true, force: true }));
+
+/** Runs a command line in this process. @returns what it printed, and its exit code */
+async function weightloom(...argv: string[]): Promise<{ text: string; code: number }> {
+  const { log, error } = console;
+  let text = '';
+  console.log = console.error = (...parts: unknown[]) => {
+    text += `${parts.join(' ')}\n`;
+  };
+  process.exitCode = 0;
+  try {
+    await main(argv);
+    return { text, code: Number(process.exitCode) };
+  } finally {
+    process.exitCode = 0;
+    Object.assign(console, { log, error });
+  }
+}
+
+const SMALL = [
+  ...[
+    'training.batch=2',
+    'training.validationBins=2',
+    'denoiser.width=16',
+    'denoiser.layers=1',
+    'denoiser.heads=2',
+  ],
+  ...['diffusion.sampling.steps=2', 'preview=null', 'rollout=null', 'checkpoint.keepAverages=true'],
+];
+const train = (out: string, ...more: string[]) =>
+  weightloom('train', 'quick', `zoo=${at('zoo')}`, ...SMALL, ...more, '--out', at(out));
+
+test('train, show, compare, sample', async () => {
+  const planned = await train('planned', 'training.steps=4', '--dry-run');
+  assert.is(planned.code, 0);
+  assert.match(planned.text, /parameters of the denoiser/);
+  assert.match(planned.text, /expected time/);
+  assert.not.ok(existsSync(at('planned')));
+
+  const trained = await train('a', 'training.steps=4', 'checkpoint.everySteps=2');
+  assert.is(trained.code, 0, trained.text);
+  assert.match(trained.text, /4 steps in .*validation loss/);
+  assert.is((await train('b', 'training.steps=3', 'diffusion=edm', 'diffusion.sampling.steps=2')).code, 0);
+
+  const listed = await weightloom('runs', 'list', root);
+  assert.match(listed.text, /a +│ transformer +│ random-gram +│ edm +│ finished/);
+  assert.match((await weightloom('runs', 'show', at('a'))).text, /weightloom train quick/);
+  const compared = (await weightloom('runs', 'compare', at('a'), at('b'))).text;
+  assert.match(compared, /training\.steps +│ 4 +│ 3/);
+  assert.match(compared, /diffusion\.parametrisation +│ "clean" +│ "edm"/);
+  assert.not.match(compared, /denoiser\.width/);
+  assert.match((await weightloom('runs', 'resume', at('a'))).text, /finished already/);
+
+  const sampled = await weightloom(
+    ...['sample', '--run', at('a'), '--image', join(at('zoo'), 'images', 'nca-7.png'), '--count', '2'],
+    ...['--size', '8', '--nca-steps', '3', '--finetune', '1', '--canonical', 'd4', '--average', '0.07'],
+    ...['--sampler', 'euler', '--autoguidance', at('b'), '--guidance', '2', '--no-gif', '--out', at('out')],
+  );
+  assert.is(sampled.code, 0, sampled.text);
+  assert.equal(readdirSync(at('out')).sort(), ['nca-7-0.png', 'nca-7-1.png', 'nca-7.safetensors']);
+  const nca = await settle(loadWeights(`${at('out')}/nca-7.safetensors#1`));
+  assert.is(nca.spec.name, 'compact');
+});
+
+test('what is wrong is said in one sentence', async () => {
+  const said = async (expected: RegExp, code: number, ...argv: string[]) => {
+    const found = await weightloom(...argv);
+    assert.match(found.text, expected);
+    assert.is(found.code, code, found.text);
+  };
+  await said(/expected one of .*quick.*Did you mean quick\?/, 1, 'train', 'quik');
+  await said(/unknown key stpes.*Did you mean steps\?/, 1, 'train', 'quick', 'training.stpes=3');
+  await said(
+    /denoiser.*expected one of .*Did you mean transformer\?/,
+    1,
+    'train',
+    'quick',
+    'denoiser=transfomer',
+  );
+  await said(
+    /zoo\.json|expected a zoo|expected a file or folder that exists/,
+    1,
+    'train',
+    'quick',
+    `zoo=${at('nowhere')}`,
+  );
+  await said(
+    /model\.safetensors: expected the model of a finished training/,
+    1,
+    'sample',
+    '--run',
+    at('zoo'),
+  );
+  await said(/expected a run folder, with config\.yaml in it, found none/, 1, 'runs', 'show', at('zoo'));
+  // Commander prints its own message.
+  assert.is((await weightloom('sample', '--run', at('a'), '--sampler', 'huen')).code, 2);
+});
+
+test.run();
