@@ -51,79 +51,102 @@ function row(op: i32, x: usize, length: i32): f32 {
 
 // @ts-ignore: decorator
 @inline
-function rowsOf(op: i32, x: usize, out: usize, from: i32, to: i32, length: i32, scale: f32): void {
+function rowsOf(op: i32, x: usize, out: usize, from: i32, to: i32, length: i32, total: i32, scale: f32): void {
   for (let r = from; r < to; r++) {
-    store<f32>(out + (<usize>r << 2), row(op, x + (<usize>r * <usize>length << 2), length) * scale);
+    const count = min(length, total - r * length);
+    store<f32>(out + (<usize>r << 2), row(op, x + (<usize>r * <usize>length << 2), count) * scale);
   }
 }
 
-/** out[r] = scale * reduction of row r of `length`: sum 0, max 1, min 2, product 3. Rows [band * share, ...). */
-export function reduceRows(band: i32, thread: i32, op: i32, x: usize, out: usize, rows: i32, length: i32, share: i32, scale: f32): void {
+/** out[r] = scale * reduction of row r of `length` (the last may be shorter: `total` in all): sum 0, max 1, min 2, product 3. Rows [band * share, ...). */
+export function reduceRows(
+  band: i32, thread: i32, op: i32, x: usize, out: usize, rows: i32, length: i32, total: i32, share: i32, scale: f32,
+): void {
   const from = band * share;
   const to = min(rows, from + share);
-  if (op == 0) rowsOf(0, x, out, from, to, length, scale);
-  else if (op == 1) rowsOf(1, x, out, from, to, length, scale);
-  else if (op == 2) rowsOf(2, x, out, from, to, length, scale);
-  else rowsOf(3, x, out, from, to, length, scale);
+  if (op == 0) rowsOf(0, x, out, from, to, length, total, scale);
+  else if (op == 1) rowsOf(1, x, out, from, to, length, total, scale);
+  else if (op == 2) rowsOf(2, x, out, from, to, length, total, scale);
+  else rowsOf(3, x, out, from, to, length, total, scale);
 }
+
+// Rows come in groups of a few, so that memory is read nearly in order, and the sums so far wait in `out`.
+const GROUP: i32 = 8;
 
 // @ts-ignore: decorator
 @inline
 function columns(op: i32, x: usize, out: usize, rows: i32, width: i32, from: i32, to: i32, scale: f32): void {
   const step = <usize>width << 2;
   const s = splat(scale);
-  let j = from;
-  for (; j + 16 <= to; j += 16) {
-    let a = start(op), b = a, c = a, d = a;
-    let p = x + (<usize>j << 2);
-    for (let r = 0; r < rows; r++) {
-      a = join(op, a, v128.load(p));
-      b = join(op, b, v128.load(p, 16));
-      c = join(op, c, v128.load(p, 32));
-      d = join(op, d, v128.load(p, 48));
-      p += step;
+  for (let first = 0; first == 0 || first < rows; first += GROUP) {
+    const last = min(rows, first + GROUP);
+    const base = x + <usize>first * step;
+    const begun = first > 0;
+    const ended = last == rows && scale != 1;
+    let j = from;
+    for (; j + 16 <= to; j += 16) {
+      const o = out + (<usize>j << 2);
+      let a = start(op), b = a, c = a, d = a;
+      if (begun) {
+        a = v128.load(o);
+        b = v128.load(o, 16);
+        c = v128.load(o, 32);
+        d = v128.load(o, 48);
+      }
+      let p = base + (<usize>j << 2);
+      for (let r = first; r < last; r++) {
+        a = join(op, a, v128.load(p));
+        b = join(op, b, v128.load(p, 16));
+        c = join(op, c, v128.load(p, 32));
+        d = join(op, d, v128.load(p, 48));
+        p += step;
+      }
+      v128.store(o, ended ? f32x4.mul(a, s) : a);
+      v128.store(o, ended ? f32x4.mul(b, s) : b, 16);
+      v128.store(o, ended ? f32x4.mul(c, s) : c, 32);
+      v128.store(o, ended ? f32x4.mul(d, s) : d, 48);
     }
-    const o = out + (<usize>j << 2);
-    v128.store(o, f32x4.mul(a, s));
-    v128.store(o, f32x4.mul(b, s), 16);
-    v128.store(o, f32x4.mul(c, s), 32);
-    v128.store(o, f32x4.mul(d, s), 48);
-  }
-  for (; j < to; j += 4) {
-    const left = min(4, to - j);
-    let a = start(op);
-    let p = x + (<usize>j << 2);
-    for (let r = 0; r < rows; r++) {
-      a = join(op, a, left == 4 ? v128.load(p) : loadPart(p, left));
-      p += step;
+    for (; j < to; j += 4) {
+      const left = min(4, to - j);
+      const o = out + (<usize>j << 2);
+      let a = begun ? (left == 4 ? v128.load(o) : loadPart(o, left)) : start(op);
+      let p = base + (<usize>j << 2);
+      for (let r = first; r < last; r++) {
+        a = join(op, a, left == 4 ? v128.load(p) : loadPart(p, left));
+        p += step;
+      }
+      if (ended) a = f32x4.mul(a, s);
+      if (left == 4) v128.store(o, a);
+      else storePart(o, a, left);
     }
-    const o = out + (<usize>j << 2);
-    if (left == 4) v128.store(o, f32x4.mul(a, s));
-    else storePart(o, f32x4.mul(a, s), left);
   }
 }
 
 /**
- * Reduces the middle axis of x [outer, length, width], in slices of `slice` rows: out[outer, slices, width]. A band takes `span` of
- * the columns of one slice of one outer entry; column blocks are the fastest, then slices.
+ * Reduces the middle axis of x [outer, length, width], in slices of `slice` rows: out[outer, slices, width]. A unit of work is `span` of the
+ * columns of one slice of one outer entry; column blocks are the fastest, then slices. A band takes `each` of the `units`.
  */
 export function reduceColumns(
-  band: i32, thread: i32, op: i32, x: usize, out: usize, length: i32, width: i32, slice: i32, span: i32, scale: f32,
+  band: i32, thread: i32, op: i32, x: usize, out: usize, length: i32, width: i32, slice: i32, span: i32,
+  units: i32, each: i32, scale: f32,
 ): void {
   const across = (width + span - 1) / span;
   const slices = (length + slice - 1) / slice;
-  const from = band % across * span;
-  const entry = band / across;
-  const s = entry % slices;
-  const o = entry / slices;
-  const rows = min(slice, length - s * slice);
-  const p = x + (<usize>(o * length + s * slice) * <usize>width << 2);
-  const q = out + (<usize>entry * <usize>width << 2);
-  const to = min(width, from + span);
-  if (op == 0) columns(0, p, q, rows, width, from, to, scale);
-  else if (op == 1) columns(1, p, q, rows, width, from, to, scale);
-  else if (op == 2) columns(2, p, q, rows, width, from, to, scale);
-  else columns(3, p, q, rows, width, from, to, scale);
+  const end = min(units, (band + 1) * each);
+  for (let unit = band * each; unit < end; unit++) {
+    const from = unit % across * span;
+    const entry = unit / across;
+    const s = entry % slices;
+    const o = entry / slices;
+    const rows = min(slice, length - s * slice);
+    const p = x + (<usize>(o * length + s * slice) * <usize>width << 2);
+    const q = out + (<usize>entry * <usize>width << 2);
+    const to = min(width, from + span);
+    if (op == 0) columns(0, p, q, rows, width, from, to, scale);
+    else if (op == 1) columns(1, p, q, rows, width, from, to, scale);
+    else if (op == 2) columns(2, p, q, rows, width, from, to, scale);
+    else columns(3, p, q, rows, width, from, to, scale);
+  }
 }
 
 /** exp(scale * (x - max x)) of a row, in place or not, normalised to sum 1. */

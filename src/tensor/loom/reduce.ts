@@ -34,7 +34,18 @@ export function reduceMiddle(
     }
   } else if (width === 1) {
     const each = share(outer, Math.ceil(ALONE / Math.max(length, 1)));
-    parallel(kernel('reduceRows'), Math.ceil(outer / each), code, x, out, outer, length, each, scale);
+    parallel(
+      kernel('reduceRows'),
+      Math.ceil(outer / each),
+      code,
+      x,
+      out,
+      outer,
+      length,
+      outer * length,
+      each,
+      scale,
+    );
   } else {
     columns(code, x, out, outer, length, width, Math.max(length, 1), scale);
   }
@@ -50,10 +61,21 @@ function columns(
   slice: number,
   scale: number,
 ): void {
-  if (width === 1 && length % slice === 0) {
-    const rows = outer * (length / slice);
+  if (width === 1 && (outer === 1 || length % slice === 0)) {
+    const rows = outer * Math.ceil(length / slice);
     const each = share(rows, Math.ceil(ALONE / slice));
-    parallel(kernel('reduceRows'), Math.ceil(rows / each), code, x, out, rows, slice, each, scale);
+    parallel(
+      kernel('reduceRows'),
+      Math.ceil(rows / each),
+      code,
+      x,
+      out,
+      rows,
+      slice,
+      outer * length,
+      each,
+      scale,
+    );
     return;
   }
   const slices = Math.ceil(length / slice) || 1;
@@ -61,8 +83,22 @@ function columns(
   const across =
     entries >= 8 || slice * width <= ALONE ? 1 : Math.min(Math.ceil(width / 16), Math.ceil(8 / entries));
   const span = Math.ceil(width / across / 16) * 16;
-  const bands = entries * Math.ceil(width / span);
-  parallel(kernel('reduceColumns'), bands, code, x, out, length, width, slice, span, scale);
+  const units = entries * Math.ceil(width / span);
+  const each = share(units, Math.ceil(ALONE / (slice * span)));
+  parallel(
+    kernel('reduceColumns'),
+    Math.ceil(units / each),
+    code,
+    x,
+    out,
+    length,
+    width,
+    slice,
+    span,
+    units,
+    each,
+    scale,
+  );
 }
 
 /** Reduces `axes` of x one group of neighbours at a time, the last first. */
@@ -115,7 +151,7 @@ for (const name of Object.keys(codes) as (keyof typeof codes)[]) {
     const shape = keepDims ? backend_util.expandShapeToKeepDim(kept, axes) : kept;
     return filled(backend, shape, 'float32', out => {
       if (axes.length === 0) {
-        parallel(kernel('reduceRows'), 1, 0, backend.address(x), out, sizeOf(x), 1, sizeOf(x), 1);
+        parallel(kernel('reduceRows'), 1, 0, backend.address(x), out, sizeOf(x), 1, sizeOf(x), sizeOf(x), 1);
       } else {
         reduce(backend, codes[name], x, axes, name === 'Mean' ? 1 / count : 1, out);
       }
