@@ -9,6 +9,13 @@ export {
   type Wanted as PretrainedShapes,
 } from './pretrained/checkpoint.ts';
 export {
+  encoderNetworks,
+  type FetchNetworkOptions,
+  fetchNetwork,
+  type WeightSource,
+  weightSources,
+} from './pretrained/fetch.ts';
+export {
   cachedWeights,
   cacheFolder,
   hasWeights,

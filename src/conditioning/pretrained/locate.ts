@@ -2,8 +2,10 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { pipe } from 'fp-ts/lib/function.js';
 import * as TE from 'fp-ts/lib/TaskEither.js';
 import { type Failure, failure } from '../../config/index.ts';
+import { verifyFetched } from '../../formats/index.ts';
 
 export const NETWORKS = [
   'vgg16',
@@ -26,10 +28,16 @@ export const cachedWeights = (network: NetworkName, cache = cacheFolder()): stri
 export const hasWeights = (network: NetworkName, file: string | null = null): boolean =>
   existsSync(file ?? cachedWeights(network));
 
-/** The file to read, `file` if given, else the cached one; without either, a sentence that says what to do. */
+/** The file to read, `file` if given, else the cached one, verified against its lock file; without either, a sentence that says what to do. */
 export function locateWeights(network: NetworkName, file: string | null): TE.TaskEither<Failure, string> {
   const path = file ?? cachedWeights(network);
-  if (existsSync(path)) return TE.right(path);
+  if (file && existsSync(file)) return TE.right(file);
+  if (existsSync(path)) {
+    return pipe(
+      verifyFetched(path),
+      TE.map(() => path),
+    );
+  }
   const hint = file
     ? undefined
     : `Run \`weightloom encoders fetch ${network}\`, or name a file that you have with encoder.weights=FILE.`;

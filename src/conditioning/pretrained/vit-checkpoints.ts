@@ -63,6 +63,20 @@ const normSource = (ours: string, theirs: string, width: number) => ({
 const repeat = (layers: number, block: (i: number) => Record<string, Source>): Record<string, Source> =>
   Object.assign({}, ...Array.from({ length: layers }, (_, i) => block(i)));
 
+/** torchvision's names of the tensors, piece by piece, in timm's. */
+const TIMM: readonly (readonly [RegExp | string, string])[] = [
+  [/^class_token$/, 'cls_token'],
+  ['encoder.pos_embedding', 'pos_embed'],
+  [/^conv_proj/, 'patch_embed.proj'],
+  [/^encoder\.ln/, 'norm'],
+  [/^encoder\.layers\.encoder_layer_(\d+)/, 'blocks.$1'],
+  [/\.ln_([12])/, '.norm$1'],
+  ['self_attention.in_proj_', 'attn.qkv.'],
+  ['self_attention.out_proj', 'attn.proj'],
+  ['.mlp.0.', '.mlp.fc1.'],
+  ['.mlp.3.', '.mlp.fc2.'],
+];
+
 export const TORCHVISION: VitNaming = {
   source: shape => {
     const { width, mlp, layers, patch } = shape;
@@ -97,8 +111,11 @@ export const TORCHVISION: VitNaming = {
       ...normSource('norm', 'encoder.ln', width),
     };
   },
-  // Files from before torchvision 0.12 number the layers of an MLP otherwise.
-  aliases: name => [name.replace('.mlp.0.', '.mlp.linear_1.').replace('.mlp.3.', '.mlp.linear_2.')],
+  // Files from before torchvision 0.12 number the layers of an MLP otherwise; timm has names of its own for the same tensors.
+  aliases: name => [
+    name.replace('.mlp.0.', '.mlp.linear_1.').replace('.mlp.3.', '.mlp.linear_2.'),
+    TIMM.reduce((result, [theirs, timm]) => result.replace(theirs, timm), name),
+  ],
 };
 
 export const CLIP: VitNaming = {

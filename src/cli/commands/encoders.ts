@@ -1,0 +1,112 @@
+/** `weightloom encoders`: pretrained texture encoders and where their weights are. */
+import Table from 'cli-table3';
+import type { Command } from 'commander';
+import {
+  cachedWeights,
+  encoderKind,
+  encoderNames,
+  encoderNetworks,
+  fetchNetwork,
+  hasWeights,
+  NETWORKS,
+  type NetworkName,
+  type PretrainedShapes,
+  weightSources,
+} from '../../conditioning/index.ts';
+import { failure, orThrow, settle, suggestion, UserError } from '../../config/index.ts';
+import { inceptionWanted, lpipsWanted } from '../../evaluation/index.ts';
+import { interruption, progressBar } from '../../experiment/index.ts';
+import { group } from '../group.ts';
+
+interface FetchCommandOptions {
+  readonly repo?: string;
+  readonly file?: string;
+  readonly revision?: string;
+  readonly hub?: string;
+  readonly update?: boolean;
+}
+
+/** What is kept of each network's file. */
+const WANTED: Readonly<Record<NetworkName, () => PretrainedShapes>> = {
+  ...encoderNetworks,
+  'inception-fid': () => inceptionWanted,
+  'lpips-alex': () => lpipsWanted('alex'),
+  'lpips-vgg': () => lpipsWanted('vgg'),
+};
+
+const MEGABYTE = 1 << 20;
+
+function networkOf(name: string): NetworkName {
+  if ((NETWORKS as readonly string[]).includes(name)) return name as NetworkName;
+  const hint = suggestion(name, NETWORKS);
+  throw new UserError(failure('network', `one of ${NETWORKS.join(', ')}`, `"${name}"`, { hint }));
+}
+
+async function fetch(name: string, options: FetchCommandOptions): Promise<void> {
+  const network = networkOf(name);
+  const { repo, file, revision, hub: hubUrl, update } = options;
+  const { signal, release } = interruption();
+  let bar: ReturnType<typeof progressBar> | undefined;
+  try {
+    const fetched = await settle(
+      fetchNetwork(network, WANTED[network](), {
+        repo,
+        files: file === undefined ? undefined : [file],
+        revision,
+        hubUrl,
+        update,
+        signal,
+        onProgress: (bytes, total) => {
+          bar ??= progressBar(`${network}, MB`, Math.ceil(total / MEGABYTE));
+          bar.update(Math.ceil(bytes / MEGABYTE));
+        },
+      }),
+    );
+    bar?.stop();
+    bar = undefined;
+    const origin = fetched.transferred > 0 ? 'fetched' : 'already there and unchanged';
+    console.log(`${fetched.path}: ${origin}, commit ${fetched.commit.slice(0, 12)}.`);
+  } finally {
+    bar?.stop();
+    release();
+  }
+}
+
+async function list(): Promise<void> {
+  const encoders = new Table({ head: ['encoder', 'what it is'], style: { head: [] } });
+  for (const name of encoderNames()) encoders.push([name, orThrow(encoderKind(name)).summary]);
+  console.log(encoders.toString());
+  const sources = await settle(weightSources());
+  const networks = new Table({ head: ['network', 'weights', 'from'], style: { head: [] } });
+  for (const name of NETWORKS) {
+    networks.push([
+      name,
+      hasWeights(name) ? cachedWeights(name) : 'not fetched',
+      sources[name]?.repo ?? 'no repository set',
+    ]);
+  }
+  console.log(networks.toString());
+}
+
+export function register(program: Command): void {
+  const encoders = group(program, 'encoders');
+  encoders
+    .command('list')
+    .description('Encoders, and the pretrained networks with where their weights are')
+    .addHelpText('after', '\nExample:\n  weightloom encoders list')
+    .action(list);
+  encoders
+    .command('fetch <network>')
+    .description(`Fetch weights from the Hugging Face hub: ${NETWORKS.join(', ')}`)
+    .option('--repo <owner/name>', 'another repository than the one in configs/weights.yaml')
+    .option('--file <name>', 'the file in the repository')
+    .option('--revision <name>', 'branch, tag or commit')
+    .option('--hub <url>', 'another hub, such as a mirror')
+    .option('--update', 'forget what was fetched before and take what the revision means now')
+    .addHelpText(
+      'after',
+      '\nThe files go to the cache folder (WEIGHTLOOM_CACHE changes it). Ctrl-C stops; the same command goes on from there.' +
+        '\n\nExample:\n  weightloom encoders fetch vgg16',
+    )
+    .action(fetch);
+}
