@@ -9,7 +9,7 @@ import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { torchStateFile } from '../../property-tests/crafted.ts';
-import { describe, type Failure, settle, UserError } from '../config/index.ts';
+import { describe, type Failure, failure, settle, UserError } from '../config/index.ts';
 import {
   type FetchOptions,
   fetchWeights,
@@ -224,6 +224,17 @@ test('a torch file is transferred whole, checked, and kept as safetensors', asyn
     await sentence(fetchWeights(options({ files: ['net.bin'] }))),
     'found other bytes. Fetch it again.',
   );
+});
+
+test('a file that fails the check is not kept', async () => {
+  const wanted = options();
+  const check: FetchOptions['check'] = path => async () =>
+    existsSync(path) ? E.left(failure(path, 'a tensor conv1', 'none of that name')) : E.right(undefined);
+  assert.is(
+    await sentence(fetchWeights({ ...wanted, check })),
+    'them/net/model.safetensors: expected a tensor conv1, found none of that name.',
+  );
+  assert.equal(readdirSync(join(wanted.target, '..')), []);
 });
 
 test('what is no safetensors file or no torch file is refused', async () => {

@@ -6,9 +6,10 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { HubApiError } from '@huggingface/hub';
+import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import * as t from 'io-ts';
 import {
@@ -42,6 +43,8 @@ export interface FetchOptions {
   readonly target: string;
   /** Which tensors are kept; all by default. */
   readonly tensors?: (name: string) => boolean;
+  /** Says whether the file is what was looked for; one that fails is not kept. */
+  readonly check?: (path: string) => TE.TaskEither<Failure, unknown>;
   /** Forgets what was fetched before and takes what the revision means now. */
   readonly update?: boolean;
   readonly hubUrl?: string;
@@ -289,7 +292,13 @@ async function fetchOnce(options: FetchOptions): Promise<FetchedWeights> {
       },
     );
   }
-  if ((await stat(path)).size === 0) refuse(where, 'tensors', 'none');
+  if (options.check) {
+    const checked = await options.check(path)();
+    if (E.isLeft(checked)) {
+      await rm(path);
+      throw new UserError({ ...checked.left, where });
+    }
+  }
   const { commit, file } = remote;
   // The lock first: a file without an entry would never be verified.
   const lock = { ...(await readLock(lockFile)), [name]: { repo, file, revision, commit, sha256 } };

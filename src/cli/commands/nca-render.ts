@@ -1,10 +1,7 @@
 import { extname } from 'node:path';
 import type { Command } from 'commander';
 import { settle, UserError } from '../../config/index.ts';
-import { loadWeights, renderFrames, renderNcas, WEIGHTS_HELP } from '../../data/index.ts';
-import { interruption, progressBar } from '../../experiment/index.ts';
-import { type Picture, writeGif, writePng } from '../../formats/index.ts';
-import { startBackend } from '../../tensor/index.ts';
+import type { Picture } from '../../formats/index.ts';
 import { group } from '../group.ts';
 import { whole } from '../options.ts';
 
@@ -22,6 +19,10 @@ async function render({ weights, steps, size, seed, frames, out }: Options) {
   if (kind !== '.png' && kind !== '.gif') {
     throw new UserError(`--out: expected a name that ends in .png or .gif, found "${out}".`, 2);
   }
+  const { loadWeights, renderFrames, renderNcas } = await import('../../data/index.ts');
+  const { interruption, progressBar } = await import('../../experiment/index.ts');
+  const { writeGif, writePng } = await import('../../formats/index.ts');
+  const { startBackend } = await import('../../tensor/index.ts');
   const nca = await settle(loadWeights(weights));
   await startBackend();
   if (kind === '.png') {
@@ -49,7 +50,10 @@ export const register = (program: Command): void => {
   group(program, 'nca')
     .command('render')
     .description('Run an NCA from its seed state and write its picture (PNG), or how it grows (GIF)')
-    .requiredOption('-w, --weights <weights>', WEIGHTS_HELP)
+    .requiredOption(
+      '-w, --weights <weights>',
+      'file.pt, file.json#name, zoo-folder#name or file.safetensors[#index]',
+    )
     .requiredOption('-o, --out <file>', 'x.png or x.gif')
     .option('--steps <n>', 'NCA steps', whole(0), 400)
     .option('--size <n>', 'side of the picture', whole(3, 4096), 128)

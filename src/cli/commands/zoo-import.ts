@@ -1,8 +1,6 @@
 import type { Command } from 'commander';
 import { settle } from '../../config/index.ts';
-import { importZoo } from '../../data/index.ts';
-import { interruption, type Progress, progressBar } from '../../experiment/index.ts';
-import { startBackend } from '../../tensor/index.ts';
+import type { Progress } from '../../experiment/index.ts';
 import { group } from '../group.ts';
 import { whole, within } from '../options.ts';
 
@@ -17,6 +15,9 @@ interface Options {
 }
 
 async function run(paths: string[], { out, heldOut, steps, size, seed, images, renderings }: Options) {
+  const { importZoo } = await import('../../data/index.ts');
+  const { interruption, progressBar } = await import('../../experiment/index.ts');
+  const { startBackend } = await import('../../tensor/index.ts');
   await startBackend();
   const { signal, release } = interruption();
   let bar: { what: string; progress: Progress } | undefined;

@@ -1,17 +1,15 @@
-import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { settle } from '../../config/index.ts';
-import { readZoo, splitIndices, type Zoo } from '../../data/index.ts';
-import { blockOf, weightBlocks, weightCount } from '../../nca/index.ts';
+import type { Zoo } from '../../data/index.ts';
+import type { WeightBlock } from '../../nca/index.ts';
 import { group } from '../group.ts';
 
 const rms = (values: Float32Array) => Math.sqrt(values.reduce((sum, x) => sum + x * x, 0) / values.length);
 
 /** Standard deviation of one block over all entries, and of entries around their mean. */
-function spread(zoo: Zoo, name: ReturnType<typeof weightBlocks>[number]['name']) {
-  const { offset, size } = weightBlocks(zoo.spec).find(block => block.name === name)!;
-  const dimension = weightCount(zoo.spec);
+function spread(zoo: Zoo, { offset, size }: WeightBlock) {
   const count = zoo.entries.length;
+  const dimension = zoo.weights.length / count;
   let [all, squares, between] = [0, 0, 0];
   for (let d = offset; d < offset + size; d++) {
     let [sum, square] = [0, 0];
@@ -29,6 +27,9 @@ function spread(zoo: Zoo, name: ReturnType<typeof weightBlocks>[number]['name'])
 }
 
 async function info(folder: string, { names }: { names?: boolean }) {
+  const { default: Table } = await import('cli-table3');
+  const { readZoo, splitIndices } = await import('../../data/index.ts');
+  const { blockOf, weightBlocks, weightCount } = await import('../../nca/index.ts');
   const zoo = await settle(readZoo(folder));
   const { spec, entries, base, manifest } = zoo;
   if (names) {
@@ -60,10 +61,10 @@ async function info(folder: string, { names }: { names?: boolean }) {
       head: ['block', 'std', 'std around the mean NCA', ...(base ? ['rms of the base'] : [])],
       style: { head: [], border: [], compact: true },
     });
-    for (const { name } of weightBlocks(spec)) {
-      const { std, around } = spread(zoo, name);
-      const figures = [std, around, ...(base ? [rms(blockOf(spec, base, name))] : [])];
-      weights.push([name, ...figures.map(x => x.toPrecision(3))]);
+    for (const block of weightBlocks(spec)) {
+      const { std, around } = spread(zoo, block);
+      const figures = [std, around, ...(base ? [rms(blockOf(spec, base, block.name))] : [])];
+      weights.push([block.name, ...figures.map(x => x.toPrecision(3))]);
     }
     console.log(weights.toString());
   }
