@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -27,10 +30,9 @@ test('every network has its setting; one without a repository says how to name o
 
 test('without a network: one sentence', async () => {
   const hubUrl = 'http://127.0.0.1:9';
-  const unreachable = await sentence('vgg16', encoderNetworks.vgg16(), {
-    cache: '/tmp/weightloom-none',
-    hubUrl,
-  });
+  const cache = await mkdtemp(join(tmpdir(), 'weightloom-fetch-'));
+  const unreachable = await sentence('vgg16', encoderNetworks.vgg16(), { cache, hubUrl });
+  await rm(cache, { recursive: true });
   assert.match(unreachable, /expected an answer of the Hugging Face hub, found no connection/);
 });
 
