@@ -35,7 +35,7 @@ const Parameters = t.strict({
   encoder: t.string,
   denoisers: t.array(t.string),
   parameters: t.record(t.string, t.UnknownRecord),
-  parametrisation: t.union([t.literal('edm'), t.literal('clean')]),
+  diffusion: t.UnknownRecord,
   training: t.partial(TrainingSettingsCodec.type.props),
   rollout: t.union([t.partial(RolloutSettingsCodec.type.props), t.null]),
   sampling: t.strict({ steps: t.number, guidance: t.number }),
@@ -52,7 +52,7 @@ async function contend(context: RunContext, study: Study, parameters: Parameters
     const contender = await trainContender(context, study, {
       denoiser,
       parameters: parameters.parameters[denoiser],
-      parametrisation: parameters.parametrisation,
+      diffusion: parameters.diffusion,
       training: parameters.training,
       rollout: parameters.rollout,
       sampling: parameters.sampling,

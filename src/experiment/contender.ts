@@ -3,11 +3,10 @@ import type { Encoder } from '../conditioning/index.ts';
 import { orThrow, UserError } from '../config/index.ts';
 import { createDenoiser, type Denoiser } from '../denoisers/index.ts';
 import {
+  createDiffusion,
   type Diffusion,
-  edm,
   fitNormaliser,
   type Normaliser,
-  type Parametrisation,
   sampleWeights,
 } from '../diffusion/index.ts';
 import { patchSlicedWasserstein } from '../nca/index.ts';
@@ -29,7 +28,8 @@ export interface ContenderSettings {
   /** How it is called in tables; default: the kind's name. */
   readonly label?: string;
   readonly parameters?: Readonly<Record<string, unknown>>;
-  readonly parametrisation: Parametrisation;
+  /** `process: edm` or `ddim`, and its parameters. */
+  readonly diffusion: Readonly<Record<string, unknown>>;
   readonly training: Partial<TrainingSettings>;
   /** The loss through the rollout; null for none. */
   readonly rollout: Partial<RolloutSettings> | null;
@@ -93,10 +93,10 @@ export async function trainContender(
   study: Study,
   settings: ContenderSettings,
 ): Promise<Contender> {
-  const { seed, rollout, sampling, parametrisation } = settings;
+  const { seed, rollout, sampling } = settings;
   const label = settings.label ?? settings.denoiser;
   const { spec, train, encoder } = study;
-  const diffusion = edm({ parametrisation });
+  const diffusion = orThrow(createDiffusion(settings.diffusion));
   const normaliser = fitNormaliser(spec, train.weights, { sigmaData: diffusion.sigmaData });
   const denoiser = orThrow(
     createDenoiser(settings.denoiser, settings.parameters ?? {}, {
