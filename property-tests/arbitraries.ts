@@ -1,6 +1,6 @@
 /** What properties are checked on: specs, weights, symmetry elements, masks, states. Everything shrinks towards the small and the plain. */
 import fc from 'fast-check';
-import { elements } from '../src/evaluation/index.ts';
+import { groupElements } from '../src/evaluation/index.ts';
 import {
   type Grid,
   type NcaSpec,
@@ -56,7 +56,7 @@ export const samplesOf = (spec: NcaSpec, name: SymmetryName): fc.Arbitrary<Symme
 
 /** Elements made of the group's generators, which shrink to one generator, and samples. */
 export const anyElement = (spec: NcaSpec, name: SymmetryName): fc.Arbitrary<SymmetryElement> =>
-  fc.oneof(elements(spec, name), samplesOf(spec, name));
+  fc.oneof(groupElements(spec, name), samplesOf(spec, name));
 
 /** A grid of normal numbers, [height, width, channels]. */
 export const grids = (

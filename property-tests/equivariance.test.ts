@@ -11,7 +11,7 @@ import {
   smallConfigs,
 } from '../src/denoisers/index.ts';
 import { edm, fitNormaliser, type SamplerName } from '../src/diffusion/index.ts';
-import { type Around, randomise, verifyDenoiser } from '../src/evaluation/index.ts';
+import { type Around, randomiseVariables, verifyDenoiser } from '../src/evaluation/index.ts';
 import {
   actOnWeights,
   composeElements,
@@ -37,11 +37,27 @@ const claimsOf = (kind: DenoiserKind<unknown>, config: unknown): readonly Symmet
   return denoiser.symmetries;
 };
 
+/** The small configurations of a kind, with and without ties between a channel's inputs and output where it has that option. */
+const configsOf = (kind: (typeof kinds)[number]) =>
+  smallConfigs(kind).flatMap(({ label, config }) => [
+    { label, config },
+    ...('recurrent' in config
+      ? [{ label: `${label}, recurrent`, config: { ...config, recurrent: true } }]
+      : []),
+  ]);
+
 for (const kind of kinds) {
-  for (const { label, config } of smallConfigs(kind)) {
+  for (const { label, config } of configsOf(kind)) {
     test(`${label}: keeps what it claims, and claims what it keeps`, async () => {
       const before = tf.memory().numTensors;
-      const verdicts = await verifyDenoiser(kind, { spec, config, condition, seed, trials: 6 });
+      const verdicts = await verifyDenoiser(kind, {
+        spec,
+        config,
+        condition,
+        seed,
+        trials: 6,
+        shrink: false,
+      });
       for (const { symmetry, claimed, holds, worst, counterexample } of verdicts) {
         assert.is(holds, claimed, `${symmetry}: error ${worst}, seed ${seed}: ${counterexample?.text}`);
       }
@@ -57,7 +73,7 @@ for (const kind of kinds) {
         config,
         condition,
         symmetries: claims,
-        trials: 12,
+        trials: 6,
       });
       for (const { symmetry, worst, holds, counterexample } of verdicts) {
         assert.ok(holds, `${symmetry}: error ${worst}: ${counterexample?.text}`);
@@ -83,14 +99,14 @@ const through = (shared: readonly SymmetryName[]): Around => {
 for (const kind of kinds) {
   const config = smallConfig(kind);
   for (const symmetry of claimsOf(kind, config)) {
-    const options = { spec, config, condition, seed, symmetries: [symmetry], trials: 8 };
+    const options = { spec, config, condition, seed, symmetries: [symmetry], trials: 6, shrink: false };
 
     test(`${kind.name}: ${symmetry} survives a normaliser shared over orbits, not one per coordinate`, async () => {
       const [shared] = await verifyDenoiser(kind, { ...options, around: through([symmetry]) });
       assert.ok(shared.holds, `error ${shared.worst}: ${shared.counterexample?.text}`);
       const [own] = await verifyDenoiser(kind, { ...options, around: through([]) });
       assert.not(own.holds);
-      assert.match(own.counterexample!.text, 'no condition');
+      assert.ok(own.counterexample!.error > 1e-3);
     });
 
     for (const sampler of ['heun', 'dpmpp-2m', 'euler-ancestral'] as const satisfies SamplerName[]) {
@@ -101,7 +117,7 @@ for (const kind of kinds) {
         const tokens = tf.tensor3d(randomStream(9, 'tokens').normals(2 * 2 * 6), [2, 2, 6]);
         const run = async (move: <T extends Float32Array | Float64Array>(w: T) => T) => {
           const denoiser: Denoiser = kind.build(config, { spec, condition, seed, anchor: move(anchor) });
-          randomise(denoiser, seed);
+          randomiseVariables(denoiser, seed);
           const stream = randomStream(10, 'noise');
           const noise = () => move(Float64Array.from({ length: 2 * size }, () => stream.normal()));
           const diffusion = edm({ sampling: { sampler, steps: 5 } });
@@ -195,7 +211,7 @@ test('composed elements of all claimed groups are kept together', () => {
     if (claims.length === 0) continue;
     const g = claims.map(name => SYMMETRIES[name].sample(spec, random)).reduce(composeElements);
     const denoiser = kind.build(config, { spec, condition: null, seed });
-    randomise(denoiser, seed);
+    randomiseVariables(denoiser, seed);
     const weights = random.normals(weightCount(spec));
     const apply = (w: Float32Array) =>
       tf.tidy(

@@ -2,7 +2,7 @@
  * What every denoiser promises, as checks that run on any of them: the tests run them on every registered kind, and whoever writes a
  * new one can run them on it. Each check throws with a sentence that says what was promised.
  */
-import { type NcaSpec, weightBlocks, weightCount } from '../nca/index.ts';
+import { actOnWeights, SYMMETRIES, weightCount } from '../nca/index.ts';
 import { randomStream, tf } from '../tensor/index.ts';
 import type { Condition, Denoiser, DenoiserContext, DenoiserKind } from './denoiser.ts';
 
@@ -17,6 +17,8 @@ const SMALL: Readonly<Record<string, number>> = {
   hidden: 8,
   edge: 6,
   noiseWidth: 8,
+  global: 16,
+  basis: 32,
 };
 
 /** The kind's defaults at a small size: the same architecture, quick to run. */
@@ -191,36 +193,20 @@ export function trainsEveryVariable(denoiser: Denoiser, context: DenoiserContext
   });
 }
 
-/** Weights [D] with their hidden units in another order. */
-export function permuteHidden(spec: NcaSpec, weights: Float32Array, order: Uint32Array): Float32Array {
-  const out = weights.slice();
-  for (const { name, shape, offset } of weightBlocks(spec)) {
-    if (name === 'b2') continue;
-    const columns = name === 'w1' ? shape[1] : 1;
-    const rows = name === 'w2' ? shape[0] : 1;
-    for (let r = 0; r < rows; r++)
-      for (let h = 0; h < spec.hidden; h++)
-        for (let c = 0; c < columns; c++)
-          out[offset + (r * spec.hidden + h) * columns + c] =
-            weights[offset + (r * spec.hidden + order[h]) * columns + c];
-  }
-  return out;
-}
-
 /** How far the denoiser is from hidden(p) . F = F . hidden(p) (with its anchor permuted too), relative to its output. */
 export function hiddenPermutationError(
   build: (context: DenoiserContext) => Denoiser,
   context: DenoiserContext,
 ): number {
   const { spec } = context;
-  const order = randomStream(4, 'order').permutation(spec.hidden);
-  const anchor = context.anchor && permuteHidden(spec, context.anchor, order);
+  const order = SYMMETRIES['hidden-permutation'].sample(spec, randomStream(4, 'order'));
+  const anchor = context.anchor && actOnWeights(spec, order, context.anchor);
   const [original, permuted] = [context, { ...context, anchor }].map(build);
   [original, permuted].forEach(scramble);
   const error = tf.tidy(() => {
     const given = inputs(context, 1, [1]);
     const act = (x: tf.Tensor2D) =>
-      tf.tensor2d(permuteHidden(spec, x.dataSync() as Float32Array, order), x.shape);
+      tf.tensor2d(actOnWeights(spec, order, x.dataSync() as Float32Array), x.shape);
     return difference(act(run(original, given)), run(permuted, { ...given, weights: act(given.weights) }));
   });
   original.dispose();

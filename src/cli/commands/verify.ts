@@ -169,21 +169,19 @@ Examples:
         });
         bar?.stop();
         bar = undefined;
+        const subject = around ? `${kind.name} with a normaliser per ${options.normaliser}` : kind.name;
         if (options.json) {
           console.log(
             JSON.stringify({ denoiser: kind.name, config, spec, seed: options.seed, verdicts }, null, 2),
           );
         } else {
-          const pipeline = around
-            ? `, from the zoo's weights through a normaliser per ${options.normaliser}`
-            : '';
-          console.log(`${kind.name} on ${spec.name}${pipeline}; ${JSON.stringify(config)}`);
+          console.log(`${subject} on ${spec.name}; ${JSON.stringify(config)}`);
           await printTable(verdicts);
         }
         const broken = verdicts.filter(({ claimed, holds }) => claimed && !holds);
         if (broken.length > 0) {
           throw new UserError(
-            `${kind.name} claims ${broken.map(({ symmetry }) => symmetry).join(', ')} and does not keep ${broken.length > 1 ? 'them' : 'it'} (seed ${options.seed}).`,
+            `${subject} claims ${broken.map(({ symmetry }) => symmetry).join(', ')} and does not keep ${broken.length > 1 ? 'them' : 'it'} (seed ${options.seed}).`,
           );
         }
       } finally {

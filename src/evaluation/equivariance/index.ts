@@ -1,9 +1,9 @@
 /** Whether denoisers keep the symmetries they claim. */
-export { type EquivarianceCase, elements } from './cases.ts';
+export { type EquivarianceCase, elements as groupElements } from './cases.ts';
 export {
   type Around,
-  randomise,
-  TOLERANCE,
+  randomise as randomiseVariables,
+  TOLERANCE as EQUIVARIANCE_TOLERANCE,
   type Verdict,
   type VerifyOptions,
   verifyDenoiser,

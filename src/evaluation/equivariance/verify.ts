@@ -36,6 +36,8 @@ export interface VerifyOptions {
   readonly tolerance?: number;
   /** Default 0. The same seed gives the same cases. */
   readonly seed?: number;
+  /** Whether failing cases are made smaller; default true. */
+  readonly shrink?: boolean;
   /** Wraps the denoiser of the main spec, such as between normalisation and its inverse; then no smaller spec is tried. */
   readonly around?: Around;
   readonly signal?: AbortSignal;
@@ -197,7 +199,7 @@ export async function verifyDenoiser(kind: AnyKind, options: VerifyOptions): Pro
   } = options;
   const subject = new Subject(kind, config, condition, seed);
   try {
-    const claims = subject.at(spec, false).symmetries as readonly SymmetryName[];
+    const claims = subject.at(spec, false).symmetries;
     const wanted =
       options.symmetries ??
       SYMMETRY_NAMES.filter(name => SYMMETRIES[name].orthogonal || claims.includes(name));
@@ -219,7 +221,7 @@ export async function verifyDenoiser(kind: AnyKind, options: VerifyOptions): Pro
           errors.set(describeCase(given), error);
           if (error > tolerance) throw BROKEN;
         }),
-        { numRuns: trials, seed },
+        { numRuns: trials, seed, endOnFailure: options.shrink === false },
       );
       if (check.failed && check.errorInstance !== BROKEN) throw check.errorInstance;
       const text = check.counterexample && describeCase(check.counterexample[0]);
