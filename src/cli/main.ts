@@ -19,6 +19,7 @@ const COMMANDS: [word: string, load: () => Promise<{ register(program: Command):
   ['sample', () => import('./commands/sample.ts')],
   ['runs', () => import('./commands/runs.ts')],
   ['textures', () => import('./commands/textures.ts')],
+  ['encoders', () => import('./commands/encoders.ts')],
   ['graph', () => import('./commands/graph.ts')],
   ['verify', () => import('./commands/verify.ts')],
   ['doctor', () => import('./commands/doctor.ts')],
@@ -39,7 +40,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   });
   const program = new Command('weightloom').description(description).version(version);
   const asked = COMMANDS.filter(([word]) => word === argv[0]);
-  for (const [, load] of asked.length > 0 ? asked : COMMANDS) (await load()).register(program);
+  const needed = asked.length > 0 || ['-V', '--version'].includes(argv[0]) ? asked : COMMANDS;
+  for (const [, load] of needed) (await load()).register(program);
   withUsageExits(program);
   try {
     await program.parseAsync(argv, { from: 'user' });

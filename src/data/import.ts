@@ -36,6 +36,7 @@ export interface ImportSummary {
 
 const ROWS_AT_ONCE = 256;
 const RENDERED_AT_ONCE = 8;
+const READ_AHEAD = 16;
 
 /** Opens what the paths name: a models.json, a folder with w1.npy, or .pt files of one NCA each. */
 const openSource = (paths: readonly string[], options: ReferenceOptions): TE.TaskEither<Failure, ZooSource> =>
@@ -109,17 +110,30 @@ export const importZoo = (
       const shown = await renderNcas(spec, batch, { steps, size, seed });
       for (const [b, i] of indices.entries()) yield { path: entries[i].rendering!, content: shown[b] };
     }
-    async function* images(): AsyncGenerator<ZooImage> {
-      let waiting: number[] = [];
-      for (let i = 0; i < names.length; i++) {
-        stopIfAsked();
-        for (const kind of ['image', 'rendering'] as const) {
-          const path = source.picture(i, kind);
-          if (path === null) continue;
+    /** The pictures that came with NCA i. */
+    const given = (i: number): Promise<ZooImage[]> => {
+      const kinds = (['image', 'rendering'] as const).filter(kind => source.picture(i, kind) !== null);
+      return Promise.all(
+        kinds.map(async kind => {
+          const path = source.picture(i, kind)!;
           const content = await settle(readBytes(path));
           await settle(checkImage(content, path));
-          yield { path: entries[i][kind]!, content };
+          return { path: entries[i][kind]!, content };
+        }),
+      );
+    };
+    async function* images(): AsyncGenerator<ZooImage> {
+      let waiting: number[] = [];
+      const ahead: Promise<ZooImage[]>[] = [];
+      for (let i = 0, next = 0; i < names.length; i++) {
+        stopIfAsked();
+        for (; next < Math.min(i + READ_AHEAD, names.length); next++) {
+          const pictures = given(next);
+          // What goes wrong is told when its turn comes.
+          pictures.catch(() => {});
+          ahead.push(pictures);
         }
+        yield* await ahead.shift()!;
         if (source.picture(i, 'rendering') === null) waiting.push(i);
         if (waiting.length === RENDERED_AT_ONCE || (waiting.length > 0 && i === names.length - 1)) {
           yield* rendered(waiting);

@@ -132,8 +132,8 @@ export const readZoo = (folder: string): TE.TaskEither<Failure, Zoo> =>
 export function entryIndex(names: readonly string[], name: string, where: string): number {
   const index = names.indexOf(name);
   if (index >= 0) return index;
-  const some = names.length > 6 ? `one of ${names.length} names, such as ${names[0]}` : names.join(', ');
-  return refuse(where, some, `"${name}"`, { hint: suggestion(name, names) });
+  const some = names.length > 6 ? `${names.length} names, such as ${names[0]}` : names.join(', ');
+  return refuse(where, `one of ${some}`, `"${name}"`, { hint: suggestion(name, names) });
 }
 
 /** The weights of entry i (a view, no copy). */
