@@ -104,21 +104,27 @@ function tfjs(setting: Setting, gradient: boolean): Contestant {
     const wide = around(x);
     if (!gradient) return tf.depthwiseConv2d(wide, kernels, 1, 'valid');
     const at = (dy: number, dx: number) => tf.slice(wide, [0, dy, dx, 0], [-1, size, size, -1]);
+    const twice = (x: tf.Tensor, y: tf.Tensor) => tf.add(x, tf.add(y, y));
     // Separable: [1 2 1] and [-1 0 1] along rows, then along columns.
-    const smooth = [0, 1, 2].map(dx => tf.add(tf.add(at(0, dx), at(2, dx)), tf.mul(at(1, dx), 2)));
+    const smooth = [0, 1, 2].map(dx => twice(tf.add(at(0, dx), at(2, dx)), at(1, dx)));
     const steep = [0, 1, 2].map(dx => tf.sub(at(2, dx), at(0, dx)));
     const sobelX = tf.sub(smooth[2], smooth[0]);
-    const sobelY = tf.add(tf.add(steep[0], steep[2]), tf.mul(steep[1], 2));
-    const blurred = tf.add(tf.add(smooth[0], smooth[2]), tf.mul(smooth[1], 2));
+    const sobelY = twice(tf.add(steep[0], steep[2]), steep[1]);
+    const blurred = twice(tf.add(smooth[0], smooth[2]), smooth[1]);
     return tf.stack([x, sobelX, sobelY, tf.sub(blurred, tf.mul(x, 16))], 4);
   };
   const run = (w1: tf.Tensor, b1: tf.Tensor, w2: tf.Tensor, x: tf.Tensor): tf.Tensor =>
-    masks.reduce<tf.Tensor>((now, mask) => {
-      const y = tf.reshape(perceive(now as tf.Tensor4D), [batch * size * size, 4 * channels]);
-      const h = tf.relu(tf.add(tf.matMul(y as tf.Tensor2D, w1 as tf.Tensor2D), b1));
-      const dx = tf.reshape(tf.matMul(h as tf.Tensor2D, w2 as tf.Tensor2D), [batch, size, size, channels]);
-      return tf.add(now, tf.mul(dx, mask));
-    }, x);
+    // A scope per step: without it 32 steps do not fit into the backend's memory.
+    masks.reduce<tf.Tensor>(
+      (now, mask) =>
+        tf.tidy(() => {
+          const y = tf.reshape(perceive(now as tf.Tensor4D), [batch * size * size, 4 * channels]);
+          const h = tf.relu(tf.add(tf.matMul(y as tf.Tensor2D, w1 as tf.Tensor2D), b1));
+          const dx = tf.matMul(h as tf.Tensor2D, w2 as tf.Tensor2D);
+          return tf.add(now, tf.mul(tf.reshape(dx, [batch, size, size, channels]), mask));
+        }),
+      x,
+    );
   return perStep(
     steps,
     contestant('tfjs-wasm', () => {
