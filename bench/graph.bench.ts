@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { setThreadCount } from '../src/compute/index.ts';
+import { threadCount } from '../src/compute/index.ts';
 import { orThrow } from '../src/config/index.ts';
 import {
   denoiserKind,
@@ -18,7 +18,7 @@ import { SPECS, weightCount } from '../src/nca/index.ts';
 import { randomStream, startBackend, tf } from '../src/tensor/index.ts';
 import { Comparison, type Contestant, contestant, interleave, PythonPeer } from './harness.ts';
 
-const THREADS = 2;
+const THREADS = threadCount();
 const spec = SPECS.hypernca;
 const size = weightCount(spec);
 const CONDITION = 256;
@@ -29,7 +29,6 @@ const random = (name: string, shape: number[]) =>
   tf.tensor(randomStream(1, name).normals(shape.reduce((a, b) => a * b, 1)), shape);
 
 await startBackend({ prefer: 'loom' });
-setThreadCount(THREADS);
 
 const inputs = {
   weights: random('weights', [BATCH, size]) as tf.Tensor2D,
@@ -59,7 +58,8 @@ function ours(name: string, denoiser: ReturnType<typeof referenceMpnn>, gradient
 }
 
 const peer = PythonPeer.start('graph.py');
-const names = ['factored, 2 threads', 'PyTorch concatenating, 2 threads'] as const;
+const threads = `${THREADS} thread${THREADS > 1 ? 's' : ''}`;
+const names = [`factored, ${threads}`, `PyTorch concatenating, ${threads}`] as const;
 const shape = {
   batch: BATCH,
   channels: spec.channels,

@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- tensor [PART ...]`: the loom backend beside PyTorch and tfjs-backend-wasm, at 1 and 2 threads (wasm has one).
  * Parts: matmul, elementwise, conv, transformer, vgg, edge-mpnn. WEIGHTLOOM_BENCH_THREADS=2 leaves out one thread,
- * WEIGHTLOOM_BENCH_ROUNDS=3 makes it short.
+ * WEIGHTLOOM_BENCH_ROUNDS=3 makes it short, WEIGHTLOOM_BENCH_WASM=0 leaves out wasm, whose backward passes take seconds.
  */
 import '@tensorflow/tfjs-backend-wasm';
 import { setThreadCount } from '../src/compute/index.ts';
@@ -13,6 +13,8 @@ import { Comparison, type Contestant, clock, contestant, interleave, PythonPeer 
 const parts = process.argv.slice(3);
 const wanted = (part: string) => parts.length === 0 || parts.includes(part);
 const threadCounts = (process.env.WEIGHTLOOM_BENCH_THREADS ?? '1,2').split(',').map(Number);
+
+const withWasm = process.env.WEIGHTLOOM_BENCH_WASM !== '0';
 
 const peer = PythonPeer.start('tensor.py');
 await startBackend({ prefer: 'loom' });
@@ -49,7 +51,7 @@ async function ask(part: string, questions: readonly Question[]): Promise<void> 
     for (const { name, make, what, parameters, wasm = true } of questions) {
       const contestants = [on('loom', 'loom', threads, make)];
       if (peer) contestants.push(peer.contestant('PyTorch', what, { ...parameters, threads }));
-      if (wasm && threads === threadCounts[0]) contestants.push(on('tfjs-wasm', 'wasm', 1, make));
+      if (wasm && withWasm && threads === threadCounts[0]) contestants.push(on('tfjs-wasm', 'wasm', 1, make));
       table.add(name, await interleave(contestants));
     }
     table.print();

@@ -43,9 +43,12 @@ export function storePart(p: usize, v: v128, count: i32): void {
 // @ts-ignore: decorator
 @inline
 export function vexp(v: v128): v128 {
-  // The clamp keeps the exponent arithmetic in range; beyond it the two scalings give infinity or zero by themselves.
-  const x = f32x4.min(f32x4.max(v, splat(-104)), splat(89));
-  const n = f32x4.nearest(f32x4.mul(x, splat(1.44269504088896341)));
+  // The clamp keeps the exponent arithmetic in range; beyond it the two scalings give infinity or zero by themselves. pmin and pmax
+  // are one instruction each and keep a NaN.
+  const x = f32x4.pmin(f32x4.pmax(v, splat(-104)), splat(89));
+  // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits.
+  const t = madd(x, splat(1.44269504088896341), splat(12582912));
+  const n = f32x4.sub(t, splat(12582912));
   let r = madd(n, splat(-0.693359375), x);
   r = madd(n, splat(2.12194440e-4), r);
   let p = splat(1.9875691500e-4);
@@ -55,7 +58,7 @@ export function vexp(v: v128): v128 {
   p = madd(p, r, splat(1.6666665459e-1));
   p = madd(p, r, splat(5.0000001201e-1));
   p = madd(p, f32x4.mul(r, r), f32x4.add(r, splat(1)));
-  const e = i32x4.trunc_sat_f32x4_s(n);
+  const e = i32x4.sub(t, i32x4.splat(0x4b400000));
   const half = i32x4.shr_s(e, 1);
   const bias = i32x4.splat(127);
   const first = i32x4.shl(i32x4.add(half, bias), 23);
@@ -122,7 +125,7 @@ export function vtanh(v: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function verf(v: v128): v128 {
-  const x = f32x4.min(f32x4.max(v, splat(-4)), splat(4));
+  const x = f32x4.pmin(f32x4.pmax(v, splat(-4)), splat(4));
   const z = f32x4.mul(x, x);
   let p = splat(-2.72614225801306e-10);
   p = madd(p, z, splat(2.77068142495902e-8));
