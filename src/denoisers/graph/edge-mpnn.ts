@@ -19,20 +19,21 @@ import { head, reading } from './global.ts';
 import { neighbourMessages } from './messages.ts';
 import { ncaGraph, ncaSymmetries } from './nca-graph.ts';
 import { ReferenceConfig, referenceMpnn } from './reference.ts';
+import { checkHeads, natural, whole } from './sizes.ts';
 import { edgeSpace } from './space.ts';
 
 export const EdgeMpnnConfig = t.strict({
   /** Width of the node states. */
-  hidden: t.number,
+  hidden: natural,
   /** Width of the edge states, of which there is one per weight. */
-  edge: t.number,
+  edge: natural,
   /** Width of the global state. */
-  global: t.number,
-  layers: t.number,
+  global: natural,
+  layers: whole,
   /** Edge-weighted sums per layer; must divide `hidden`. */
-  heads: t.number,
+  heads: natural,
   /** Functions on the edges through which the global state reads and writes weights. */
-  basis: t.number,
+  basis: natural,
   /** Whether the anchor is used where the zoo has one. */
   anchor: t.boolean,
   /** Ties outputs to the inputs they become: latent channels may then be permuted too, and have no identity but the anchor's. */
@@ -69,6 +70,7 @@ interface States {
 
 export function edgeMpnn(config: EdgeMpnnConfig, context: DenoiserContext): Denoiser {
   if (config.reference) return referenceMpnn(config.reference, context, config.path);
+  checkHeads('edge-mpnn', config);
   const space = edgeSpace(ncaGraph(context.spec, { recurrent: config.recurrent }), config.path);
   const parameters = new Parameters({ seed: context.seed });
   const anchor = config.anchor ? context.anchor : undefined;

@@ -14,20 +14,21 @@ import { frame } from './frame.ts';
 import { head, reading } from './global.ts';
 import { neighbourMessages } from './messages.ts';
 import { ncaGraph, ncaSymmetries } from './nca-graph.ts';
+import { checkHeads, natural, whole } from './sizes.ts';
 import { edgeSpace } from './space.ts';
 
 export const GraphDitConfig = t.strict({
   /** Width of the node tokens. */
-  hidden: t.number,
+  hidden: natural,
   /** Width of the edge states, of which there is one per weight. */
-  edge: t.number,
+  edge: natural,
   /** Width of the global vector. */
-  global: t.number,
-  blocks: t.number,
+  global: natural,
+  blocks: whole,
   /** Edge-weighted sums per block and direction; must divide `hidden`. */
-  heads: t.number,
+  heads: natural,
   /** Functions on the edges through which the global vector reads and writes weights. */
-  basis: t.number,
+  basis: natural,
   /** Whether the anchor is used where the zoo has one. */
   anchor: t.boolean,
   /** Ties outputs to the inputs they become: latent channels may then be permuted too, and have no identity but the anchor's. */
@@ -54,6 +55,7 @@ const EPSILON = 1e-6;
 
 export function graphDit(config: GraphDitConfig, context: DenoiserContext): Denoiser {
   const { hidden, recurrent } = config;
+  checkHeads('graph-dit', config);
   const space = edgeSpace(ncaGraph(context.spec, { recurrent }), config.path);
   const parameters = new Parameters({ seed: context.seed });
   const anchor = config.anchor ? context.anchor : undefined;

@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import { isLeft } from 'fp-ts/lib/Either.js';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { networks } from '../../../graphs/arbitraries.ts';
@@ -182,6 +183,19 @@ for (const name of ['edge-mpnn', 'graph-dit']) {
     });
   });
 }
+
+test('sizes that do not fit are refused', () => {
+  for (const name of ['edge-mpnn', 'graph-dit']) {
+    const kind = orThrow(denoiserKind(name));
+    for (const wrong of [{ hidden: 0 }, { edge: 2.5 }, { basis: -1 }, { path: 'sparse' }]) {
+      assert.ok(isLeft(kind.config.decode({ ...kind.defaults, ...wrong })), JSON.stringify(wrong));
+    }
+    assert.throws(
+      () => kind.build({ ...kind.defaults, heads: 5 }, context),
+      /heads: expected a divisor of hidden/,
+    );
+  }
+});
 
 test('a graph read back from a batch of its own weights', () => {
   const weights = randomStream(1, 'w').normals(7 * 3 + 3);

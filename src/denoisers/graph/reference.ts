@@ -16,15 +16,16 @@ import type { Denoiser, DenoiserContext } from '../denoiser.ts';
 import { type EdgeFeatures, type EdgeSpace, mapEdges, type Reduction, zipEdges } from './edges.ts';
 import { classes } from './features.ts';
 import { ncaGraph } from './nca-graph.ts';
+import { natural } from './sizes.ts';
 import { edgeSpace, type Path } from './space.ts';
 
 export const ReferenceConfig = t.strict({
-  hidden: t.number,
-  layers: t.number,
+  hidden: natural,
+  layers: natural,
   /** Edge features before the head; the head halves them. */
-  out: t.number,
+  out: natural,
   /** Width of the noise label's sinusoids. */
-  noise: t.number,
+  noise: natural,
   reduction: t.union([t.literal('mean'), t.literal('sum'), t.literal('max')]),
 });
 export type ReferenceConfig = t.TypeOf<typeof ReferenceConfig>;
