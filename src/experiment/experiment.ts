@@ -3,10 +3,10 @@
  * every command takes a name or the path of a TypeScript file.
  */
 import { existsSync, readdirSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type * as t from 'io-ts';
-import { suggestion, UserError } from '../config/index.ts';
+import { importUserFile, isPath, suggestion, UserError } from '../config/index.ts';
 import type { Progress } from './progress.ts';
 import type { RunFolder } from './run-folder.ts';
 
@@ -43,23 +43,17 @@ const isExperiment = (value: unknown): value is Experiment =>
 
 /** Loads an experiment by name, or from a TypeScript file whose default export is one. */
 export async function loadExperiment(nameOrPath: string): Promise<Experiment> {
-  const isPath = /[/\\]|\.[mc]?[tj]s$/.test(nameOrPath);
-  const path = isPath ? resolve(nameOrPath) : join(home, `${nameOrPath}.ts`);
-  if (!existsSync(path)) {
+  const path = isPath(nameOrPath) ? nameOrPath : join(home, `${nameOrPath}.ts`);
+  if (!isPath(nameOrPath) && !existsSync(path)) {
     const known = experimentNames();
     throw new UserError({
       where: 'experiment',
-      expected: isPath ? 'a TypeScript file' : `one of ${known.join(', ')}, or the path of a TypeScript file`,
+      expected: `one of ${known.join(', ')}, or the path of a TypeScript file`,
       found: `"${nameOrPath}"`,
-      hint: isPath ? undefined : suggestion(nameOrPath, known),
+      hint: suggestion(nameOrPath, known),
     });
   }
-  let module: { default?: unknown };
-  try {
-    module = await import(pathToFileURL(path).href);
-  } catch (error) {
-    throw new UserError(`${path}: cannot be loaded: ${(error as Error).message}`);
-  }
+  const module = await importUserFile(path);
   if (!isExperiment(module.default)) {
     throw new UserError(
       `${basename(path)}: default export: expected an experiment ({ name, question, parameters, run }), found ${typeof module.default}.`,

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { CONFIGS, loadConfig, printConfig, settle, UserError } from '../../config/index.ts';
+import { CONFIGS, isPath, loadConfig, printConfig, settle, UserError } from '../../config/index.ts';
 
 interface RunFlags {
   readonly out?: string;
@@ -13,9 +13,7 @@ interface RunFlags {
 
 /** The configuration of an experiment: configs/<name>.yaml, or the .yaml beside an experiment given as a file. */
 const configOf = (experiment: string, name: string): string => {
-  const beside = /[/\\]|\.[mc]?[tj]s$/.test(experiment)
-    ? join(dirname(resolve(experiment)), `${name}.yaml`)
-    : '';
+  const beside = isPath(experiment) ? join(dirname(resolve(experiment)), `${name}.yaml`) : '';
   return beside && existsSync(beside) ? beside : name;
 };
 
