@@ -9,6 +9,7 @@ import {
   createEncoder,
   type Experiment,
   lineChart,
+  loadDenoiser,
   type Method,
   openStudy,
   pairMetrics,
@@ -91,6 +92,8 @@ const quickstart: Experiment<Parameters> = {
 
   async run(context, parameters) {
     const { seed } = parameters;
+    // A misspelt name should not wait for its turn.
+    for (const denoiser of parameters.denoisers) await loadDenoiser(denoiser);
     const encoder = await settle(createEncoder(parameters.encoder, {}, { seed }));
     const study = await openStudy({
       zoo: zooFolder(parameters.zoo),

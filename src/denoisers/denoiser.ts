@@ -6,7 +6,7 @@
  */
 import * as E from 'fp-ts/lib/Either.js';
 import type * as t from 'io-ts';
-import { decode, type Failure, failure, suggestion } from '../config/index.ts';
+import { type Failure, failure, suggestion } from '../config/index.ts';
 import type { NcaSpec, SymmetryName } from '../nca/index.ts';
 import type { tf } from '../tensor/index.ts';
 
@@ -87,17 +87,4 @@ export function denoiserKind(name: string, where = 'denoiser'): E.Either<Failure
   if (kind) return E.right(kind);
   const known = denoiserNames();
   return E.left(failure(where, `one of ${known.join(', ')}`, `"${name}"`, { hint: suggestion(name, known) }));
-}
-
-/** Builds a denoiser from its name and any of its parameters; the others take their defaults. */
-export function createDenoiser(
-  name: string,
-  parameters: Readonly<Record<string, unknown>>,
-  context: DenoiserContext,
-): E.Either<Failure, Denoiser> {
-  const kind = denoiserKind(name);
-  if (E.isLeft(kind)) return kind;
-  const { config, defaults, build } = kind.right;
-  const decoded = decode(config, { ...(defaults as object), ...parameters }, `denoiser ${name}`);
-  return E.isLeft(decoded) ? decoded : E.right(build(decoded.right, context));
 }

@@ -3,7 +3,6 @@ export { smallConfig, smallConfigs } from './contract.ts';
 export {
   type ApplyOptions,
   type Condition,
-  createDenoiser,
   type Denoiser,
   type DenoiserContext,
   type DenoiserKind,

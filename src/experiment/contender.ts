@@ -1,7 +1,7 @@
 /** One denoiser's part in a comparison: built, trained and sampled under the settings that all contenders share. */
 import type { Encoder } from '../conditioning/index.ts';
 import { orThrow, UserError } from '../config/index.ts';
-import { createDenoiser, type Denoiser } from '../denoisers/index.ts';
+import type { Denoiser } from '../denoisers/index.ts';
 import {
   createDiffusion,
   type Diffusion,
@@ -21,9 +21,10 @@ import {
 } from '../training/index.ts';
 import type { RunContext } from './experiment.ts';
 import type { Study } from './study.ts';
+import { buildDenoiser } from './train-model.ts';
 
 export interface ContenderSettings {
-  /** Registered kind of denoiser. */
+  /** A registered kind of denoiser, or the path of a TypeScript file. */
   readonly denoiser: string;
   /** How it is called in tables; default: the kind's name. */
   readonly label?: string;
@@ -81,8 +82,8 @@ function smoother(every: number, emit: (point: CurvePoint) => void) {
   };
 }
 
-const anchorOf = (study: Study, normaliser: Normaliser): Float32Array | undefined =>
-  study.zoo.base ? Float32Array.from(normaliser.normalise(study.zoo.base)) : undefined;
+const anchorOf = (study: Study, normaliser: Normaliser): Float32Array | null =>
+  study.zoo.base && normaliser.normalise(study.zoo.base);
 
 /**
  * Builds and trains one denoiser on a study.
@@ -98,13 +99,12 @@ export async function trainContender(
   const { spec, train, encoder } = study;
   const diffusion = orThrow(createDiffusion(settings.diffusion));
   const normaliser = fitNormaliser(spec, train.weights, { sigmaData: diffusion.sigmaData });
-  const denoiser = orThrow(
-    createDenoiser(settings.denoiser, settings.parameters ?? {}, {
-      spec,
-      condition: { tokens: encoder.tokens, width: encoder.width },
-      anchor: anchorOf(study, normaliser),
-      seed,
-    }),
+  const denoiser = await buildDenoiser(
+    { ...settings.parameters, kind: settings.denoiser },
+    spec,
+    encoder,
+    anchorOf(study, normaliser),
+    seed,
   );
   const steps = settings.training.steps ?? 1000;
   const images = await train.pictures.data();
