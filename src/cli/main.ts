@@ -25,6 +25,12 @@ const COMMANDS: [word: string, load: () => Promise<{ register(program: Command):
   ['doctor', () => import('./commands/doctor.ts')],
 ];
 
+// A reader that stops early (`| head`) is no error.
+process.stdout.on('error', error => {
+  if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
 /** Usage errors end with 2 everywhere, also in subcommands. */
 function withUsageExits(command: Command) {
   command.exitOverride().showHelpAfterError('(add --help for the options and an example)');
@@ -33,11 +39,6 @@ function withUsageExits(command: Command) {
 
 /** Runs one command line and sets the exit code: 0 for success, 1 for bad input, 2 for bad usage. */
 export async function main(argv: readonly string[]): Promise<void> {
-  // A reader that stops early (`| head`) is no error.
-  process.stdout.on('error', error => {
-    if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(0);
-    throw error;
-  });
   const program = new Command('weightloom').description(description).version(version);
   const asked = COMMANDS.filter(([word]) => word === argv[0]);
   const needed = asked.length > 0 || ['-V', '--version'].includes(argv[0]) ? asked : COMMANDS;
