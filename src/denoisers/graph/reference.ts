@@ -266,10 +266,8 @@ function batchNorm(parameters: Parameters, frozen: Parameters, name: string, wid
       total(x => x),
       rows,
     ) as tf.Tensor1D;
-    const variance = tf.div(
-      total(x => tf.square(tf.sub(x, mean))),
-      rows,
-    ) as tf.Tensor1D;
+    // Mean square less squared mean: a pass over all edges less than centring first, and what relu leaves is of the size of its spread.
+    const variance = tf.sub(tf.div(total(tf.square), rows), tf.square(mean)) as tf.Tensor1D;
     const blend = (old: tf.Variable<tf.Rank.R1>, now: tf.Tensor1D) =>
       old.assign(tf.add(tf.mul(old, 1 - MOMENTUM), tf.mul(now, MOMENTUM)));
     blend(runningMean, mean);
