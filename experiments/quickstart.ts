@@ -60,7 +60,9 @@ async function contend(context: RunContext, study: Study, parameters: Parameters
       seed: parameters.seed,
     });
     const bar = context.progress(`sample ${denoiser}`, study.heldOut.names.length);
-    const weights = await contender.sample(study.heldOut.features, done => bar.update(Math.floor(done)));
+    const weights = await contender.sample(study.heldOut, {
+      onProgress: done => bar.update(Math.floor(done)),
+    });
     bar.stop();
     contender.dispose();
     contenders.push(contender);

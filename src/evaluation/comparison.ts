@@ -93,6 +93,24 @@ export async function compareMethods(options: ComparisonOptions): Promise<Method
   return results;
 }
 
+/**
+ * One method run with several seeds, as one: the mean over seeds of every texture's values, the health of all rollouts, the pictures of the
+ * first seed.
+ */
+export function overSeeds(results: readonly MethodResult[], name: string): MethodResult {
+  const [first] = results;
+  const mean = (metric: string) =>
+    first.values[metric].map(
+      (_, i) => results.reduce((sum, { values }) => sum + values[metric][i], 0) / results.length,
+    );
+  return {
+    ...first,
+    name,
+    health: results.flatMap(({ health }) => health),
+    values: Object.fromEntries(Object.keys(first.values).map(metric => [metric, mean(metric)])),
+  };
+}
+
 export interface Summary {
   readonly method: string;
   readonly kind: MethodKind;

@@ -9,6 +9,7 @@ export {
   type Method,
   type MethodKind,
   type MethodResult,
+  overSeeds,
   paired,
   type Summary,
   summarise,

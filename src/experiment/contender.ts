@@ -7,20 +7,24 @@ import {
   type Diffusion,
   fitNormaliser,
   type Normaliser,
+  type SampleWeightsOptions,
+  sampleCanonicalWeights,
   sampleWeights,
 } from '../diffusion/index.ts';
-import { patchSlicedWasserstein } from '../nca/index.ts';
+import { finiteOrbit, patchSlicedWasserstein } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 import {
+  featureOrbit,
   ROLLOUT_DEFAULTS,
   type RolloutSettings,
   rolloutLoss,
   type StepRecord,
+  symmetryAugmentation,
   type TrainingSettings,
   trainDenoiser,
 } from '../training/index.ts';
 import type { RunContext } from './experiment.ts';
-import type { Study } from './study.ts';
+import type { Study, StudySet } from './study.ts';
 import { buildDenoiser } from './train-model.ts';
 
 export interface ContenderSettings {
@@ -34,9 +38,14 @@ export interface ContenderSettings {
   readonly training: Partial<TrainingSettings>;
   /** The loss through the rollout; null for none. */
   readonly rollout: Partial<RolloutSettings> | null;
+  /** Exact augmentation by turns and colour swaps, drawn from a cached orbit of features. Default: none. */
+  readonly augmentation?: readonly PictureSymmetry[];
   readonly sampling: { readonly steps: number; readonly guidance: number };
   readonly seed: number;
 }
+
+/** Symmetries that change the picture, and have finitely many elements. */
+export type PictureSymmetry = 'colour' | 'd4';
 
 export interface CurvePoint {
   readonly step: number;
@@ -53,8 +62,15 @@ export interface Contender {
   readonly curve: readonly CurvePoint[];
   readonly trainingSeconds: number;
   readonly parameterCount: number;
-  /** Samples weights [n * D] for features [n, T, F]. */
-  sample(features: tf.Tensor3D, onProgress?: (done: number, total: number) => void): Promise<Float32Array>;
+  /**
+   * Samples weights [n * D] for the pictures of a set.
+   * @param canonical samples each in the frame of the group element that brings it nearest to a training picture, and undoes that on
+   *   the weights
+   */
+  sample(
+    set: StudySet,
+    options?: { canonical?: readonly PictureSymmetry[]; onProgress?: (done: number, total: number) => void },
+  ): Promise<Float32Array>;
   dispose(): void;
 }
 
@@ -84,6 +100,38 @@ function smoother(every: number, emit: (point: CurvePoint) => void) {
 
 const anchorOf = (study: Study, normaliser: Normaliser): Float32Array | null =>
   study.zoo.base && normaliser.normalise(study.zoo.base);
+
+type SampleSettings = Omit<SampleWeightsOptions, 'condition'>;
+
+async function sampleDirectly(
+  { encoder }: Study,
+  set: StudySet,
+  settings: SampleSettings,
+): Promise<Float32Array> {
+  const condition = conditionOf(encoder, set.features);
+  try {
+    return await sampleWeights({ ...settings, condition });
+  } finally {
+    condition.dispose();
+  }
+}
+
+async function sampleInFrame(
+  { spec, encoder, train, size }: Study,
+  set: StudySet,
+  canonical: readonly PictureSymmetry[],
+  settings: SampleSettings,
+): Promise<Float32Array> {
+  const { weights } = await sampleCanonicalWeights({
+    ...settings,
+    encoder,
+    pictures: (await set.pictures.data()) as Float32Array,
+    pictureSize: size,
+    trainFeatures: (await train.features.data()) as Float32Array,
+    elements: finiteOrbit(spec, canonical),
+  });
+  return weights;
+}
 
 /**
  * Builds and trains one denoiser on a study.
@@ -138,6 +186,19 @@ export async function trainContender(
             clip: rollout.clip === null ? Number.POSITIVE_INFINITY : rollout.clip,
           })
         : undefined,
+      augmentation: settings.augmentation?.length
+        ? symmetryAugmentation({
+            spec,
+            groups: [],
+            condition: featureOrbit(
+              spec,
+              finiteOrbit(spec, settings.augmentation),
+              images as Float32Array,
+              study.size,
+              encoder,
+            ),
+          })
+        : undefined,
       onStep: step => {
         record(step);
         bar.update(
@@ -161,23 +222,18 @@ export async function trainContender(
       curve,
       trainingSeconds: result.seconds,
       parameterCount: Object.values(denoiser.variables).reduce((sum, { size }) => sum + size, 0),
-      sample: async (features, onProgress) => {
-        const condition = conditionOf(encoder, features);
-        try {
-          return await sampleWeights({
-            denoiser,
-            diffusion,
-            normaliser,
-            condition,
-            seed,
-            steps: sampling.steps,
-            guidance: sampling.guidance === 1 ? undefined : { scale: sampling.guidance },
-            onProgress,
-            signal: context.signal,
-          });
-        } finally {
-          condition.dispose();
-        }
+      sample: (set, { canonical, onProgress } = {}) => {
+        const common = {
+          denoiser,
+          diffusion,
+          normaliser,
+          seed,
+          steps: sampling.steps,
+          guidance: sampling.guidance === 1 ? undefined : { scale: sampling.guidance },
+          onProgress,
+          signal: context.signal,
+        };
+        return canonical ? sampleInFrame(study, set, canonical, common) : sampleDirectly(study, set, common);
       },
       dispose: () => denoiser.dispose(),
     };

@@ -13,6 +13,7 @@ export {
   type Contender,
   type ContenderSettings,
   conditionOf,
+  type PictureSymmetry,
   trainContender,
 } from './contender.ts';
 export { type Experiment, experimentNames, loadExperiment, type RunContext } from './experiment.ts';
@@ -27,6 +28,7 @@ export {
   baselineMethods,
   encodePictures,
   openStudy,
+  orbitMethods,
   renderingSteps,
   type Study,
   type StudyOptions,

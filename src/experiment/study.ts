@@ -8,7 +8,7 @@ import type { Encoder } from '../conditioning/index.ts';
 import { fitStandardiser, standardised } from '../conditioning/index.ts';
 import { settle, UserError } from '../config/index.ts';
 import { readZoo, type Zoo, type ZooEntry } from '../data/index.ts';
-import { baselines, type Method } from '../evaluation/index.ts';
+import { baselines, type Method, orbitBaselines } from '../evaluation/index.ts';
 import { readImage } from '../formats/index.ts';
 import { type NcaSpec, weightCount } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
@@ -167,4 +167,25 @@ export async function baselineMethods(study: Study, seed: number): Promise<Metho
     ...Object.entries(found).map(([name, weights]): Method => ({ name, kind: 'baseline', weights })),
     { name: 'own NCA, second rendering', kind: 'bound', weights: heldOut.weights },
   ];
+}
+
+/** The baselines that may turn and recolour: every group element of every held-out picture is encoded, which takes a while. */
+export async function orbitMethods(
+  { spec, train, heldOut, size, encoder }: Study,
+  signal?: AbortSignal,
+): Promise<Method[]> {
+  const [trainPictures, queryPictures] = (await Promise.all([
+    train.pictures.data(),
+    heldOut.pictures.data(),
+  ])) as [Float32Array, Float32Array];
+  const found = await orbitBaselines({
+    spec,
+    trainWeights: train.weights,
+    trainPictures,
+    queryPictures,
+    size,
+    encoder,
+    signal,
+  });
+  return Object.entries(found).map(([name, weights]): Method => ({ name, kind: 'baseline', weights }));
 }
