@@ -123,9 +123,13 @@ peer?.stop();
 const megabytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
 console.log(`Peak resident memory of this process: ${megabytes(process.resourceUsage().maxRSS * 1024)}`);
 const script = fileURLToPath(new URL('peers/graph.py', import.meta.url));
-const { stdout, status } = spawnSync('/usr/bin/python3', [script, JSON.stringify(shape)], {
-  encoding: 'utf8',
-});
+const { stdout, status } = spawnSync(
+  process.env.WEIGHTLOOM_PYTHON ?? '/usr/bin/python3',
+  [script, JSON.stringify(shape)],
+  {
+    encoding: 'utf8',
+  },
+);
 if (status === 0)
   console.log(`Peak resident memory of the peer, one forward and backward: ${megabytes(Number(stdout))}`);
 process.exit(0);
