@@ -4,9 +4,9 @@
 import * as t from 'io-ts';
 import {
   baselineMethods,
+  buildEncoder,
   type Contender,
   compareMethods,
-  createEncoder,
   type Experiment,
   lineChart,
   loadDenoiser,
@@ -19,7 +19,6 @@ import {
   renderingSteps,
   type Section,
   type Study,
-  settle,
   TrainingSettingsCodec,
   tf,
   trainContender,
@@ -33,7 +32,8 @@ const Parameters = t.strict({
   seed: t.number,
   zoo: t.string,
   picture: t.union([t.literal('texture'), t.literal('rendering'), t.null]),
-  encoder: t.string,
+  /** A registered kind and its parameters, such as configs/encoder/*.yaml. */
+  encoder: t.intersection([t.strict({ kind: t.string }), t.UnknownRecord]),
   denoisers: t.array(t.string),
   parameters: t.record(t.string, t.UnknownRecord),
   diffusion: t.UnknownRecord,
@@ -96,7 +96,7 @@ const quickstart: Experiment<Parameters> = {
     const { seed } = parameters;
     // A misspelt name should not wait for its turn.
     for (const denoiser of parameters.denoisers) await loadDenoiser(denoiser);
-    const encoder = await settle(createEncoder(parameters.encoder, {}, { seed }));
+    const encoder = await buildEncoder(parameters.encoder, seed);
     const study = await openStudy({
       zoo: zooFolder(parameters.zoo),
       encoder,

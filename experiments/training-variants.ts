@@ -6,9 +6,9 @@
 import * as t from 'io-ts';
 import {
   baselineMethods,
+  buildEncoder,
   type Contender,
   compareMethods,
-  createEncoder,
   type Experiment,
   loadDenoiser,
   type Method,
@@ -22,7 +22,6 @@ import {
   type RunContext,
   renderingSteps,
   type Study,
-  settle,
   TrainingSettingsCodec,
   trainContender,
   writeComparison,
@@ -43,7 +42,8 @@ const optionalNumber = t.union([t.number, t.null]);
 const Parameters = t.strict({
   seeds: t.array(t.number),
   zoo: t.string,
-  encoder: t.string,
+  /** A registered kind and its parameters, such as configs/encoder/*.yaml. */
+  encoder: t.intersection([t.strict({ kind: t.string }), t.UnknownRecord]),
   denoisers: t.array(t.string),
   variants: t.array(variant),
   augmentation: symmetries,
@@ -109,7 +109,7 @@ const trainingVariants: Experiment<Parameters> = {
 
   async run(context, parameters) {
     for (const denoiser of parameters.denoisers) await loadDenoiser(denoiser);
-    const encoder = await settle(createEncoder(parameters.encoder, {}, { seed: 0 }));
+    const encoder = await buildEncoder(parameters.encoder, 0);
     const study = await openStudy({
       zoo: zooFolder(parameters.zoo),
       encoder,

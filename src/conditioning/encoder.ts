@@ -15,6 +15,8 @@ export interface Encoder {
   readonly fingerprint: string;
   /** True when the scale of the features means something to `project`, so that nobody may standardise them. */
   readonly ownScale?: boolean;
+  /** Whether the frozen part takes so long that its features are worth keeping on disk (see `cachedFeatures`). */
+  readonly costly?: boolean;
   /** Trainable variables of `project` by name; empty when there is no trained part. */
   readonly variables: Readonly<Record<string, tf.Variable>>;
   /** @param images [B, H, W, 3] in [0, 1]  @returns [B, T, featureWidth]; no gradient is needed through this. */

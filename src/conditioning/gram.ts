@@ -49,6 +49,7 @@ export function gramEncoder(
     width: layout === 'single' ? each * styleWidths.length : each,
     ownScale: true,
     fingerprint: `gram-1/${layout}/${network.hash}`,
+    costly: true,
     variables: parameters.variables,
     features: images =>
       tf.tidy(() => {

@@ -62,6 +62,7 @@ export function frozenVitEncoder(network: FrozenVit, shape: VitShape, options: F
     featureWidth,
     width: project ? options.width : featureWidth,
     fingerprint: `${name}-1/${layout}/${preparation}/${network.hash}`,
+    costly: true,
     variables: parameters.variables,
     features: images => tf.tidy(() => readOut(network, layout, network.tokens(prepare(images)))),
     project: features => tf.tidy(() => (project ? project(features) : tf.clone(features))),

@@ -146,7 +146,12 @@ export async function trainContender(
   const label = settings.label ?? settings.denoiser;
   const { spec, train, encoder } = study;
   const diffusion = orThrow(createDiffusion(settings.diffusion));
-  const normaliser = fitNormaliser(spec, train.weights, { sigmaData: diffusion.sigmaData });
+  // Weights that symmetries move about must be normalised by statistics the symmetries share.
+  const normaliser = fitNormaliser(spec, train.weights, {
+    sigmaData: diffusion.sigmaData,
+    mean: settings.augmentation,
+    std: settings.augmentation,
+  });
   const denoiser = await buildDenoiser(
     { ...settings.parameters, kind: settings.denoiser },
     spec,

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Encoder } from '../conditioning/index.ts';
-import { fitStandardiser, standardised } from '../conditioning/index.ts';
+import { cachedFeatures, fitStandardiser, standardised } from '../conditioning/index.ts';
 import { settle, UserError } from '../config/index.ts';
 import { readZoo, type Zoo, type ZooEntry } from '../data/index.ts';
 import { baselines, type Method, orbitBaselines } from '../evaluation/index.ts';
@@ -83,8 +83,9 @@ async function readPictures(paths: readonly string[], size: number): Promise<tf.
   return tf.tensor4d(data, [paths.length, size, size, 3]);
 }
 
-/** Frozen features [n, T, C] of pictures, a batch at a time. */
-export function encodePictures(encoder: Encoder, pictures: tf.Tensor4D): tf.Tensor3D {
+/** Frozen features [n, T, C] of pictures, a batch at a time; those of a costly encoder are kept on disk. */
+export async function encodePictures(encoder: Encoder, pictures: tf.Tensor4D): Promise<tf.Tensor3D> {
+  if (encoder.costly) return settle(cachedFeatures(encoder, pictures));
   return tf.tidy(() => {
     const parts: tf.Tensor3D[] = [];
     for (let start = 0; start < pictures.shape[0]; start += BATCH) {
@@ -120,7 +121,7 @@ async function readSet(
     names: rows.map(row => zoo.entries[row].name),
     weights,
     pictures,
-    features: encodePictures(encoder, pictures),
+    features: await encodePictures(encoder, pictures),
   };
 }
 
