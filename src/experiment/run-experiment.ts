@@ -18,7 +18,7 @@ export async function runExperiment<P>(
   options: RunOptions,
 ): Promise<RunFolder> {
   await startBackend();
-  const run = createRunFolder(experiment.name, parameters, {
+  const run = await createRunFolder(experiment.name, parameters, {
     folder: options.folder,
     command: options.command,
     environment: { backend: backendReport() },
@@ -34,6 +34,9 @@ export async function runExperiment<P>(
   try {
     await experiment.run(context, parameters);
     return run;
+  } catch (error) {
+    run.removeIfUnused();
+    throw error;
   } finally {
     release();
   }

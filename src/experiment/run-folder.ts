@@ -4,12 +4,21 @@
  *   config.yaml  environment.json  metrics.jsonl  and what the experiment itself writes
  */
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism, cpus, platform, totalmem } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { UserError } from '../config/index.ts';
+import { systemFailure, UserError } from '../config/index.ts';
+import { makeFolder } from '../formats/index.ts';
 
 const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
@@ -62,7 +71,12 @@ export interface RunFolder {
   write(name: string, content: string | Uint8Array): void;
   /** Absolute path of a file of the run. */
   file(name: string): string;
+  /** Removes the folder when it holds nothing but what its creation wrote: for a run that was refused before it began. */
+  removeIfUnused(): void;
 }
+
+/** What the creation of a run folder writes. */
+const CREATED = ['config.yaml', 'environment.json'];
 
 /** `2026-03-01T10-20-30` */
 const timestamp = () => new Date().toISOString().slice(0, 19).replaceAll(':', '-');
@@ -72,20 +86,19 @@ const timestamp = () => new Date().toISOString().slice(0, 19).replaceAll(':', '-
  * @param folder where; by default `runs/<experiment>-<time>`
  * @throws UserError when the folder cannot be written, or already holds a run
  */
-export function createRunFolder(
+export async function createRunFolder(
   experiment: string,
   config: unknown,
   options: { folder?: string; command?: string; environment?: Record<string, unknown> } = {},
-): RunFolder {
+): Promise<RunFolder> {
   const path = resolve(options.folder ?? join('runs', `${experiment}-${timestamp()}`));
   if (existsSync(join(path, 'config.yaml'))) {
     throw new UserError(`${path}: expected a new run folder, found one that already holds a run.`);
   }
   try {
-    mkdirSync(path, { recursive: true });
+    await makeFolder(path);
     const write = (name: string, content: string | Uint8Array) => {
       const target = join(path, name);
-      mkdirSync(dirname(target), { recursive: true });
       writeFileSync(`${target}.${process.pid}.part`, content);
       renameSync(`${target}.${process.pid}.part`, target);
     };
@@ -100,8 +113,12 @@ export function createRunFolder(
       write,
       log: record => appendFileSync(join(path, 'metrics.jsonl'), `${JSON.stringify(record)}\n`),
       file: name => join(path, name),
+      removeIfUnused() {
+        if (readdirSync(path).every(name => CREATED.includes(name))) rmSync(path, { recursive: true });
+      },
     };
   } catch (error) {
-    throw new UserError(`${path}: expected a folder that can be written, found ${(error as Error).message}.`);
+    const known = systemFailure(path, error);
+    throw known ? new UserError(known) : error;
   }
 }

@@ -4,11 +4,12 @@
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../config/index.ts';
+import { makeFolder } from '../formats/index.ts';
 import { progressBar } from './progress.ts';
 import { RESULTS } from './results.ts';
 
@@ -112,7 +113,7 @@ function runCell(
 /** Runs what is missing. */
 export async function runSweep(options: SweepOptions): Promise<SweepOutcome> {
   const { experiment, cells, folder, slots = 1, signal } = options;
-  mkdirSync(folder, { recursive: true });
+  await makeFolder(folder);
   const threads = Math.max(1, Math.floor(availableParallelism() / slots));
   const done = (cell: SweepCell) => existsSync(join(folder, cell.id, RESULTS));
   const skipped = cells.filter(done).map(({ id }) => id);

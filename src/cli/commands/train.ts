@@ -40,7 +40,7 @@ async function train(name: string, overrides: string[], { out, dryRun }: Options
       return;
     }
     const command = ['weightloom', 'train', name, ...overrides].join(' ');
-    const run = createRunFolder('train', config, {
+    const run = await createRunFolder('train', config, {
       folder: out,
       command,
       environment: { backend: backendReport() },
