@@ -20,7 +20,6 @@ import {
   type Section,
   type Study,
   TrainingSettingsCodec,
-  tf,
   trainContender,
   writeComparison,
   zooFolder,
@@ -135,7 +134,6 @@ const quickstart: Experiment<Parameters> = {
     });
     study.dispose();
     encoder.dispose();
-    tf.disposeVariables();
   },
 };
 

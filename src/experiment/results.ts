@@ -30,5 +30,5 @@ export const RESULTS = 'results.json';
 /** @throws UserError naming file and field when the folder holds no results of this version */
 export async function readResults(folder: string): Promise<Results> {
   const path = join(folder, RESULTS);
-  return orThrow(decode(ResultsCodec, await settle(readJson(path)), path));
+  return orThrow(decode(ResultsCodec, await settle(readJson(path)), path, { unknownKeys: 'allow' }));
 }

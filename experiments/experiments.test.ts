@@ -1,0 +1,69 @@
+/** Every experiment, from its configuration to its report, on a few NCAs of the embedded zoo and a step or two of training. */
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  experimentNames,
+  loadConfig,
+  loadExperiment,
+  readResults,
+  runExperiment,
+  settle,
+  startBackend,
+  tf,
+} from '../src/index.ts';
+
+const scratch = mkdtempSync(join(tmpdir(), 'weightloom-experiments-'));
+
+const SMALL = [
+  'training.steps=2',
+  'sampling.steps=2',
+  'evaluation.steps=8',
+  'limit.train=6',
+  'limit.heldOut=2',
+];
+const MORE: Record<string, string[]> = {
+  quickstart: ['denoisers=[edge-mpnn,transformer-typed]'],
+  'training-variants': [
+    'denoisers=[transformer-hidden]',
+    'seeds=[0,1]',
+    'rollout.rows=2',
+    'rollout.from=0',
+    'canonical=[d4]',
+  ],
+};
+
+for (const name of experimentNames()) {
+  test(`${name} runs, writes a report and every number of it, and keeps no tensor`, async () => {
+    await startBackend();
+    const experiment = await loadExperiment(name);
+    const overrides = [...SMALL, ...(MORE[name] ?? [])];
+    const { value } = await settle(loadConfig(experiment.parameters, name, { overrides }));
+    const before = tf.memory().numTensors;
+    const run = await runExperiment(experiment, value, {
+      folder: join(scratch, name),
+      command: `test of ${name}`,
+    });
+    assert.is(tf.memory().numTensors, before);
+
+    const results = await readResults(run.path);
+    assert.is(results.experiment, name);
+    assert.is(results.textures.length, 2);
+    for (const baseline of ['random', 'base', 'mean', 'random-training', 'nearest', 'ridge']) {
+      assert.ok(
+        results.summary.some(({ method, kind }) => method === baseline && kind === 'baseline'),
+        baseline,
+      );
+    }
+    assert.ok(results.summary.some(({ kind }) => kind === 'denoiser'));
+    assert.ok(results.summary.some(({ kind }) => kind === 'bound'));
+    const report = readFileSync(run.file('report.html'), 'utf8');
+    for (const { method } of results.summary) assert.ok(report.includes(method), method);
+    assert.not.match(report, /(src|href)="(?!data:)/, 'nothing is loaded from elsewhere');
+    assert.equal([...readFileSync(run.file('gallery.png')).subarray(1, 4)], [...Buffer.from('PNG')]);
+  });
+}
+
+test.run();
