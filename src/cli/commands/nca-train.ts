@@ -15,7 +15,7 @@ import {
   writePng,
   writeSafetensors,
 } from '../../formats/index.ts';
-import { type NcaSpec, SPECS, type TrainedNcas, trainNca } from '../../nca/index.ts';
+import { type NcaSpec, patchSlicedWasserstein, SPECS, type TrainedNcas, trainNca } from '../../nca/index.ts';
 import { startBackend, tf } from '../../tensor/index.ts';
 import { group } from '../group.ts';
 import { whole, within } from '../options.ts';
@@ -23,6 +23,7 @@ import { whole, within } from '../options.ts';
 interface Options {
   out?: string;
   size: number;
+  grid: number;
   spec: string;
   iterations: number;
   batch: number;
@@ -30,6 +31,7 @@ interface Options {
   minSteps: number;
   maxSteps: number;
   learningRate: number;
+  overflow: number;
   seed: number;
   snapshots: number;
   from?: string;
@@ -98,7 +100,7 @@ async function writeResults(
 }
 
 async function train(path: string, options: Options): Promise<void> {
-  const { size, iterations, batch, pool, minSteps, maxSteps, learningRate, seed } = options;
+  const { size, grid, iterations, batch, pool, minSteps, maxSteps, learningRate, overflow, seed } = options;
   const spec = specNamed(options.spec);
   if (maxSteps < minSteps) {
     throw new UserError(failure('option --max-steps', `at least --min-steps, ${minSteps}`, `${maxSteps}`), 2);
@@ -129,13 +131,15 @@ async function train(path: string, options: Options): Promise<void> {
   try {
     const result = await trainNca(spec, target, {
       seed,
-      height: size,
-      width: size,
+      height: grid,
+      width: grid,
       iterations,
       pool,
       batch,
       steps: [minSteps, maxSteps + 1],
       learningRate,
+      overflow,
+      loss: patchSlicedWasserstein({ projections: 32, factor: 100 }),
       milestones: [0.5, 0.75, 0.9].map(part => Math.round(part * iterations)),
       initial: initial?.flat,
       state,
@@ -173,19 +177,26 @@ export const register = (program: Command): void => {
     .description('Train an NCA to grow the texture of a picture')
     .argument('<image>', 'the picture: its centre square is scaled to the size')
     .option('-o, --out <folder>', 'weights, pictures and state of the training (default: runs/nca/NAME-SIZE)')
-    .option('--size <n>', 'grid cells a side', whole(20, 1024), 128)
+    .option('--size <n>', 'pixels a side of the picture, and of the pictures grown', whole(20, 1024), 128)
+    .option(
+      '--grid <n>',
+      'grid cells a side in training: fewer are faster, and the texture grows at any size',
+      whole(20, 1024),
+      40,
+    )
     .option('--spec <name>', `kind of NCA: ${Object.keys(SPECS).join(', ')}`, 'hypernca')
-    .option('--iterations <n>', 'of the training', whole(1), 600)
+    .option('--iterations <n>', 'of the training', whole(1), 1000)
     .option('--batch <n>', 'states an iteration', whole(1, 1024), 4)
-    .option('--pool <n>', 'states kept', whole(1, 65536), 64)
+    .option('--pool <n>', 'states kept', whole(1, 65536), 32)
     .option('--min-steps <n>', 'fewest NCA steps an iteration', whole(1), 32)
-    .option('--max-steps <n>', 'most NCA steps an iteration', whole(1), 64)
+    .option('--max-steps <n>', 'most NCA steps an iteration', whole(1), 72)
     .option(
       '--learning-rate <x>',
       'halved after a half, three quarters and nine tenths',
       within(1e-6, 1),
-      1e-3,
+      2e-3,
     )
+    .option('--overflow <x>', 'weight of what leaves [-1, 1]', within(0, 1000), 0.1)
     .option('--seed <n>', 'of everything random', whole(), 1)
     .option('--snapshots <n>', 'a picture, and the state saved, every so many iterations', whole(1), 100)
     .option('--from <weights>', `start from ${WEIGHTS_HELP}`)
