@@ -5,6 +5,7 @@ import {
   type PairMetric,
   paired,
   renderGallery,
+  type Summary,
   summarise,
 } from '../evaluation/index.ts';
 import { type Html, html } from './html.ts';
@@ -168,6 +169,26 @@ export function comparisonCsv(names: readonly string[], results: readonly Method
     ),
   );
   return `${['method', 'kind', 'texture', ...metrics, 'health'].join(',')}\n${lines.join('\n')}\n`;
+}
+
+/** The summary as a Markdown table, best first by the first metric: mean and 95% interval. */
+export function comparisonMarkdown(
+  summaries: readonly Summary[],
+  metrics: readonly Pick<PairMetric, 'name' | 'better'>[],
+): string {
+  const [lead] = metrics;
+  const sign = lead.better === 'lower' ? 1 : -1;
+  const rows = [...summaries]
+    .sort((a, b) => sign * (a.metrics[lead.name].mean - b.metrics[lead.name].mean))
+    .map(({ method, kind, metrics: intervals, diverged }) => {
+      const cells = metrics.map(({ name }) => {
+        const { mean, low, high } = intervals[name];
+        return `${number(mean)} [${number(low)}, ${number(high)}]`;
+      });
+      return `| ${[method, kind, ...cells, `${(100 * diverged).toFixed(0)}%`].join(' | ')} |`;
+    });
+  const head = ['method', 'kind', ...metrics.map(({ name }) => metricLabel(name)), 'diverged'];
+  return [`| ${head.join(' | ')} |`, `|${'---|'.repeat(head.length)}`, ...rows, ''].join('\n');
 }
 
 /** A plain-text table of one metric for the terminal. */

@@ -4,6 +4,7 @@ export {
   comparisonGallery,
   comparisonJson,
   comparisonLines,
+  comparisonMarkdown,
   comparisonPlots,
   comparisonTable,
   metricLabel,

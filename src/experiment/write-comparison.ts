@@ -1,5 +1,5 @@
-/** Writes all that a comparison leaves behind: report.html, gallery.png, results.json, results.csv; and says the outcome on the terminal. */
-import type { MethodResult, PairMetric } from '../evaluation/index.ts';
+/** Writes all that a comparison leaves behind: report.html, gallery.png, results.json, results.csv, results.md; and says the outcome on the terminal. */
+import { type MethodResult, type PairMetric, summarise } from '../evaluation/index.ts';
 import { encodeGif } from '../formats/index.ts';
 import { type NcaSpec, rollout, seedState, seedsFor, toRgb } from '../nca/index.ts';
 import { backendReport, tf } from '../tensor/index.ts';
@@ -8,6 +8,7 @@ import {
   comparisonGallery,
   comparisonJson,
   comparisonLines,
+  comparisonMarkdown,
   comparisonPlots,
   comparisonTable,
   metricLabel,
@@ -106,6 +107,7 @@ export async function writeComparison<P>(
   );
   run.write('gallery.png', gallery);
   run.write('results.csv', comparisonCsv(heldOut.names, results));
+  run.write('results.md', comparisonMarkdown(summarise(results), metrics));
   const record = {
     version: 1,
     experiment: experiment.name,
