@@ -7,10 +7,10 @@ export * from './diffusion/index.ts';
 export * from './evaluation/index.ts';
 export * from './experiment/index.ts';
 export * from './formats/index.ts';
-export * from './nca/index.ts';
-export * from './tensor/index.ts';
-export * from './training/index.ts';
 // Names that more than one folder has a use for: the one meant here.
 export { sizeOf } from './formats/index.ts';
+export * from './nca/index.ts';
+export * from './tensor/index.ts';
 export { Parameters } from './tensor/index.ts';
+export * from './training/index.ts';
 export { learningRateAt, TRAINING_DEFAULTS } from './training/index.ts';
