@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
+  BASELINES,
   experimentNames,
   loadConfig,
   loadExperiment,
+  ORBIT_BASELINES,
   readResults,
   runExperiment,
   settle,
@@ -22,7 +24,7 @@ const SMALL = [
   'sampling.steps=2',
   'evaluation.steps=8',
   'limit.train=6',
-  'limit.heldOut=2',
+  'limit.heldOut=3',
 ];
 const MORE: Record<string, string[]> = {
   quickstart: ['denoisers=[edge-mpnn,transformer-typed]'],
@@ -50,8 +52,8 @@ for (const name of experimentNames()) {
 
     const results = await readResults(run.path);
     assert.is(results.experiment, name);
-    assert.is(results.textures.length, 2);
-    for (const baseline of ['random', 'base', 'mean', 'random-training', 'nearest', 'ridge']) {
+    assert.is(results.textures.length, 3);
+    for (const baseline of Object.keys({ ...BASELINES, ...ORBIT_BASELINES })) {
       assert.ok(
         results.summary.some(({ method, kind }) => method === baseline && kind === 'baseline'),
         baseline,
@@ -59,6 +61,9 @@ for (const name of experimentNames()) {
     }
     assert.ok(results.summary.some(({ kind }) => kind === 'denoiser'));
     assert.ok(results.summary.some(({ kind }) => kind === 'bound'));
+    const { audit } = JSON.parse(readFileSync(run.file('results.json'), 'utf8'));
+    const denoisers = results.summary.filter(({ kind }) => kind === 'denoiser').map(({ method }) => method);
+    assert.equal(Object.keys(audit), denoisers);
     const report = readFileSync(run.file('report.html'), 'utf8');
     for (const { method } of results.summary) assert.ok(report.includes(method), method);
     assert.not.match(report, /(src|href)="(?!data:)/, 'nothing is loaded from elsewhere');

@@ -5,27 +5,19 @@
  */
 import * as t from 'io-ts';
 import {
-  baselineMethods,
-  buildEncoder,
   type Contender,
-  compareMethods,
+  type ContenderSampleOptions,
+  contestKeys,
   type Experiment,
   loadDenoiser,
-  type Method,
   type MethodResult,
-  openStudy,
-  orbitMethods,
-  overSeeds,
-  type PairMetric,
-  pairMetrics,
+  meanOverSeeds,
+  type Protocol,
   RolloutSettingsCodec,
   type RunContext,
-  renderingSteps,
-  type Study,
-  TrainingSettingsCodec,
-  trainContender,
+  studyKeys,
+  withProtocol,
   writeComparison,
-  zooFolder,
 } from '../src/index.ts';
 
 const variant = t.keyof({
@@ -37,23 +29,16 @@ const variant = t.keyof({
 });
 type Variant = t.TypeOf<typeof variant>;
 const symmetries = t.array(t.keyof({ colour: null, d4: null }));
-const optionalNumber = t.union([t.number, t.null]);
 
 const Parameters = t.strict({
+  ...studyKeys,
+  ...contestKeys,
   seeds: t.array(t.number),
-  zoo: t.string,
-  /** A registered kind and its parameters, such as configs/encoder/*.yaml. */
-  encoder: t.intersection([t.strict({ kind: t.string }), t.UnknownRecord]),
   denoisers: t.array(t.string),
   variants: t.array(variant),
   augmentation: symmetries,
   canonical: symmetries,
-  diffusion: t.UnknownRecord,
-  training: t.partial(TrainingSettingsCodec.type.props),
   rollout: t.partial(RolloutSettingsCodec.type.props),
-  sampling: t.strict({ steps: t.number, guidance: t.number }),
-  evaluation: t.strict({ steps: optionalNumber, seed: t.number }),
-  limit: t.strict({ train: optionalNumber, heldOut: optionalNumber }),
 });
 type Parameters = t.TypeOf<typeof Parameters>;
 
@@ -67,38 +52,39 @@ const TRAININGS: Record<
   rollout: { direct: 'rollout', framed: 'rollout+canonical' },
 };
 
-/** All wanted variants of one denoiser with one seed. */
+/** All wanted variants of one denoiser with one seed, measured. */
 async function variantsOf(
-  context: RunContext,
-  study: Study,
+  { run }: RunContext,
+  protocol: Protocol,
   denoiser: string,
   seed: number,
-  parameters: Parameters,
+  { variants, augmentation, canonical, rollout, diffusion, training, sampling }: Parameters,
 ) {
-  const { variants, augmentation, canonical, rollout } = parameters;
-  const methods: Method[] = [];
+  const results: MethodResult[] = [];
   const contenders: Contender[] = [];
-  for (const [training, { direct, framed }] of Object.entries(TRAININGS)) {
-    const wanted = [direct, framed].filter(name => name && variants.includes(name));
-    if (wanted.length === 0) continue;
-    const contender = await trainContender(context, study, {
-      denoiser,
-      label: `${denoiser} ${training} (seed ${seed})`,
-      diffusion: parameters.diffusion,
-      training: parameters.training,
-      rollout: training === 'rollout' ? rollout : null,
-      augmentation: training === 'augmented' ? augmentation : [],
-      sampling: parameters.sampling,
-      seed,
-    });
-    for (const name of wanted) {
-      const weights = await contender.sample(study.heldOut, name === framed ? { canonical } : {});
-      methods.push({ name: `${denoiser} ${name}`, kind: 'denoiser', weights });
-    }
-    contender.dispose();
+  for (const [name, { direct, framed }] of Object.entries(TRAININGS)) {
+    const ways: Record<string, ContenderSampleOptions> = {};
+    if (variants.includes(direct)) ways[`${denoiser} ${direct}`] = {};
+    if (framed && variants.includes(framed)) ways[`${denoiser} ${framed}`] = { canonical };
+    if (Object.keys(ways).length === 0) continue;
+    const { contender, methods } = await protocol.contend(
+      {
+        denoiser,
+        label: `${denoiser} ${name} (seed ${seed})`,
+        diffusion,
+        training,
+        rollout: name === 'rollout' ? rollout : null,
+        augmentation: name === 'augmented' ? augmentation : [],
+        sampling,
+        seed,
+      },
+      ways,
+    );
     contenders.push(contender);
+    results.push(...(await protocol.measure(methods)));
   }
-  return { methods, contenders };
+  for (const { name, values } of results) run.log({ method: name, seed, values });
+  return { results, contenders };
 }
 
 const trainingVariants: Experiment<Parameters> = {
@@ -108,63 +94,25 @@ const trainingVariants: Experiment<Parameters> = {
   parameters: Parameters,
 
   async run(context, parameters) {
-    for (const denoiser of parameters.denoisers) await loadDenoiser(denoiser);
-    const encoder = await buildEncoder(parameters.encoder, 0);
-    const study = await openStudy({
-      zoo: zooFolder(parameters.zoo),
-      encoder,
-      limit: { train: parameters.limit.train ?? undefined, heldOut: parameters.limit.heldOut ?? undefined },
-    });
-    const steps = parameters.evaluation.steps ?? renderingSteps(study.zoo);
-    const metrics: PairMetric[] = pairMetrics();
-    const measure = (methods: readonly Method[]) =>
-      compareMethods({
-        spec: study.spec,
-        methods,
-        targets: study.heldOut.pictures,
-        metrics,
-        steps,
-        size: study.size,
-        seed: parameters.evaluation.seed,
-        signal: context.signal,
-      });
-    const contenders: Contender[] = [];
-    const results: MethodResult[] = [];
-    for (const denoiser of parameters.denoisers) {
+    const { denoisers, seeds } = parameters;
+    for (const denoiser of denoisers) await loadDenoiser(denoiser);
+    await withProtocol(context, parameters, async protocol => {
+      const contenders: Contender[] = [];
       const runs: MethodResult[] = [];
-      for (const seed of parameters.seeds) {
-        const found = await variantsOf(context, study, denoiser, seed, parameters);
-        contenders.push(...found.contenders);
-        const measured = await measure(found.methods);
-        for (const { name, values } of measured) context.run.log({ method: name, seed, values });
-        runs.push(...measured);
+      for (const denoiser of denoisers) {
+        for (const seed of seeds) {
+          const found = await variantsOf(context, protocol, denoiser, seed, parameters);
+          contenders.push(...found.contenders);
+          runs.push(...found.results);
+        }
       }
-      for (const name of new Set(runs.map(run => run.name))) {
-        results.push(
-          overSeeds(
-            runs.filter(run => run.name === name),
-            name,
-          ),
-        );
-      }
-    }
-    context.say('baselines ...');
-    results.push(
-      ...(await measure([
-        ...(await orbitMethods(study, context.signal)),
-        ...(await baselineMethods(study, parameters.seeds[0])),
-      ])),
-    );
-    await writeComparison(context, study, {
-      experiment: trainingVariants,
-      parameters,
-      results,
-      metrics,
-      nca: { steps },
-      contenders,
+      await writeComparison(context, protocol, {
+        experiment: trainingVariants,
+        parameters,
+        results: [...meanOverSeeds(runs), ...(await protocol.baselines(seeds[0]))],
+        contenders,
+      });
     });
-    study.dispose();
-    encoder.dispose();
   },
 };
 

@@ -182,6 +182,36 @@ test("a configuration given by path finds its own groups first, then the library
   });
 });
 
+test('a preset goes over the rest of its file, chooses groups, and gives way to other overrides', async () => {
+  write(
+    'with-presets.yaml',
+    `defaults: [{ denoiser: graph }]
+preset: quick
+presets:
+  quick: { training: { steps: 5 } }
+  full:
+    defaults: [{ denoiser: sequence }]
+    training: { steps: 500 }
+training: { steps: 50, rate: 0.1 }
+`,
+  );
+  assert.equal(await composed('with-presets'), {
+    preset: 'quick',
+    training: { steps: 5, rate: 0.1 },
+    denoiser: graph,
+  });
+  const full = await composed('with-presets', 'training.rate=1', 'preset=full');
+  assert.equal(full.training, { steps: 500, rate: 1 });
+  assert.is((full.denoiser as { name: string }).name, 'sequence');
+  const chosen = await composed('with-presets', 'preset=full', 'denoiser=graph', 'training.steps=1');
+  assert.equal(chosen, { preset: 'full', training: { steps: 1, rate: 0.1 }, denoiser: graph });
+  await says(
+    'command line (preset=fulll): preset: expected one of quick, full, found "fulll"',
+    'with-presets',
+    'preset=fulll',
+  );
+});
+
 test('decoding blames the override that brought the value, else the configuration', async () => {
   const codec = t.strict({
     seed: t.number,

@@ -6,6 +6,12 @@
  *     - denoiser: edge-mpnn   the group denoiser: denoiser/edge-mpnn.yaml, placed under the key denoiser (null: nothing)
  *   seed: 0
  *
+ *   preset: quick             what `presets` below holds under this name goes over the rest; `preset=full` takes another
+ *   presets:
+ *     full:
+ *       defaults: [encoder: vit]   files of groups that this preset chooses
+ *       seed: 1
+ *
  * Overrides: `key.path=value` changes a key that is there, `+key.path=value` adds one, `group=name` chooses another file of a
  * group (`+group=name` a group that the defaults do not name). Values are YAML: numbers, true, null, [lists], {mappings}, text.
  * Mappings merge; anything else replaces.
@@ -202,6 +208,40 @@ function applyOverride(config: Mapping, { text, adds, path, value }: Override): 
   return set(config, 0) as Mapping;
 }
 
+interface Preset {
+  readonly name: string;
+  readonly choices: ReadonlyMap<string, string | null>;
+  readonly values: Mapping;
+}
+
+/** The preset that a configuration, or the last override of the key, asks for; null where there are none. */
+function presetOf(config: Mapping, overrides: readonly Override[], where: string): Preset | null {
+  const { presets } = config;
+  if (presets === undefined) return null;
+  const override = overrides.findLast(({ path }) => path.join('.') === 'preset');
+  const name = override ? override.value : config.preset;
+  const source = override ? `command line (${override.text})` : where;
+  if (!isMapping(presets)) return refuse(where, 'a mapping of presets', show(presets), { field: 'presets' });
+  const known = Object.keys(presets);
+  if (typeof name !== 'string' || !known.includes(name)) {
+    return refuse(source, `one of ${known.join(', ')}`, show(name), {
+      field: 'preset',
+      hint: typeof name === 'string' ? suggestion(name, known) : undefined,
+    });
+  }
+  const { defaults = [], ...values } = isMapping(presets[name]) ? presets[name] : {};
+  const field = `presets.${name}.defaults`;
+  if (!Array.isArray(defaults)) return refuse(where, 'a list', show(defaults), { field });
+  const choices = defaults.map((entry): [string, string | null] => {
+    const [pair, ...more] = isMapping(entry) ? Object.entries(entry) : [];
+    if (!pair || more.length > 0 || !(typeof pair[1] === 'string' || pair[1] === null)) {
+      return refuse(where, 'one group: name', show(entry), { field });
+    }
+    return [pair[0], pair[1]];
+  });
+  return { name, choices: new Map(choices), values };
+}
+
 function compose(name: string, { overrides = [], roots = [CONFIGS] }: ComposeOptions): ComposedConfig {
   const isPath = ['.yaml', '.yml'].includes(extname(name));
   const composer = () => new Composer(isPath ? [dirname(resolve(name)), ...roots] : roots);
@@ -215,14 +255,24 @@ function compose(name: string, { overrides = [], roots = [CONFIGS] }: ComposeOpt
   // Choosing a file may bring groups of its own, which later overrides may choose in.
   const wanted = new Map<string, string | null>();
   let { result, config } = run(wanted);
+  const preset = presetOf(config, parsed, path);
+  if (preset) {
+    for (const [group, choice] of preset.choices) wanted.set(group, choice);
+    ({ result, config } = run(wanted));
+  }
   const values: Override[] = [];
   for (const override of parsed) {
+    if (preset && override.path.join('.') === 'preset') continue;
     const group = override.path.join('/');
     const isChoice = typeof override.value === 'string' || override.value === null;
     if (isChoice && group in result.choices) {
       wanted.set(group, override.value as string | null);
       ({ result, config } = run(wanted));
     } else values.push(override);
+  }
+  if (preset) {
+    const { presets: _, ...rest } = config;
+    config = { ...(mergeConfigs(rest, preset.values) as Mapping), preset: preset.name };
   }
   for (const override of values) {
     const [key] = override.path;

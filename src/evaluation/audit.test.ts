@@ -10,7 +10,7 @@ import {
   weightCount,
 } from '../nca/index.ts';
 import { randomStream, startBackend, tf } from '../tensor/index.ts';
-import { memorisationAudit } from './audit.ts';
+import { prepareAudit } from './audit.ts';
 
 await startBackend();
 
@@ -37,12 +37,13 @@ const hide = (weights: Float32Array) =>
 test('a planted copy, permuted and rescaled, is reported; new NCAs are not', async () => {
   const samples = Float32Array.from(fresh);
   samples.set(hide(row(train, 13)), 2 * size);
-  const audit = await memorisationAudit({ spec, train, heldOut, samples });
+  const auditor = await prepareAudit({ spec, train, heldOut });
+  const audit = await auditor.audit(samples);
   assert.equal(audit.copies, [2]);
   assert.is(audit.weights.samples.index[2], 13);
   assert.ok(audit.weights.samples.distance[2] < 1e-6);
   assert.match(audit.sentence, '1 of 5 samples is a copy of training NCAs (sample 2)');
-  const clean = await memorisationAudit({ spec, train, heldOut, samples: fresh });
+  const clean = await auditor.audit(fresh);
   assert.equal(clean.copies, []);
   assert.match(
     clean.sentence,
@@ -57,13 +58,8 @@ test('renderings are compared too, and nothing is left behind', async () => {
   const planted = tf.tidy(() =>
     tf.concat([tf.slice(renderings.train, 7, 1), tf.slice(renderings.samples, 1)], 0),
   ) as tf.Tensor4D;
-  const audit = await memorisationAudit({
-    spec,
-    train,
-    heldOut,
-    samples: fresh,
-    renderings: { ...renderings, samples: planted },
-  });
+  const auditor = await prepareAudit({ spec, train, heldOut, renderings });
+  const audit = await auditor.audit(fresh, planted);
   assert.is(audit.renderings!.samples.index[0], 7);
   assert.is(audit.renderings!.samples.distance[0], 0);
   assert.ok(audit.renderings!.samples.distance[1] > audit.renderings!.threshold);
@@ -85,7 +81,7 @@ test('the pruned search finds the nearest there is', () => {
 
 test('too few held-out NCAs are refused', async () => {
   try {
-    await memorisationAudit({ spec, train, heldOut: heldOut.slice(0, size), samples: fresh });
+    await prepareAudit({ spec, train, heldOut: heldOut.slice(0, size) });
     assert.unreachable();
   } catch (error) {
     assert.match((error as Error).message, 'at least 3 held-out NCAs, found 1');

@@ -8,20 +8,21 @@ import { tf } from '../tensor/index.ts';
 import { patchDistance, type TextureDistance } from './metrics/index.ts';
 import { quantile } from './statistics.ts';
 
-export interface AuditInput {
+/** What samples are held against. */
+export interface AuditReference {
   readonly spec: NcaSpec;
-  /** [N * D], [H * D], [M * D] */
+  /** [N * D], [H * D] */
   readonly train: Float32Array;
   readonly heldOut: Float32Array;
-  readonly samples: Float32Array;
   /** Renderings of each, [., S, S, 3] in [0, 1]; leave out to compare weights alone. */
-  readonly renderings?: {
-    readonly train: tf.Tensor4D;
-    readonly heldOut: tf.Tensor4D;
-    readonly samples: tf.Tensor4D;
-  };
+  readonly renderings?: { readonly train: tf.Tensor4D; readonly heldOut: tf.Tensor4D };
   /** Distance of renderings; default the patch sliced-Wasserstein distance. */
   readonly distance?: TextureDistance;
+}
+
+export interface Auditor {
+  /** @param samples [M * D]  @param pictures [M, S, S, 3] their renderings; without them weights alone are compared */
+  audit(samples: Float32Array, pictures?: tf.Tensor4D): Promise<Audit>;
 }
 
 /** Distances to the nearest training NCA and which it is. */
@@ -48,17 +49,22 @@ export interface Audit {
 
 const FRACTION = 0.2;
 
-/** Audits samples. Throws when there are too few held-out NCAs to tell what new looks like. */
-export async function memorisationAudit(input: AuditInput): Promise<Audit> {
-  const { spec, train, heldOut, samples } = input;
+/**
+ * Measures what new NCAs look like, once, to audit any number of sets of samples.
+ * Throws when there are too few held-out NCAs to tell.
+ */
+export async function prepareAudit(reference: AuditReference): Promise<Auditor> {
+  const { spec, train, heldOut, renderings, distance = patchDistance() } = reference;
   const size = weightCount(spec);
-  const counts = [train, heldOut, samples].map(w => w.length / size);
-  if (counts.some(count => !Number.isInteger(count) || count < 1)) {
-    throw new Error(
-      `${[train, heldOut, samples].map(w => w.length).join(', ')} weights are no batches of ${size}`,
-    );
-  }
-  if (counts[1] < 3) throw new Error(`the audit needs at least 3 held-out NCAs, found ${counts[1]}`);
+  const count = (weights: Float32Array) => {
+    const rows = weights.length / size;
+    if (!Number.isInteger(rows) || rows < 1)
+      throw new Error(`${weights.length} weights are no batch of ${size}`);
+    return rows;
+  };
+  count(train);
+  if (count(heldOut) < 3)
+    throw new Error(`the audit needs at least 3 held-out NCAs, found ${count(heldOut)}`);
   const toTrain = (weights: Float32Array): Nearness => {
     const found = nearestModuloSymmetry(spec, weights, train);
     return {
@@ -66,14 +72,22 @@ export async function memorisationAudit(input: AuditInput): Promise<Audit> {
       distance: Float64Array.from(found, ({ distance }) => distance),
     };
   };
-  const weights = part(toTrain(samples), toTrain(heldOut));
-  const renderings = input.renderings
-    ? await auditRenderings(input.renderings, input.distance ?? patchDistance())
-    : null;
-  const copies = [...weights.samples.distance.keys()].filter(
-    i => weights.samples.distance[i] < weights.threshold,
-  );
-  return { weights, renderings, copies, sentence: sentenceOf(weights, renderings, copies) };
+  const newWeights = toTrain(heldOut);
+  const newPictures = renderings && (await nearestPictures(renderings.heldOut, renderings.train, distance));
+  return {
+    async audit(samples, pictures) {
+      count(samples);
+      const weights = part(toTrain(samples), newWeights);
+      const shown =
+        pictures && renderings && newPictures
+          ? part(await nearestPictures(pictures, renderings.train, distance), newPictures)
+          : null;
+      const copies = [...weights.samples.distance.keys()].filter(
+        i => weights.samples.distance[i] < weights.threshold,
+      );
+      return { weights, renderings: shown, copies, sentence: sentenceOf(weights, shown, copies) };
+    },
+  };
 }
 
 function part(samples: Nearness, heldOut: Nearness): AuditPart {
@@ -84,27 +98,26 @@ function part(samples: Nearness, heldOut: Nearness): AuditPart {
   };
 }
 
-async function auditRenderings(
-  { train, heldOut, samples }: NonNullable<AuditInput['renderings']>,
+/** For every picture the nearest training rendering. */
+async function nearestPictures(
+  pictures: tf.Tensor4D,
+  train: tf.Tensor4D,
   distance: TextureDistance,
-): Promise<AuditPart> {
-  const count = train.shape[0];
-  const nearest = async (pictures: tf.Tensor4D): Promise<Nearness> => {
-    const result = {
-      index: new Int32Array(pictures.shape[0]),
-      distance: new Float64Array(pictures.shape[0]),
-    };
-    for (let i = 0; i < pictures.shape[0]; i++) {
-      // One picture against all training renderings: the loss compares row with row.
-      const all = tf.tidy(() => distance(tf.tile(tf.slice(pictures, i, 1), [count, 1, 1, 1]), train));
-      const values = await all.data();
-      all.dispose();
-      result.index[i] = values.indexOf(Math.min(...values));
-      result.distance[i] = values[result.index[i]];
-    }
-    return result;
+): Promise<Nearness> {
+  const [count] = train.shape;
+  const result = {
+    index: new Int32Array(pictures.shape[0]),
+    distance: new Float64Array(pictures.shape[0]),
   };
-  return part(await nearest(samples), await nearest(heldOut));
+  for (let i = 0; i < pictures.shape[0]; i++) {
+    // One picture against all training renderings: the loss compares row with row.
+    const all = tf.tidy(() => distance(tf.tile(tf.slice(pictures, i, 1), [count, 1, 1, 1]), train));
+    const values = await all.data();
+    all.dispose();
+    result.index[i] = values.indexOf(Math.min(...values));
+    result.distance[i] = values[result.index[i]];
+  }
+  return result;
 }
 
 const median = (values: Float64Array) => quantile(Float64Array.from(values).sort(), 0.5);

@@ -2,7 +2,7 @@
  * The one way methods are compared: the weights each gives for the same textures are run as NCAs with the same masks, measured with the
  * same metrics, and set against each other texture by texture.
  */
-import { type NcaSpec, rollout, seedState, seedsFor, toRgb } from '../nca/index.ts';
+import { type NcaSpec, rollout, seedState, seedsFor, toRgb, weightCount } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 import { displayable, divergence, type PairMetric, type RolloutHealth } from './metrics/index.ts';
 import { type Interval, meanInterval, type PairedDifference, pairedDifference } from './statistics.ts';
@@ -59,23 +59,46 @@ function runBatch(
   });
 }
 
-async function evaluate(method: Method, options: ComparisonOptions): Promise<MethodResult> {
-  const { spec, targets, metrics, steps, size, seed } = options;
-  const count = targets.shape[0];
-  const dimension = method.weights.length / count;
+export interface RenderOptions {
+  /** NCA steps from the seed state. */
+  readonly steps: number;
+  readonly size: number;
+  readonly seed: number;
+}
+
+export interface Renderings {
+  /** [n, size, size, 3], clipped to [0, 1]. */
+  readonly pictures: Float32Array;
+  readonly health: readonly RolloutHealth[];
+}
+
+/** The pictures that NCAs [n * D] grow. Those of NCA i depend on the seed, i and its weights alone. */
+export async function renderWeights(
+  spec: NcaSpec,
+  weights: Float32Array,
+  { steps, size, seed }: RenderOptions,
+): Promise<Renderings> {
+  const dimension = weightCount(spec);
+  const count = weights.length / dimension;
   const seeds = seedsFor(seed, count);
   const pictures = new Float32Array(count * size * size * 3);
   const health: RolloutHealth[] = [];
   for (let start = 0; start < count; start += BATCH) {
     const end = Math.min(start + BATCH, count);
-    const slice = method.weights.subarray(start * dimension, end * dimension);
+    const slice = weights.subarray(start * dimension, end * dimension);
     const states = runBatch(spec, slice, steps, size, seeds.slice(start, end));
     health.push(...(await divergence(spec, states)));
     const rgb = tf.tidy(() => displayable(toRgb(spec, states)));
     pictures.set(await rgb.data(), start * size * size * 3);
     tf.dispose([states, rgb]);
   }
-  const shown = tf.tensor4d(pictures, [count, size, size, 3]);
+  return { pictures, health };
+}
+
+async function evaluate(method: Method, options: ComparisonOptions): Promise<MethodResult> {
+  const { spec, targets, metrics, size } = options;
+  const { pictures, health } = await renderWeights(spec, method.weights, options);
+  const shown = tf.tensor4d(pictures, [targets.shape[0], size, size, 3]);
   const values: Record<string, Float64Array> = {};
   for (const metric of metrics) values[metric.name] = await metric.compare(shown, targets);
   shown.dispose();
@@ -110,6 +133,15 @@ export function overSeeds(results: readonly MethodResult[], name: string): Metho
     values: Object.fromEntries(Object.keys(first.values).map(metric => [metric, mean(metric)])),
   };
 }
+
+/** Runs of several seeds, those of one name as one method, in the order of their first. */
+export const meanOverSeeds = (runs: readonly MethodResult[]): MethodResult[] =>
+  [...new Set(runs.map(({ name }) => name))].map(name =>
+    overSeeds(
+      runs.filter(run => run.name === name),
+      name,
+    ),
+  );
 
 export interface Summary {
   readonly method: string;

@@ -1,5 +1,12 @@
 /** Metrics, intervals, baselines, comparisons, galleries. */
-export { type Audit, type AuditInput, type AuditPart, memorisationAudit, type Nearness } from './audit.ts';
+export {
+  type Audit,
+  type Auditor,
+  type AuditPart,
+  type AuditReference,
+  type Nearness,
+  prepareAudit,
+} from './audit.ts';
 export { BASELINES, type BaselineInput, type BaselineName, baselines } from './baselines.ts';
 export { colourMap } from './colour-map.ts';
 export {
@@ -9,8 +16,10 @@ export {
   type Method,
   type MethodKind,
   type MethodResult,
+  meanOverSeeds,
   overSeeds,
   paired,
+  renderWeights,
   type Summary,
   summarise,
 } from './comparison.ts';

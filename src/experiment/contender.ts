@@ -1,12 +1,15 @@
 /** One denoiser's part in a comparison: built, trained and sampled under the settings that all contenders share. */
+import * as t from 'io-ts';
 import type { Encoder } from '../conditioning/index.ts';
-import { orThrow, UserError } from '../config/index.ts';
+import { mergeConfigs, orThrow, UserError } from '../config/index.ts';
 import type { Denoiser } from '../denoisers/index.ts';
 import {
   createDiffusion,
   type Diffusion,
   fitNormaliser,
   type Normaliser,
+  SAMPLERS,
+  type SamplerName,
   type SampleWeightsOptions,
   sampleCanonicalWeights,
   sampleWeights,
@@ -27,6 +30,13 @@ import type { RunContext } from './experiment.ts';
 import type { Study, StudySet } from './study.ts';
 import { buildDenoiser } from './train-model.ts';
 
+/** How weights are sampled: steps, guidance scale (1 for none) and, under EDM, the sampler. */
+export const SamplingSettingsCodec = t.intersection([
+  t.strict({ steps: t.number, guidance: t.number }),
+  t.partial({ sampler: t.keyof(SAMPLERS as unknown as Record<SamplerName, null>) }),
+]);
+export type SamplingSettings = t.TypeOf<typeof SamplingSettingsCodec>;
+
 export interface ContenderSettings {
   /** A registered kind of denoiser, or the path of a TypeScript file. */
   readonly denoiser: string;
@@ -40,7 +50,7 @@ export interface ContenderSettings {
   readonly rollout: Partial<RolloutSettings> | null;
   /** Exact augmentation by turns and colour swaps, drawn from a cached orbit of features. Default: none. */
   readonly augmentation?: readonly PictureSymmetry[];
-  readonly sampling: { readonly steps: number; readonly guidance: number };
+  readonly sampling: SamplingSettings;
   readonly seed: number;
 }
 
@@ -54,6 +64,18 @@ export interface CurvePoint {
   readonly rolloutLoss?: number;
 }
 
+export interface ContenderSampleOptions {
+  /** Samples each in the frame of the group element that brings it nearest to a training picture, and undoes that on the weights. */
+  readonly canonical?: readonly PictureSymmetry[];
+  /** Another sampler, number of steps or guidance scale. */
+  readonly sampling?: Partial<SamplingSettings>;
+  /** False samples without condition. Default true. */
+  readonly conditional?: boolean;
+  /** Another seed of the sampler's noise; default that of the training. */
+  readonly seed?: number;
+  onProgress?(done: number, total: number): void;
+}
+
 export interface Contender {
   readonly label: string;
   readonly denoiser: Denoiser;
@@ -62,15 +84,8 @@ export interface Contender {
   readonly curve: readonly CurvePoint[];
   readonly trainingSeconds: number;
   readonly parameterCount: number;
-  /**
-   * Samples weights [n * D] for the pictures of a set.
-   * @param canonical samples each in the frame of the group element that brings it nearest to a training picture, and undoes that on
-   *   the weights
-   */
-  sample(
-    set: StudySet,
-    options?: { canonical?: readonly PictureSymmetry[]; onProgress?: (done: number, total: number) => void },
-  ): Promise<Float32Array>;
+  /** Samples weights [n * D] for the pictures of a set: before another contender of the study is trained, where the encoder has a trained part. */
+  sample(set: StudySet, options?: ContenderSampleOptions): Promise<Float32Array>;
   dispose(): void;
 }
 
@@ -102,6 +117,17 @@ const anchorOf = (study: Study, normaliser: Normaliser): Float32Array | null =>
   study.zoo.base && normaliser.normalise(study.zoo.base);
 
 type SampleSettings = Omit<SampleWeightsOptions, 'condition'>;
+
+/** The process that samples: the trained one, with another sampler where that is asked for. */
+function samplingProcess(trained: Readonly<Record<string, unknown>>, sampler?: SamplerName): Diffusion {
+  if (!sampler) return orThrow(createDiffusion(trained));
+  if ((trained.process ?? 'edm') !== 'edm') {
+    throw new UserError(
+      `sampling.sampler: expected EDM, whose samplers these are, found the process ${trained.process}.`,
+    );
+  }
+  return orThrow(createDiffusion(mergeConfigs(trained, { sampling: { sampler } })));
+}
 
 async function sampleDirectly(
   { encoder }: Study,
@@ -143,6 +169,7 @@ export async function trainContender(
   settings: ContenderSettings,
 ): Promise<Contender> {
   const { seed, rollout, sampling } = settings;
+  study.resetEncoder();
   const label = settings.label ?? settings.denoiser;
   const { spec, train, encoder } = study;
   const diffusion = orThrow(createDiffusion(settings.diffusion));
@@ -227,17 +254,20 @@ export async function trainContender(
       curve,
       trainingSeconds: result.seconds,
       parameterCount: Object.values(denoiser.variables).reduce((sum, { size }) => sum + size, 0),
-      sample: (set, { canonical, onProgress } = {}) => {
+      sample: (set, options = {}) => {
+        const { canonical, conditional = true, onProgress } = options;
+        const { steps, guidance, sampler } = { ...sampling, ...options.sampling };
         const common = {
           denoiser,
-          diffusion,
+          diffusion: samplingProcess(settings.diffusion, sampler),
           normaliser,
-          seed,
-          steps: sampling.steps,
-          guidance: sampling.guidance === 1 ? undefined : { scale: sampling.guidance },
+          seed: options.seed ?? seed,
+          steps,
+          guidance: guidance === 1 ? undefined : { scale: guidance },
           onProgress,
           signal: context.signal,
         };
+        if (!conditional) return sampleWeights({ ...common, condition: null, count: set.names.length });
         return canonical ? sampleInFrame(study, set, canonical, common) : sampleDirectly(study, set, common);
       },
       dispose: () => denoiser.dispose(),

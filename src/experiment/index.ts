@@ -12,24 +12,43 @@ export {
 } from './comparison-report.ts';
 export {
   type Contender,
+  type ContenderSampleOptions,
   type ContenderSettings,
   conditionOf,
   type PictureSymmetry,
+  type SamplingSettings,
+  SamplingSettingsCodec,
   trainContender,
 } from './contender.ts';
 export { type Experiment, experimentNames, loadExperiment, type RunContext } from './experiment.ts';
 export { type Html, html, raw } from './html.ts';
-export { type IntervalChart, intervalChart, type LineChart, lineChart, renderSvg } from './plot.ts';
+export {
+  type IntervalChart,
+  intervalChart,
+  type LineChart,
+  lineChart,
+  renderSvg,
+  type StripChart,
+  stripChart,
+} from './plot.ts';
 export { interruption, type Progress, progressBar } from './progress.ts';
+export {
+  contestKeys,
+  KindCodec,
+  type Protocol,
+  type StudyKeys,
+  studyKeys,
+  withProtocol,
+} from './protocol.ts';
 export { type Cell, image, plots, type Report, renderReport, type Section, strip, table } from './report.ts';
 export { RESULTS, type Results, ResultsCodec, readResults } from './results.ts';
 export { type RunOptions, runExperiment } from './run-experiment.ts';
 export { createRunFolder, type Environment, environment, type RunFolder } from './run-folder.ts';
 export {
+  BOUND,
   baselineMethods,
   encodePictures,
   openStudy,
-  orbitMethods,
   renderingSteps,
   type Study,
   type StudyOptions,

@@ -116,3 +116,41 @@ export const intervalChart = ({ title, x, rows, width = 460 }: IntervalChart): P
     ],
   } as unknown as Omit<TopLevelSpec, '$schema'>);
 };
+
+export interface StripChart {
+  readonly title?: string;
+  readonly x: string;
+  /** One tick each, on the row of its group; groups in the order of their first. */
+  readonly points: readonly { readonly group: string; readonly x: number }[];
+  /** A dashed line across all rows. */
+  readonly threshold?: number;
+  readonly width?: number;
+}
+
+/** Where single values lie, one row a group. Non-finite points are left out. */
+export const stripChart = ({ title, x, points, threshold, width = 460 }: StripChart): Promise<string> =>
+  renderSvg({
+    title,
+    width,
+    height: { step: 26 },
+    layer: [
+      {
+        data: { values: points.filter(point => Number.isFinite(point.x)) },
+        mark: { type: 'tick', thickness: 1.5, opacity: 0.8 },
+        encoding: {
+          y: { field: 'group', type: 'nominal', sort: null, title: null, axis: { labelLimit: 240 } },
+          x: { field: 'x', type: 'quantitative', title: x, scale: { zero: true } },
+          color: { field: 'group', type: 'nominal', sort: null, legend: null },
+        },
+      },
+      ...(threshold === undefined
+        ? []
+        : [
+            {
+              data: { values: [{ at: threshold }] },
+              mark: { type: 'rule', strokeDash: [4, 3], color: INK },
+              encoding: { x: { field: 'at', type: 'quantitative' } },
+            },
+          ]),
+    ],
+  } as unknown as Omit<TopLevelSpec, '$schema'>);

@@ -34,6 +34,8 @@ export interface Study {
   readonly heldOut: StudySet;
   /** The encoder, its features standardised by the training set's statistics. */
   readonly encoder: Encoder;
+  /** Puts the trained part of the encoder back to where it began: every contender trains it anew. */
+  resetEncoder(): void;
   dispose(): void;
 }
 
@@ -134,6 +136,7 @@ export async function openStudy(options: StudyOptions): Promise<Study> {
     options.size ?? (await settle(readImage(pathOf(zoo, zoo.entries[0], picture), { channels: 3 }))).height;
   const train = await readSet(zoo, 'train', picture, size, encoder, options.limit?.train);
   const heldOut = await readSet(zoo, 'held-out', picture, size, encoder, options.limit?.heldOut);
+  const initial = Object.values(encoder.variables).map(variable => [variable, variable.clone()] as const);
   return {
     zoo,
     spec: zoo.spec,
@@ -142,15 +145,18 @@ export async function openStudy(options: StudyOptions): Promise<Study> {
     train,
     heldOut,
     encoder: standardised(encoder, fitStandardiser(train.features)),
-    dispose: () => tf.dispose([train.pictures, train.features, heldOut.pictures, heldOut.features]),
+    resetEncoder: () => {
+      for (const [variable, value] of initial) variable.assign(value);
+    },
+    dispose: () => {
+      tf.dispose([train.pictures, train.features, heldOut.pictures, heldOut.features]);
+      tf.dispose(initial.map(([, value]) => value));
+    },
   };
 }
 
-/**
- * Everything any denoiser has to beat on this study, and the bound: the held-out NCAs' own weights, run with other masks than those of
- * their stored pictures.
- */
-export async function baselineMethods(study: Study, seed: number): Promise<Method[]> {
+/** What any denoiser has to beat on this study, without the symmetries. */
+async function plainMethods(study: Study, seed: number): Promise<Method[]> {
   const { spec, train, heldOut, zoo } = study;
   const [trainFeatures, queryFeatures] = (await Promise.all([
     train.features.data(),
@@ -164,16 +170,13 @@ export async function baselineMethods(study: Study, seed: number): Promise<Metho
     base: zoo.base,
     seed,
   });
-  return [
-    ...Object.entries(found).map(([name, weights]): Method => ({ name, kind: 'baseline', weights })),
-    { name: 'own NCA, second rendering', kind: 'bound', weights: heldOut.weights },
-  ];
+  return Object.entries(found).map(([name, weights]): Method => ({ name, kind: 'baseline', weights }));
 }
 
-/** The baselines that may turn and recolour: every group element of every held-out picture is encoded, which takes a while. */
-export async function orbitMethods(
+/** The baselines that may turn and recolour: every group element of every held-out picture is encoded. */
+async function orbitMethods(
   { spec, train, heldOut, size, encoder }: Study,
-  signal?: AbortSignal,
+  options: BaselineOptions,
 ): Promise<Method[]> {
   const [trainPictures, queryPictures] = (await Promise.all([
     train.pictures.data(),
@@ -186,7 +189,30 @@ export async function orbitMethods(
     queryPictures,
     size,
     encoder,
-    signal,
+    ...options,
   });
   return Object.entries(found).map(([name, weights]): Method => ({ name, kind: 'baseline', weights }));
 }
+
+export interface BaselineOptions {
+  readonly signal?: AbortSignal;
+  onProgress?(done: number, total: number): void;
+}
+
+/**
+ * Everything any denoiser has to beat on this study, plain and over the orbits of the symmetries, and the bound: the held-out NCAs' own
+ * weights, run with other masks than those of their stored pictures. Throws the signal's reason when interrupted.
+ */
+export async function baselineMethods(
+  study: Study,
+  seed: number,
+  options: BaselineOptions = {},
+): Promise<Method[]> {
+  return [
+    ...(await plainMethods(study, seed)),
+    ...(await orbitMethods(study, options)),
+    { name: BOUND, kind: 'bound', weights: study.heldOut.weights },
+  ];
+}
+/** What the bound is called: the target NCA itself, run again. */
+export const BOUND = 'own NCA, second rendering';

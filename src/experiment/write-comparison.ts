@@ -1,8 +1,9 @@
 /** Writes all that a comparison leaves behind: report.html, gallery.png, results.json, results.csv, results.md; and says the outcome on the terminal. */
-import { type MethodResult, type PairMetric, summarise } from '../evaluation/index.ts';
+import { type MethodResult, summarise } from '../evaluation/index.ts';
 import { encodeGif } from '../formats/index.ts';
 import { type NcaSpec, rollout, seedState, seedsFor, toRgb } from '../nca/index.ts';
 import { backendReport, tf } from '../tensor/index.ts';
+import { auditComparison } from './audit-section.ts';
 import {
   comparisonCsv,
   comparisonGallery,
@@ -17,17 +18,14 @@ import {
 import type { Contender } from './contender.ts';
 import type { Experiment, RunContext } from './experiment.ts';
 import { html } from './html.ts';
+import type { Protocol } from './protocol.ts';
 import { image, renderReport, type Section, strip, table } from './report.ts';
 import { environment } from './run-folder.ts';
-import type { Study } from './study.ts';
 
 export interface WrittenComparison<P> {
   readonly experiment: Experiment<P>;
   readonly parameters: P;
   readonly results: readonly MethodResult[];
-  /** The first one leads the paired table and the terminal's. */
-  readonly metrics: readonly PairMetric[];
-  readonly nca: { readonly steps: number };
   readonly contenders: readonly Contender[];
   /** Further sections of the report. */
   readonly sections?: readonly Section[];
@@ -89,21 +87,25 @@ const contenderTable = (contenders: readonly Contender[]) =>
     ]),
   );
 
+/** Writes the comparison with the audit of its denoisers. */
 export async function writeComparison<P>(
   context: RunContext,
-  study: Study,
+  protocol: Protocol,
   written: WrittenComparison<P>,
 ): Promise<void> {
-  const { experiment, parameters, results, metrics, contenders, nca } = written;
+  const { experiment, parameters, results, contenders } = written;
+  // The first metric leads the paired table and the terminal's.
+  const { study, metrics, ncaSteps } = protocol;
   const { run } = context;
-  const { heldOut, train, size, spec } = study;
+  const { heldOut, train, size, spec, pictured } = study;
+  const audit = await auditComparison(context, protocol, results);
   const backend = backendReport();
   const targets = (await heldOut.pictures.data()) as Float32Array;
   const gallery = await comparisonGallery(
     { names: heldOut.names, targets: { data: targets, size } },
     results,
     size,
-    `${experiment.name}: held-out ${study.pictured}s and what each method grows`,
+    `${experiment.name}: held-out ${pictured}s and what each method grows`,
   );
   run.write('gallery.png', gallery);
   run.write('results.csv', comparisonCsv(heldOut.names, results));
@@ -121,20 +123,21 @@ export async function writeComparison<P>(
       curve,
     })),
     ...comparisonJson(heldOut.names, results, metrics),
+    ...(audit ? { audit: audit.record } : {}),
   };
   run.write('results.json', `${JSON.stringify(record, null, 1)}\n`);
 
   const [lead] = metrics;
   const leader = results.find(({ kind }) => kind === 'denoiser');
   const animations = leader
-    ? await growth(spec, leader.weights, heldOut.names.length, size, nca.steps, 0)
+    ? await growth(spec, leader.weights, heldOut.names.length, size, ncaSteps, 0)
     : [];
   const sections: Section[] = [
     {
       title: 'What was compared',
       body: html`<p>${train.names.length} training and ${heldOut.names.length} held-out NCAs of the spec ${spec.name}
 (${(train.weights.length / train.names.length).toLocaleString('en')} weights each). Every denoiser saw the same batches, noise and conditions for the same number of
-steps. Every method's weights were run for ${nca.steps} steps at ${size} x ${size} with the same masks, and compared with the held-out ${study.pictured}s.
+steps. Every method's weights were run for ${ncaSteps} steps at ${size} x ${size} with the same masks, and compared with the held-out ${pictured}s.
 Diverged rollouts (non-finite or saturated) are counted in the last column and stay in every mean.</p>${contenderTable(contenders)}`,
     },
     {
@@ -160,6 +163,7 @@ ${pairedTable(results, lead)}`,
           },
         ]
       : []),
+    ...(audit ? [audit.section] : []),
     ...(written.sections ?? []),
   ];
   run.write(
@@ -177,5 +181,6 @@ ${pairedTable(results, lead)}`,
     `\n${metricLabel(lead.name)}, mean over ${heldOut.names.length} held-out textures [95% interval]`,
   );
   for (const line of comparisonLines(results, lead)) context.say(`  ${line}`);
+  for (const sentence of audit?.sentences ?? []) context.say(`  ${sentence}`);
   context.say(`\nreport   ${run.file('report.html')}\ngallery  ${run.file('gallery.png')}`);
 }

@@ -1,0 +1,155 @@
+/**
+ * How every experiment on a zoo proceeds: a study is opened, methods give weights for its held-out textures, all are run and measured alike,
+ * and the baselines stand beside them.
+ */
+import * as t from 'io-ts';
+import {
+  compareMethods,
+  type Method,
+  type MethodResult,
+  type PairMetric,
+  pairMetrics,
+} from '../evaluation/index.ts';
+import { RolloutSettingsCodec, TrainingSettingsCodec } from '../training/index.ts';
+import {
+  type Contender,
+  type ContenderSampleOptions,
+  type ContenderSettings,
+  SamplingSettingsCodec,
+  trainContender,
+} from './contender.ts';
+import type { RunContext } from './experiment.ts';
+import { baselineMethods, openStudy, renderingSteps, type Study, zooFolder } from './study.ts';
+import { buildEncoder } from './train-model.ts';
+
+const optional = <C extends t.Mixed>(codec: C) => t.union([codec, t.null]);
+const natural = t.refinement(t.number, x => Number.isSafeInteger(x) && x >= 1, 'a whole number from 1');
+
+/** A registered kind, or the path of a TypeScript file, and its parameters. */
+export const KindCodec = t.intersection([t.strict({ kind: t.string }), t.UnknownRecord]);
+
+/** Configuration keys of every experiment on a zoo. */
+export const studyKeys = {
+  /** A folder, or `embedded`. */
+  zoo: t.string,
+  /** What NCAs are conditioned on; null takes textures where all have one. */
+  picture: optional(t.keyof({ texture: null, rendering: null })),
+  encoder: KindCodec,
+  evaluation: t.strict({ steps: optional(natural), seed: t.number }),
+  /** For trials: only so many NCAs of each split. */
+  limit: t.strict({ train: optional(natural), heldOut: optional(natural) }),
+};
+const StudyKeys = t.strict(studyKeys);
+export type StudyKeys = t.TypeOf<typeof StudyKeys>;
+
+/** Configuration keys of every experiment that trains denoisers. */
+export const contestKeys = {
+  diffusion: t.UnknownRecord,
+  training: t.partial(TrainingSettingsCodec.type.props),
+  rollout: optional(t.partial(RolloutSettingsCodec.type.props)),
+  sampling: SamplingSettingsCodec,
+};
+
+export interface Protocol {
+  readonly study: Study;
+  readonly metrics: readonly PairMetric[];
+  /** NCA steps to the measured picture. */
+  readonly ncaSteps: number;
+  /** Runs and measures methods: all with the same masks. */
+  measure(methods: readonly Method[], label?: string): Promise<MethodResult[]>;
+  /** All baselines and the bound, measured. */
+  baselines(seed: number): Promise<MethodResult[]>;
+  /** Trains a denoiser and samples it for the held-out textures, once for each named way; its tensors are disposed of. */
+  contend(
+    settings: ContenderSettings,
+    ways?: Readonly<Record<string, ContenderSampleOptions>>,
+  ): Promise<{ contender: Contender; methods: Method[] }>;
+}
+
+/** Opens the study of a configuration, works on it and closes it, whatever happens. */
+export async function withProtocol<T>(
+  context: RunContext,
+  keys: StudyKeys,
+  work: (protocol: Protocol) => Promise<T>,
+): Promise<T> {
+  const encoder = await buildEncoder(keys.encoder, 0);
+  let study: Study | undefined;
+  try {
+    study = await openStudy({
+      zoo: zooFolder(keys.zoo),
+      encoder,
+      picture: keys.picture ?? undefined,
+      limit: { train: keys.limit.train ?? undefined, heldOut: keys.limit.heldOut ?? undefined },
+    });
+    const { train, heldOut, spec, size, pictured } = study;
+    context.say(
+      `${train.names.length} training and ${heldOut.names.length} held-out NCAs of ${spec.name} (${train.weights.length / train.names.length} weights each), ${pictured}s of ${size} px`,
+    );
+    return await work(protocolOf(context, study, keys));
+  } finally {
+    study?.dispose();
+    encoder.dispose();
+  }
+}
+
+function protocolOf(context: RunContext, study: Study, { evaluation }: StudyKeys): Protocol {
+  const metrics = pairMetrics();
+  const ncaSteps = evaluation.steps ?? renderingSteps(study.zoo);
+  const { heldOut, spec, size } = study;
+  const { signal } = context;
+  const measure: Protocol['measure'] = async (methods, label = 'run and measure') => {
+    const bar = context.progress(label, methods.length);
+    try {
+      return await compareMethods({
+        spec,
+        methods,
+        targets: heldOut.pictures,
+        metrics,
+        steps: ncaSteps,
+        size,
+        seed: evaluation.seed,
+        signal,
+        onProgress: done => bar.update(done),
+      });
+    } finally {
+      bar.stop();
+    }
+  };
+  return {
+    study,
+    metrics,
+    ncaSteps,
+    measure,
+    async baselines(seed) {
+      const bar = context.progress('baselines', heldOut.names.length);
+      const methods = await baselineMethods(study, seed, {
+        signal,
+        onProgress: done => bar.update(done),
+      }).finally(() => bar.stop());
+      return measure(methods, 'run and measure baselines');
+    },
+    async contend(settings, ways) {
+      const contender = await trainContender(context, study, settings);
+      const { label } = contender;
+      const methods: Method[] = [];
+      const bar = context.progress(
+        `sample ${label}`,
+        Object.keys(ways ?? { '': 0 }).length * heldOut.names.length,
+      );
+      try {
+        for (const [name, options] of Object.entries(ways ?? { [label]: {} })) {
+          const before = methods.length * heldOut.names.length;
+          const weights = await contender.sample(heldOut, {
+            ...options,
+            onProgress: done => bar.update(before + Math.floor(done)),
+          });
+          methods.push({ name, kind: 'denoiser', weights });
+        }
+      } finally {
+        bar.stop();
+        contender.dispose();
+      }
+      return { contender, methods };
+    },
+  };
+}
