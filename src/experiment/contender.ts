@@ -14,7 +14,7 @@ import {
   sampleCanonicalWeights,
   sampleWeights,
 } from '../diffusion/index.ts';
-import { finiteOrbit, patchSlicedWasserstein } from '../nca/index.ts';
+import { finiteOrbit, patchSlicedWasserstein, type SymmetryName } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 import {
   featureOrbit,
@@ -50,12 +50,20 @@ export interface ContenderSettings {
   readonly rollout: Partial<RolloutSettings> | null;
   /** Exact augmentation by turns and colour swaps, drawn from a cached orbit of features. Default: none. */
   readonly augmentation?: readonly PictureSymmetry[];
+  /** Augmentation by symmetries that keep the picture: every batch shows the same NCAs with their hidden units in another order. Default: none. */
+  readonly hiddenAugmentation?: readonly HiddenSymmetry[];
+  /** Symmetries that share a coordinate's mean and deviation. Default: those of both augmentations. */
+  readonly sharedStatistics?: readonly SymmetryName[];
+  /** Whether the denoiser is given the zoo's common base. Default true. */
+  readonly anchor?: boolean;
   readonly sampling: SamplingSettings;
   readonly seed: number;
 }
 
 /** Symmetries that change the picture, and have finitely many elements. */
 export type PictureSymmetry = 'colour' | 'd4';
+/** Symmetries that change the weights and not what they compute. */
+export type HiddenSymmetry = 'hidden-permutation' | 'hidden-scaling';
 
 export interface CurvePoint {
   readonly step: number;
@@ -174,16 +182,18 @@ export async function trainContender(
   const { spec, train, encoder } = study;
   const diffusion = orThrow(createDiffusion(settings.diffusion));
   // Weights that symmetries move about must be normalised by statistics the symmetries share.
+  const { augmentation = [], hiddenAugmentation = [] } = settings;
+  const shared = settings.sharedStatistics ?? [...augmentation, ...hiddenAugmentation];
   const normaliser = fitNormaliser(spec, train.weights, {
     sigmaData: diffusion.sigmaData,
-    mean: settings.augmentation,
-    std: settings.augmentation,
+    mean: shared,
+    std: shared,
   });
   const denoiser = await buildDenoiser(
     { ...settings.parameters, kind: settings.denoiser },
     spec,
     encoder,
-    anchorOf(study, normaliser),
+    settings.anchor === false ? null : anchorOf(study, normaliser),
     seed,
   );
   const steps = settings.training.steps ?? 1000;
@@ -218,19 +228,23 @@ export async function trainContender(
             clip: rollout.clip === null ? Number.POSITIVE_INFINITY : rollout.clip,
           })
         : undefined,
-      augmentation: settings.augmentation?.length
-        ? symmetryAugmentation({
-            spec,
-            groups: [],
-            condition: featureOrbit(
+      augmentation:
+        augmentation.length + hiddenAugmentation.length > 0
+          ? symmetryAugmentation({
               spec,
-              finiteOrbit(spec, settings.augmentation),
-              images as Float32Array,
-              study.size,
-              encoder,
-            ),
-          })
-        : undefined,
+              groups: hiddenAugmentation,
+              condition:
+                augmentation.length > 0
+                  ? featureOrbit(
+                      spec,
+                      finiteOrbit(spec, augmentation),
+                      images as Float32Array,
+                      study.size,
+                      encoder,
+                    )
+                  : undefined,
+            })
+          : undefined,
       onStep: step => {
         record(step);
         bar.update(

@@ -15,6 +15,7 @@ export {
   type ContenderSampleOptions,
   type ContenderSettings,
   conditionOf,
+  type HiddenSymmetry,
   type PictureSymmetry,
   type SamplingSettings,
   SamplingSettingsCodec,
@@ -41,7 +42,7 @@ export {
   withProtocol,
 } from './protocol.ts';
 export { type Cell, image, plots, type Report, renderReport, type Section, strip, table } from './report.ts';
-export { RESULTS, type Results, ResultsCodec, readResults } from './results.ts';
+export { methodsOf, metricsOf, RESULTS, type Results, ResultsCodec, readResults } from './results.ts';
 export { type RunOptions, runExperiment } from './run-experiment.ts';
 export { createRunFolder, type Environment, environment, type RunFolder } from './run-folder.ts';
 export {
@@ -55,7 +56,24 @@ export {
   type StudySet,
   zooFolder,
 } from './study.ts';
-export { runSweep, type SweepCell, type SweepOutcome, splitValues, sweepCells } from './sweep.ts';
+export {
+  type CellRun,
+  type CellRunner,
+  endWithSweep,
+  runSweep,
+  type SweepOptions,
+  type SweepOutcome,
+} from './sweep.ts';
+export { cellsNamed, type SweepCell, splitValues, sweepCells, sweepWords } from './sweep-cells.ts';
+export { configOf, experimentConfig, finishedCells, type PlannedCell, planSweep } from './sweep-plan.ts';
+export {
+  headlines,
+  type SweepRow,
+  type SweepTable,
+  sweepLines,
+  sweepTable,
+  writeSweepReport,
+} from './sweep-report.ts';
 export { METRICS, readMetrics, type Tracker, track } from './tracking.ts';
 export { decisive, TRAIN_CONFIG_DEFAULTS, type TrainConfig, trainConfig } from './train-config.ts';
 export {

@@ -59,6 +59,8 @@ export interface Protocol {
   measure(methods: readonly Method[], label?: string): Promise<MethodResult[]>;
   /** All baselines and the bound, measured. */
   baselines(seed: number): Promise<MethodResult[]>;
+  /** The same protocol on another study, such as one of fewer training NCAs; the caller disposes of it. */
+  on(study: Study): Protocol;
   /** Trains a denoiser and samples it for the held-out textures, once for each named way; its tensors are disposed of. */
   contend(
     settings: ContenderSettings,
@@ -92,7 +94,11 @@ export async function withProtocol<T>(
   }
 }
 
-function protocolOf(context: RunContext, study: Study, { evaluation }: StudyKeys): Protocol {
+function protocolOf(
+  context: RunContext,
+  study: Study,
+  { evaluation }: Pick<StudyKeys, 'evaluation'>,
+): Protocol {
   const metrics = pairMetrics();
   const ncaSteps = evaluation.steps ?? renderingSteps(study.zoo);
   const { heldOut, spec, size } = study;
@@ -120,6 +126,7 @@ function protocolOf(context: RunContext, study: Study, { evaluation }: StudyKeys
     metrics,
     ncaSteps,
     measure,
+    on: other => protocolOf(context, other, { evaluation }),
     async baselines(seed) {
       const bar = context.progress('baselines', heldOut.names.length);
       const methods = await baselineMethods(study, seed, {
