@@ -1,5 +1,7 @@
 /** Failures as values, decoding, configuration. */
 
+/** io-ts, for the codecs of user files: they need no other package than this one. */
+export * as t from 'io-ts';
 export {
   CONFIGS,
   type ComposedConfig,

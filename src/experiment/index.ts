@@ -8,6 +8,7 @@ export {
   comparisonPlots,
   comparisonTable,
   metricLabel,
+  number,
   pairedTable,
 } from './comparison-report.ts';
 export {
@@ -17,6 +18,7 @@ export {
   conditionOf,
   type HiddenSymmetry,
   type PictureSymmetry,
+  SamplingChangesCodec,
   type SamplingSettings,
   SamplingSettingsCodec,
   trainContender,
@@ -45,6 +47,7 @@ export { type Cell, image, plots, type Report, renderReport, type Section, strip
 export { methodsOf, metricsOf, RESULTS, type Results, ResultsCodec, readResults } from './results.ts';
 export { type RunOptions, runExperiment } from './run-experiment.ts';
 export { createRunFolder, type Environment, environment, type RunFolder } from './run-folder.ts';
+export { compareSets, type SetComparison } from './set-section.ts';
 export {
   BOUND,
   baselineMethods,
@@ -59,7 +62,6 @@ export {
 export {
   type CellRun,
   type CellRunner,
-  endWithSweep,
   runSweep,
   type SweepOptions,
   type SweepOutcome,
@@ -96,4 +98,5 @@ export {
   type TrainingPlan,
   textureLossFor,
 } from './train-run.ts';
+export { trainingSection } from './training-section.ts';
 export { type WrittenComparison, writeComparison } from './write-comparison.ts';

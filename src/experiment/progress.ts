@@ -9,7 +9,8 @@ export interface Progress {
 
 const PLAIN_EVERY_MS = 15_000;
 
-function clock(seconds: number): string {
+/** 75 -> `1m15s` */
+export function clock(seconds: number): string {
   if (!Number.isFinite(seconds)) return '?';
   const s = Math.round(seconds);
   if (s < 60) return `${s}s`;

@@ -1,7 +1,9 @@
 /** results.json of finished runs, read back: for reports over several runs and for sweeps. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as t from 'io-ts';
-import { decode, orThrow, settle } from '../config/index.ts';
+import { decode, orThrow, refuse, settle } from '../config/index.ts';
+import type { MethodResult, PairMetric, RolloutHealth } from '../evaluation/index.ts';
 import { readJson } from '../formats/index.ts';
 
 const Interval = t.strict({ mean: t.number, low: t.number, high: t.number, std: t.number, count: t.number });
@@ -27,8 +29,81 @@ export type Results = t.TypeOf<typeof ResultsCodec>;
 
 export const RESULTS = 'results.json';
 
-/** @throws UserError naming file and field when the folder holds no results of this version */
-export async function readResults(folder: string): Promise<Results> {
+/** Whether results that were read are a comparison of methods: an experiment may write others. */
+export const isComparison = (raw: unknown): boolean =>
+  typeof raw === 'object' && raw !== null && 'summary' in raw;
+
+/** What any results.json begins with: told apart first, for a file of another version differs in much else. */
+const Head = t.type({ version: t.literal(1), experiment: t.string });
+
+/** The experiment that a run's results are of. @throws UserError when there are none, or none of this version */
+export async function readResultsHead(folder: string): Promise<t.TypeOf<typeof Head> & { raw: unknown }> {
   const path = join(folder, RESULTS);
-  return orThrow(decode(ResultsCodec, await settle(readJson(path)), path, { unknownKeys: 'allow' }));
+  if (!existsSync(path)) {
+    const found = existsSync(folder) ? `none${stateOf(folder)}` : 'nothing there';
+    return refuse(folder, `a finished run, with ${RESULTS} in it`, found);
+  }
+  const raw = await settle(readJson(path));
+  const version = (raw as { version?: unknown } | null)?.version;
+  if (version !== 1) {
+    refuse(
+      path,
+      'results of version 1',
+      version === undefined ? 'none' : `version ${JSON.stringify(version)}`,
+      {
+        field: 'version',
+        hint: 'Another version of weightloom wrote it: run it again with this one.',
+      },
+    );
+  }
+  return { ...orThrow(decode(Head, raw, path, { unknownKeys: 'allow' })), raw };
 }
+
+const stateOf = (folder: string) => (existsSync(join(folder, 'config.yaml')) ? ': it did not finish' : '');
+
+/** @throws UserError naming file and field when the folder holds no comparison of this version */
+export async function readResults(folder: string): Promise<Results> {
+  const { raw } = await readResultsHead(folder);
+  return orThrow(decode(ResultsCodec, raw, join(folder, RESULTS), { unknownKeys: 'allow' }));
+}
+
+const numbers = t.array(t.number);
+
+/**
+ * The methods of a comparison as they were measured, without their pictures and weights: what tables, plots and paired differences
+ * are made from.
+ * @param where names the run in a failure
+ */
+export function methodsOf(
+  { summary, perTexture, metrics, textures }: Results,
+  where: string,
+): MethodResult[] {
+  return summary.map(({ method, kind }) => {
+    const row = perTexture.find(values => values.method === method);
+    if (!row) return refuse(where, `values of ${method}`, 'none', { field: 'perTexture' });
+    const values = metrics.map(({ name }) => {
+      const found = orThrow(decode(numbers, row[name], `${where}: perTexture: ${method}: ${name}`));
+      if (found.length !== textures.length) {
+        refuse(where, `${textures.length} values`, `${found.length}`, {
+          field: `perTexture: ${method}: ${name}`,
+        });
+      }
+      return [name, Float64Array.from(found)] as const;
+    });
+    return {
+      name: method,
+      kind,
+      values: Object.fromEntries(values),
+      health: row.health as RolloutHealth[],
+      weights: new Float32Array(),
+      pictures: new Float32Array(),
+    };
+  });
+}
+
+/** Metrics that were measured elsewhere: they have a name and a direction, and nothing left to compare. */
+export const metricsOf = ({ metrics }: Pick<Results, 'metrics'>): PairMetric[] =>
+  metrics.map(metric => ({
+    ...metric,
+    compare: () => Promise.reject(new Error(`${metric.name} was read from a file`)),
+  }));

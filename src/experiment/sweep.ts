@@ -3,74 +3,46 @@
  * never run again, so a sweep that was stopped goes on where it was; a failed cell is named and leaves the others alone.
  */
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { UserError } from '../config/index.ts';
+import { refuse } from '../config/index.ts';
 import { makeFolder } from '../formats/index.ts';
-import { progressBar } from './progress.ts';
 import { RESULTS } from './results.ts';
+import { type Board, sweepBoard } from './sweep-board.ts';
+import type { SweepCell } from './sweep-cells.ts';
 
-export interface SweepCell {
-  /** Folder name: readable, and unique by a hash. */
-  readonly id: string;
-  /** The `key=value` words of this cell alone. */
-  readonly overrides: readonly string[];
+/** Set for the processes of cells: `weightloom run` then ends when its standard input does, which is when the sweep is gone. */
+const CELL_VARIABLE = 'WEIGHTLOOM_SWEEP_CELL';
+
+export interface CellRun {
+  readonly cell: SweepCell;
+  /** Run folder of the cell; not there yet. */
+  readonly folder: string;
+  readonly threads: number;
+  readonly signal?: AbortSignal;
+  /** Is told every line the cell says. */
+  said(line: string): void;
 }
 
-/** Splits at commas that stand outside brackets and quotes: `[a,b],c` is two values. */
-export function splitValues(text: string): string[] {
-  const values: string[] = [];
-  let depth = 0;
-  let quote = '';
-  let current = '';
-  for (const character of text) {
-    if (quote) {
-      if (character === quote) quote = '';
-    } else if (character === '"' || character === "'") quote = character;
-    else if ('[{('.includes(character)) depth++;
-    else if (']})'.includes(character)) depth--;
-    if (character === ',' && depth === 0 && !quote) {
-      values.push(current);
-      current = '';
-    } else current += character;
-  }
-  return [...values, current];
-}
-
-/** All combinations of `key=a,b,c` words, in the order of the words; the last varies fastest. */
-export function sweepCells(words: readonly string[]): SweepCell[] {
-  const axes = words.map(word => {
-    const at = word.indexOf('=');
-    if (at < 1) throw new UserError(`sweep: expected key=value,value,..., found "${word}".`, 2);
-    return splitValues(word.slice(at + 1)).map(value => `${word.slice(0, at)}=${value}`);
-  });
-  const combinations = axes.reduce<string[][]>(
-    (all, axis) => all.flatMap(cell => axis.map(word => [...cell, word])),
-    [[]],
-  );
-  const varied = new Set(axes.filter(axis => axis.length > 1).flat());
-  return combinations.map(overrides => {
-    const hash = createHash('sha256').update(overrides.join('\n')).digest('hex').slice(0, 8);
-    const readable = overrides
-      .filter(word => varied.has(word))
-      .map(word => word.replace(/[^\w.=-]+/g, '-'))
-      .join(',')
-      .slice(0, 100);
-    return { id: `${readable || 'cell'}-${hash}`, overrides };
-  });
-}
+/** Runs one cell; resolves to null when it ended well, and otherwise to the reason why not. */
+export type CellRunner = (run: CellRun) => Promise<string | null>;
 
 export interface SweepOptions {
+  /** Name of the experiment, or the path of its file. */
   readonly experiment: string;
   readonly cells: readonly SweepCell[];
+  /** Ids of cells that have their results: they are not run. */
+  readonly finished: ReadonlySet<string>;
   /** Folder of the sweep; each cell is a run folder in it. */
   readonly folder: string;
   /** Processes at a time; the threads of the machine are shared out. Default 1. */
   readonly slots?: number;
   readonly signal?: AbortSignal;
+  /** How a cell is run; default: as `weightloom run` in a process of its own. */
+  readonly runner?: CellRunner;
+  readonly board?: Board;
 }
 
 export interface SweepOutcome {
@@ -81,57 +53,100 @@ export interface SweepOutcome {
 
 const LAUNCHER = fileURLToPath(new URL('../cli/weightloom.mjs', import.meta.url));
 
-/** Runs one cell; resolves to the last line it complained with, or null when it ended well. */
-function runCell(
-  experiment: string,
-  cell: SweepCell,
-  folder: string,
-  threads: number,
-  signal?: AbortSignal,
-): Promise<string | null> {
-  // What an earlier, broken try left behind would stand in the way.
-  rmSync(folder, { recursive: true, force: true });
-  return new Promise(resolve => {
-    const child = spawn(process.execPath, [LAUNCHER, 'run', experiment, ...cell.overrides, '--out', folder], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, WEIGHTLOOM_THREADS: String(threads) },
-    });
-    let log = '';
-    child.stderr.on('data', chunk => {
-      log = (log + chunk).slice(-100_000);
-    });
-    const stop = () => child.kill('SIGTERM');
-    signal?.addEventListener('abort', stop);
-    child.on('close', code => {
-      signal?.removeEventListener('abort', stop);
-      if (existsSync(folder)) writeFileSync(join(folder, 'log.txt'), log);
-      resolve(code === 0 ? null : (log.trim().split('\n').at(-1) ?? `exit code ${code}`));
-    });
-  });
+/** The sentence of a failed process: its last line that is no line of a stack. */
+export function reasonOf(log: string): string | undefined {
+  const lines = log.split('\n').map(line => line.trimEnd());
+  return lines.findLast(line => line !== '' && !/^(\s|[}\]]|Node\.js v)/.test(line));
 }
 
-/** Runs what is missing. */
+/** Each cell as `weightloom run` in a process of its own, with a log.txt in its folder. */
+const inProcess =
+  (experiment: string): CellRunner =>
+  ({ cell, folder, threads, signal, said }) =>
+    new Promise(resolve => {
+      const child = spawn(
+        process.execPath,
+        [LAUNCHER, 'run', experiment, ...cell.overrides, '--out', folder],
+        {
+          stdio: ['pipe', 'ignore', 'pipe'],
+          env: { ...process.env, WEIGHTLOOM_THREADS: String(threads), [CELL_VARIABLE]: '1' },
+        },
+      );
+      let log = '';
+      child.stderr.setEncoding('utf8').on('data', chunk => {
+        log = (log + chunk).slice(-100_000);
+        const line = reasonOf(log);
+        if (line) said(line);
+      });
+      const stop = () => child.kill('SIGTERM');
+      signal?.addEventListener('abort', stop);
+      child.on('error', error => resolve(error.message));
+      child.on('close', (code, killed) => {
+        signal?.removeEventListener('abort', stop);
+        if (existsSync(folder)) writeFileSync(join(folder, 'log.txt'), log);
+        if (code === 0) resolve(existsSync(join(folder, RESULTS)) ? null : `it ended without ${RESULTS}`);
+        else resolve(killed ? `killed by ${killed}` : (reasonOf(log) ?? `exit code ${code}`));
+      });
+    });
+
+const alive = (pid: number) => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+};
+
+/** Two sweeps in one folder would remove each other's cells: the second is refused while the first lives. */
+function claim(folder: string): () => void {
+  const path = join(folder, 'sweep.pid');
+  const owner = existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
+  if (owner > 0 && owner !== process.pid && alive(owner)) {
+    refuse(folder, 'a folder that no sweep works in', `a sweep that still runs (process ${owner})`, {
+      hint: `If that process is something else, remove ${path}.`,
+    });
+  }
+  writeFileSync(path, `${process.pid}\n`);
+  return () => rmSync(path, { force: true });
+}
+
+/** Runs the cells that have no results yet. */
 export async function runSweep(options: SweepOptions): Promise<SweepOutcome> {
-  const { experiment, cells, folder, slots = 1, signal } = options;
+  const { experiment, cells, folder, slots = 1, signal, runner = inProcess(experiment) } = options;
   await makeFolder(folder);
+  const release = claim(folder);
   const threads = Math.max(1, Math.floor(availableParallelism() / slots));
-  const done = (cell: SweepCell) => existsSync(join(folder, cell.id, RESULTS));
-  const skipped = cells.filter(done).map(({ id }) => id);
-  const waiting = cells.filter(cell => !done(cell));
+  const skipped = cells.filter(({ id }) => options.finished.has(id)).map(({ id }) => id);
+  const waiting = cells.filter(({ id }) => !options.finished.has(id));
   const finished: string[] = [];
   const failed: { id: string; reason: string }[] = [];
-  const bar = progressBar(`sweep ${experiment}`, cells.length, skipped.length);
-  const show = (note = '') => bar.update(skipped.length + finished.length + failed.length, note);
-  const slot = async () => {
+  const board =
+    options.board ??
+    sweepBoard({ label: `sweep ${experiment}`, total: cells.length, finished: skipped.length, slots });
+  const work = async (slot: number) => {
     for (let cell = waiting.shift(); cell && !signal?.aborted; cell = waiting.shift()) {
-      show(cell.id);
-      const reason = await runCell(experiment, cell, join(folder, cell.id), threads, signal);
+      const path = join(folder, cell.id);
+      // What an earlier, broken try left behind would stand in the way.
+      rmSync(path, { recursive: true, force: true });
+      board.started(slot, cell.id);
+      const reason = await runner({
+        cell,
+        folder: path,
+        threads,
+        signal,
+        said: line => board.said(slot, line),
+      });
       if (reason === null) finished.push(cell.id);
       else if (!signal?.aborted) failed.push({ id: cell.id, reason });
+      board.ended(slot, cell.id, signal?.aborted && reason !== null ? 'interrupted' : reason);
     }
   };
-  await Promise.all(Array.from({ length: slots }, slot));
-  show(failed.length > 0 ? `${failed.length} failed` : '');
-  bar.stop();
+  try {
+    await Promise.all(Array.from({ length: slots }, (_, slot) => work(slot)));
+  } finally {
+    board.stop();
+    release();
+  }
   return { finished, skipped, failed };
 }

@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Command } from 'commander';
-import { CONFIGS, isPath, loadConfig, printConfig, settle, UserError } from '../../config/index.ts';
+import { printConfig, UserError } from '../../config/index.ts';
+import type { Experiment } from '../../experiment/index.ts';
+import { commandLine } from '../command-line.ts';
 
 interface RunFlags {
   readonly out?: string;
@@ -9,54 +10,84 @@ interface RunFlags {
   readonly dryRun?: boolean;
   readonly multirun?: boolean;
   readonly slots: number;
+  readonly only?: readonly string[];
 }
 
-/** The configuration of an experiment: configs/<name>.yaml, or the .yaml beside an experiment given as a file. */
-const configOf = (experiment: string, name: string): string => {
-  const beside = isPath(experiment) ? join(dirname(resolve(experiment)), `${name}.yaml`) : '';
-  return beside && existsSync(beside) ? beside : name;
-};
-
-const quoted = (word: string) =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-
-/** The command line that was typed, for reports. */
-const commandLine = () => ['weightloom', ...process.argv.slice(2).map(quoted)].join(' ');
-
-async function sweep(experiment: string, words: readonly string[], { out, slots }: RunFlags) {
-  const { interruption, runSweep, sweepCells } = await import('../../experiment/index.ts');
+async function sweep(name: string, experiment: Experiment, words: readonly string[], flags: RunFlags) {
+  const {
+    cellsNamed,
+    configOf,
+    finishedCells,
+    headlines,
+    interruption,
+    planSweep,
+    runSweep,
+    sweepLines,
+    writeSweepReport,
+  } = await import('../../experiment/index.ts');
+  const folder = flags.out ?? join('runs', `${experiment.name}-sweep`);
+  const cells = await planSweep(experiment, configOf(name, experiment), words);
+  const finished = await finishedCells(experiment, cells, folder);
+  const chosen = flags.only ? cellsNamed(cells, flags.only) : cells;
+  if (flags.dryRun) {
+    for (const { id } of chosen) console.log(`${id}${finished.has(id) ? '  (finished)' : ''}`);
+    return;
+  }
   const { signal, release } = interruption();
-  const folder = out ?? join('runs', `${experiment}-sweep`);
-  const { finished, skipped, failed } = await runSweep({
-    experiment,
-    cells: sweepCells(words),
+  const outcome = await runSweep({
+    experiment: name,
+    cells: chosen,
+    finished,
     folder,
-    slots,
+    slots: flags.slots,
     signal,
   });
   release();
+  const { failed } = outcome;
+  const table = await writeSweepReport({ experiment, cells, folder, command: commandLine(), failed });
+  if (table.rows.length > 0) {
+    const { head, rows } = sweepLines(table, headlines(table));
+    const { table: printed } = await import('../tables.ts');
+    console.log(printed(head, rows));
+  }
   console.error(
-    `${folder}: ${finished.length} cells run, ${skipped.length} already there, ${failed.length} failed`,
+    `${folder}: ${outcome.finished.length} cells run, ${outcome.skipped.length} already there, ${failed.length} failed, ${table.missing.length} missing`,
   );
   for (const { id, reason } of failed) console.error(`  ${id}: ${reason}`);
+  if (failed.length > 0) {
+    console.error(`the same command tries them again, and --only ${failed[0].id} that one alone`);
+  }
   if (signal.aborted) console.error('interrupted: the same command goes on with the cells that are missing');
+  console.error(`report   ${join(folder, 'report.html')}`);
   if (failed.length > 0 || signal.aborted) process.exitCode = 1;
 }
 
+/** A cell of a sweep ends with the sweep, however that was ended: its standard input is then at its end. */
+function endWithSweep(): void {
+  if (!process.env.WEIGHTLOOM_SWEEP_CELL) return;
+  delete process.env.WEIGHTLOOM_SWEEP_CELL;
+  process.stdin.on('end', () => process.exit(130)).resume();
+  (process.stdin as { unref?(): void }).unref?.();
+}
+
 async function run(name: string, overrides: readonly string[], flags: RunFlags) {
-  const words = flags.zoo ? [...overrides, `zoo=${flags.zoo}`] : overrides;
-  if (flags.multirun) return sweep(name, words, flags);
-  const { loadExperiment, runExperiment } = await import('../../experiment/index.ts');
-  const experiment = await loadExperiment(name);
-  const { value: parameters } = await settle(
-    loadConfig(experiment.parameters, configOf(name, experiment.name), {
-      overrides: words,
-      roots: [CONFIGS],
-    }),
+  endWithSweep();
+  const { configOf, experimentConfig, loadExperiment, runExperiment } = await import(
+    '../../experiment/index.ts'
   );
+  const words = flags.zoo ? [...overrides, `zoo=${flags.zoo}`] : overrides;
+  if (flags.only && !flags.multirun) throw new UserError('option --only: expected --multirun beside it.', 2);
+  const experiment = await loadExperiment(name);
+  if (flags.multirun) return sweep(name, experiment, words, flags);
+  const { parameters, sweep: block } = await experimentConfig(experiment, configOf(name, experiment), words);
   if (flags.dryRun) {
     console.log(printConfig(parameters));
     return;
+  }
+  if (block !== undefined && block !== null) {
+    console.error(
+      `the sweep over ${Object.keys(block).join(', ')} in the configuration is left out: --multirun runs it`,
+    );
   }
   await runExperiment(experiment, parameters, { folder: flags.out, command: commandLine() });
 }
@@ -75,17 +106,25 @@ export const register = (program: Command): void => {
     .argument('<experiment>', 'a name, or the path of a TypeScript file')
     .argument('[overrides...]', 'key=value, for any key of its configuration')
     .option('--zoo <folder>', 'the zoo to run on; short for zoo=<folder>')
-    .option('--out <folder>', 'run folder (default: runs/<experiment>-<time>)')
-    .option('--dry-run', 'print the resolved configuration and stop')
-    .option('--multirun', 'one run for every combination of key=a,b,c')
+    .option('--out <folder>', 'run folder (default: runs/<experiment>-<time>, or runs/<experiment>-sweep)')
+    .option('--dry-run', 'print the resolved configuration (or the names of the cells) and stop')
+    .option(
+      '--multirun',
+      'one run for every combination of key=a,b,c and of the sweep block of its configuration',
+    )
     .option('--slots <n>', 'runs at a time with --multirun', positiveWhole, 1)
+    .option('--only <cell...>', 'with --multirun: only these cells, by name or by the hash at its end')
     .addHelpText(
       'after',
       `
+A sweep goes on where it was stopped: finished cells are never run again, failed ones are tried again. What is swept may
+also stand in the configuration, as \`sweep: { seed: [0, 1, 2] }\`; the command line wins.
+
 Examples:
   $ weightloom run quickstart
   $ weightloom run quickstart training.steps=400 denoisers=[transformer] --zoo zoos/mine
-  $ weightloom run quickstart --multirun seed=0,1,2 parametrisation=edm,clean --out runs/parametrisation`,
+  $ weightloom run quickstart --multirun seed=0,1,2 diffusion.parametrisation=edm,clean --out runs/parametrisation
+  $ weightloom run quickstart --multirun seed=0,1,2 --only seed=1-22e2f8d4      # one failed cell again`,
     )
     .action(run);
 };

@@ -1,0 +1,113 @@
+/** Sweeps as a user runs them: in processes, killed and started again. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { writeTinyExperiment } from '../../../property-tests/tiny-experiment.ts';
+import {
+  experimentConfig,
+  finishedCells,
+  loadExperiment,
+  planSweep,
+  runExperiment,
+  writeSweepReport,
+} from '../../index.ts';
+
+const test = suite('weightloom run --multirun');
+const command = fileURLToPath(new URL('../weightloom.mjs', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'weightloom-run-'));
+const path = writeTinyExperiment(folder, { sweep: 'sweep: { rate: [0.1, 0.4], kind: [mlp, graph] }\n' });
+const config = join(folder, 'tiny.yaml');
+const log = console.error;
+test.before(() => {
+  console.error = () => {};
+});
+test.after(() => {
+  console.error = log;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const options = { cwd: folder, env: { ...process.env, WEIGHTLOOM_THREADS: '2' } };
+const run = (...words: string[]) =>
+  spawnSync(process.execPath, [command, 'run', './tiny.ts', ...words], { ...options, encoding: 'utf8' });
+
+const done = (sweep: string) =>
+  existsSync(join(folder, sweep))
+    ? readdirSync(join(folder, sweep)).filter(id => existsSync(join(folder, sweep, id, 'results.json')))
+    : [];
+
+/** Resolves when the condition holds. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await pause(20);
+}
+const gone = (child: ChildProcess) => new Promise(resolve => child.on('close', resolve));
+
+test('twelve cells, killed in the middle and started again: only what is missing is run, and the table is the same', async () => {
+  const words = ['seed=0,1,2'];
+  // The sweep that nobody killed; its cells are run here, which is quicker.
+  const experiment = await loadExperiment(path);
+  const cells = await planSweep(experiment, config, words);
+  assert.is(cells.length, 12);
+  for (const { id, overrides } of cells) {
+    const { parameters } = await experimentConfig(experiment, config, overrides);
+    await runExperiment(experiment, parameters, { folder: join(folder, 'whole', id), command: 'x' });
+  }
+  assert.is((await finishedCells(experiment, cells, join(folder, 'whole'))).size, 12);
+  await writeSweepReport({ experiment, cells, folder: join(folder, 'whole'), command: 'x', failed: [] });
+
+  // The same sweep after its first nine cells, to save time.
+  for (const { id } of cells.slice(0, 9)) {
+    cpSync(join(folder, 'whole', id), join(folder, 'killed', id), { recursive: true });
+  }
+  const multirun = ['--multirun', ...words, '--out', 'killed'];
+  const child = spawn(process.execPath, [command, 'run', './tiny.ts', ...multirun], {
+    ...options,
+    stdio: 'ignore',
+  });
+  await until(() => done('killed').length === 10);
+  child.kill('SIGKILL');
+  await gone(child);
+  // The cell that was running goes with its sweep; alone it would take about this long to finish.
+  await pause(2000);
+  const before = done('killed');
+  assert.is(before.length, 10);
+  const times = before.map(id => readFileSync(join(folder, 'killed', id, 'environment.json'), 'utf8'));
+
+  const { status, stdout, stderr } = run(...multirun);
+  assert.is(status, 0, stderr);
+  assert.match(stderr, '2 cells run, 10 already there, 0 failed, 0 missing');
+  assert.match(stdout, /rate.*kind.*method.*seeds.*patch distance/);
+  assert.is(done('killed').length, 12);
+  assert.equal(
+    before.map(id => readFileSync(join(folder, 'killed', id, 'environment.json'), 'utf8')),
+    times,
+  );
+  for (const name of ['sweep.md', 'sweep.csv']) {
+    assert.is(
+      readFileSync(join(folder, 'killed', name), 'utf8'),
+      readFileSync(join(folder, 'whole', name), 'utf8'),
+    );
+  }
+});
+
+test('a cell that fails is told with its own sentence and the rest goes on; one can be run by name', () => {
+  const words = ['--multirun', 'seed=0,1', 'rate=0.1', 'kind=mlp', 'fails=[1]', '--out', 'failing'];
+  const first = run(...words);
+  assert.is(first.status, 1);
+  const [, id] = /^ {2}(seed=1-\w{8}): Error: seed 1 is unlucky$/m.exec(first.stderr)!;
+  assert.match(first.stderr, '1 cells run, 0 already there, 1 failed, 1 missing');
+  const listed = run(...words, '--dry-run', '--only', id.slice(-8));
+  assert.is(listed.stdout, `${id}\n`);
+});
+
+test('without --multirun the sweep block is left out, and said so', () => {
+  const { status, stderr } = run('--out', 'single');
+  assert.is(status, 0, stderr);
+  assert.match(stderr, 'the sweep over rate, kind in the configuration is left out: --multirun runs it\n');
+});
+
+test.run();

@@ -1,0 +1,271 @@
+/** The cells of a sweep side by side: one row a setting and method, the mean over seeds where the seed is swept. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { settle } from '../config/index.ts';
+import {
+  type Interval,
+  type MethodKind,
+  meanInterval,
+  overSeeds,
+  type PairMetric,
+} from '../evaluation/index.ts';
+import { writeAtomically } from '../formats/index.ts';
+import { metricLabel, number } from './comparison-report.ts';
+import { html } from './html.ts';
+import { leading } from './latex.ts';
+import { intervalChart } from './plot.ts';
+import { type Cell, plots, renderReport, table } from './report.ts';
+import { isComparison, methodsOf, RESULTS, type Results, readResults, readResultsHead } from './results.ts';
+import { environment } from './run-folder.ts';
+import type { SweepCell } from './sweep-cells.ts';
+
+export interface SweepRow {
+  /** The varied settings but the seed, by key. */
+  readonly settings: Readonly<Record<string, string>>;
+  readonly method: string;
+  readonly kind: MethodKind;
+  /** How many seeds the mean is over. */
+  readonly seeds: number;
+  /** By metric. */
+  readonly intervals: Readonly<Record<string, Interval>>;
+}
+
+export interface SweepTable {
+  /** Keys that vary, but the seed. */
+  readonly keys: readonly string[];
+  /** Whether the sweep varies the seed. */
+  readonly overSeeds: boolean;
+  /** The metrics that all cells have; the first one leads. */
+  readonly metrics: readonly Pick<PairMetric, 'name' | 'better'>[];
+  readonly rows: readonly SweepRow[];
+  /** Cells without results. */
+  readonly missing: readonly string[];
+}
+
+type Measured = readonly { readonly cell: SweepCell; readonly results: Results; readonly path: string }[];
+
+/** A method under one setting: texture by texture the mean over seeds, where they share their textures; else the seeds' own means. */
+function overCells(
+  cells: Measured,
+  method: string,
+  metrics: SweepTable['metrics'],
+): Record<string, Interval> {
+  const runs = cells.map(
+    ({ results, path }) => methodsOf(results, path).find(({ name }) => name === method)!,
+  );
+  const textures = cells[0].results.textures.join('\n');
+  const shared = cells.every(({ results }) => results.textures.join('\n') === textures);
+  const pooled = overSeeds(runs, method);
+  const mean = (values: Float64Array) => values.reduce((a, b) => a + b, 0) / values.length;
+  return Object.fromEntries(
+    metrics.map(({ name }) => [
+      name,
+      shared
+        ? meanInterval(pooled.values[name])
+        : meanInterval(
+            runs.map(({ values }) => mean(values[name])),
+            { method: 't' },
+          ),
+    ]),
+  );
+}
+
+/** Reads what the cells found. @throws UserError when a cell's results are no comparison of this version */
+export async function sweepTable(cells: readonly SweepCell[], folder: string): Promise<SweepTable> {
+  const there = cells.filter(({ id }) => existsSync(join(folder, id, RESULTS)));
+  const measured: { cell: SweepCell; path: string; results: Results }[] = [];
+  for (const cell of there) {
+    const path = join(folder, cell.id);
+    if (isComparison((await readResultsHead(path)).raw)) {
+      measured.push({ cell, path, results: await readResults(path) });
+    }
+  }
+  const all = [...new Set(cells.flatMap(({ varied }) => Object.keys(varied)))];
+  const keys = all.filter(key => key !== 'seed');
+  const [first] = measured;
+  const metrics = (first?.results.metrics ?? []).filter(({ name }) =>
+    measured.every(({ results }) => results.metrics.some(metric => metric.name === name)),
+  );
+  const groups = new Map<string, Measured>();
+  for (const one of measured) {
+    const label = keys.map(key => one.cell.varied[key]).join('\n');
+    groups.set(label, [...(groups.get(label) ?? []), one]);
+  }
+  const [lead] = metrics;
+  const sign = lead?.better === 'higher' ? -1 : 1;
+  const comparable = lead ? [...groups.values()] : [];
+  const rows = comparable.flatMap(group => {
+    const settings = Object.fromEntries(keys.map(key => [key, group[0].cell.varied[key]]));
+    const methods = new Map(
+      group.flatMap(({ results }) => results.summary.map(({ method, kind }) => [method, kind] as const)),
+    );
+    return [...methods]
+      .map(([method, kind]): SweepRow => {
+        const having = group.filter(({ results }) => results.summary.some(row => row.method === method));
+        return {
+          settings,
+          method,
+          kind,
+          seeds: having.length,
+          intervals: overCells(having, method, metrics),
+        };
+      })
+      .sort((a, b) => sign * (a.intervals[lead.name].mean - b.intervals[lead.name].mean));
+  });
+  return {
+    keys,
+    overSeeds: all.includes('seed'),
+    metrics,
+    rows,
+    missing: cells.filter(cell => !there.includes(cell)).map(({ id }) => id),
+  };
+}
+
+const intervalText = ({ mean, low, high }: Interval) => `${number(mean)} [${number(low)}, ${number(high)}]`;
+
+/** The headline metric as a table of texts. */
+export function sweepLines(
+  { keys, overSeeds, metrics: [lead], rows }: SweepTable,
+  keep: (row: SweepRow) => boolean = () => true,
+): { readonly head: string[]; readonly rows: string[][] } {
+  return {
+    head: [...keys, 'method', 'kind', ...(overSeeds ? ['seeds'] : []), lead ? metricLabel(lead.name) : ''],
+    rows: rows
+      .filter(keep)
+      .map(({ settings, method, kind, seeds, intervals }) => [
+        ...keys.map(key => settings[key]),
+        method,
+        kind,
+        ...(overSeeds ? [String(seeds)] : []),
+        intervalText(intervals[lead.name]),
+      ]),
+  };
+}
+
+/** Denoisers, and the best baseline of each setting: what is worth a line on the terminal. */
+export function headlines({ keys, rows }: SweepTable): (row: SweepRow) => boolean {
+  const label = ({ settings }: SweepRow) => keys.map(key => settings[key]).join('\n');
+  const best = new Map<string, SweepRow>();
+  for (const row of rows) {
+    if (row.kind === 'baseline' && !best.has(label(row))) best.set(label(row), row);
+  }
+  const denoisers = rows.some(({ kind }) => kind === 'denoiser');
+  return row => !denoisers || row.kind === 'denoiser' || best.get(label(row)) === row;
+}
+
+function markdown(sweep: SweepTable): string {
+  const { head, rows } = sweepLines(sweep);
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line), ''].join('\n');
+}
+
+export const csvCell = (value: string | number) =>
+  /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
+
+/** One row per setting, method and metric. */
+function csv({ keys, metrics, rows }: SweepTable): string {
+  const lines = rows.flatMap(({ settings, method, kind, seeds, intervals }) =>
+    metrics.map(({ name }) => {
+      const { mean, low, high } = intervals[name];
+      return [...keys.map(key => settings[key]), method, kind, seeds, name, mean, low, high];
+    }),
+  );
+  const head = [...keys, 'method', 'kind', 'seeds', 'metric', 'mean', 'low', 'high'];
+  return `${[head, ...lines].map(line => line.map(csvCell).join(',')).join('\n')}\n`;
+}
+
+/** The HTML table: every metric, bold where the intervals of denoisers and baselines part. */
+function htmlTable({ keys, overSeeds, metrics, rows }: SweepTable) {
+  const contenders = rows.filter(({ kind }) => kind !== 'bound');
+  const bold = new Map(
+    metrics.map(({ name, better }) => {
+      const leads = leading(
+        contenders.map(({ intervals }) => intervals[name]),
+        better,
+      );
+      return [name, new Set(contenders.filter((_, i) => leads[i]))];
+    }),
+  );
+  return table(
+    [
+      ...keys,
+      'method',
+      'kind',
+      ...(overSeeds ? ['seeds'] : []),
+      ...metrics.map(({ name, better }) => `${metricLabel(name)} ${better === 'lower' ? '↓' : '↑'}`),
+    ],
+    rows.map(row => [
+      ...keys.map(key => row.settings[key]),
+      row.method,
+      row.kind,
+      ...(overSeeds ? [String(row.seeds)] : []),
+      ...metrics.map(
+        ({ name }): Cell => ({ text: intervalText(row.intervals[name]), best: bold.get(name)!.has(row) }),
+      ),
+    ]),
+  );
+}
+
+export interface SweepReport {
+  readonly experiment: { readonly name: string; readonly question: string };
+  readonly cells: readonly SweepCell[];
+  readonly folder: string;
+  readonly command: string;
+  readonly failed: readonly { readonly id: string; readonly reason: string }[];
+}
+
+/** Writes sweep.md, sweep.csv and report.html into the folder of a sweep; returns the table they show. */
+export async function writeSweepReport(report: SweepReport): Promise<SweepTable> {
+  const { experiment, cells, folder, command, failed } = report;
+  const sweep = await sweepTable(cells, folder);
+  const { rows, metrics, missing } = sweep;
+  const write = (name: string, content: string) => settle(writeAtomically(join(folder, name), content));
+  const failures = new Map(failed.map(({ id, reason }) => [id, reason]));
+  const absent = missing.map(id => `${id}: ${failures.get(id) ?? 'not run yet'}`);
+  await write('sweep.csv', csv(sweep));
+  await write(
+    'sweep.md',
+    `${markdown(sweep)}${absent.length > 0 ? `\nMissing:\n\n${absent.map(line => `- ${line}\n`).join('')}` : ''}`,
+  );
+  const [lead] = metrics;
+  const shown = rows.filter(headlines(sweep));
+  const label = ({ settings, method }: SweepRow) =>
+    [...sweep.keys.map(key => `${key}=${settings[key]}`), method].join(' ');
+  const chart =
+    lead && shown.length > 0
+      ? plots(
+          await intervalChart({
+            x: metricLabel(lead.name),
+            rows: shown.map(row => ({ label: label(row), group: row.method, ...row.intervals[lead.name] })),
+          }),
+        )
+      : null;
+  await write(
+    'report.html',
+    renderReport({
+      title: `weightloom: sweep of ${experiment.name}`,
+      question: experiment.question,
+      sections: [
+        {
+          title: 'Cells side by side',
+          body: html`<p class="dim">Mean with 95% interval over the held-out textures${sweep.overSeeds ? ', each the mean over seeds' : ''};
+arrows say which way is better. Bold: the best, and what its interval overlaps with.</p>
+${htmlTable(sweep)}${chart}`,
+        },
+        {
+          title: 'Cells',
+          body: html`<div class="scroll"><ul>${cells.map(({ id }) =>
+            missing.includes(id)
+              ? html`<li>${id}: ${failures.get(id) ?? 'not run yet'}</li>`
+              : html`<li><a href="${`./${encodeURIComponent(id)}/report.html`}">${id}</a></li>`,
+          )}</ul></div>`,
+        },
+      ],
+      command,
+      config: { cells: cells.map(({ overrides }) => overrides.join(' ')) },
+      environment: environment(),
+    }),
+  );
+  return sweep;
+}
