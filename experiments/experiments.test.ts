@@ -27,6 +27,12 @@ const SMALL = [
   'limit.heldOut=3',
 ];
 const MORE: Record<string, string[]> = {
+  'compare-denoisers': [
+    'denoisers=[transformer-hidden]',
+    'seeds=[0,1]',
+    '+encoders.other={kind: random-gram, layout: scales}',
+    'samplings={guided: {guidance: 2}}',
+  ],
   quickstart: ['denoisers=[edge-mpnn,transformer-typed]'],
   'training-variants': [
     'denoisers=[transformer-hidden]',

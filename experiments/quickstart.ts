@@ -6,12 +6,10 @@ import {
   type Contender,
   contestKeys,
   type Experiment,
-  lineChart,
   loadDenoiser,
   type Method,
-  plots,
-  type Section,
   studyKeys,
+  trainingSection,
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
@@ -24,21 +22,6 @@ const Parameters = t.strict({
   parameters: t.record(t.string, t.UnknownRecord),
 });
 type Parameters = t.TypeOf<typeof Parameters>;
-
-/** How training went: the denoising loss, and the texture loss of the denoised weights' rollouts. */
-async function trainingSection(contenders: readonly Contender[]): Promise<Section> {
-  const points = (value: 'loss' | 'rolloutLoss') =>
-    contenders.flatMap(({ label, curve }) =>
-      curve.flatMap(point =>
-        point[value] === undefined ? [] : [{ series: label, x: point.step, y: point[value] }],
-      ),
-    );
-  const charts = [lineChart({ x: 'step', y: 'denoising loss', logY: true, points: points('loss') })];
-  if (points('rolloutLoss').length > 0) {
-    charts.push(lineChart({ x: 'step', y: 'texture loss of rollouts', points: points('rolloutLoss') }));
-  }
-  return { title: 'Training', body: plots(...(await Promise.all(charts))) };
-}
 
 const quickstart: Experiment<Parameters> = {
   name: 'quickstart',

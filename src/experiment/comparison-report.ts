@@ -56,24 +56,22 @@ export function comparisonTable(results: readonly MethodResult[], metrics: reado
   );
 }
 
-/** Each denoiser against each baseline, paired by texture: mean difference, 95% interval, share of textures on which it is better. */
+/** Every denoiser (column) against every other method (row), paired by texture: mean difference with 95% interval; bold where it surely is better. */
 export function pairedTable(results: readonly MethodResult[], metric: PairMetric): Html {
   const denoisers = results.filter(({ kind }) => kind === 'denoiser');
-  const others = results.filter(({ kind }) => kind !== 'denoiser');
-  const rows = denoisers.flatMap(denoiser =>
-    others.map(other => {
-      const { mean, low, high, significant, lower } = paired(denoiser, other, metric.name);
-      const better = metric.better === 'lower' ? mean < 0 : mean > 0;
-      const share = metric.better === 'lower' ? lower : 1 - lower;
-      return [
-        `${denoiser.name} − ${other.name}`,
-        `${number(mean)} [${number(low)}, ${number(high)}]`,
-        significant ? (better ? 'better' : 'worse') : 'not apart',
-        `${(100 * share).toFixed(0)}%`,
-      ];
+  const sign = metric.better === 'lower' ? 1 : -1;
+  const rows = results.map(other => [
+    other.kind === 'bound' ? `${other.name} (bound)` : other.name,
+    ...denoisers.map((denoiser): Cell => {
+      if (denoiser === other) return { text: '' };
+      const { mean, low, high } = paired(denoiser, other, metric.name);
+      return {
+        text: `${number(mean)} [${number(low)}, ${number(high)}]`,
+        best: sign * (sign > 0 ? high : low) < 0,
+      };
     }),
-  );
-  return table(['pair', `difference in ${metricLabel(metric.name)}`, '95% interval says', 'better on'], rows);
+  ]);
+  return table(['against', ...denoisers.map(({ name }) => name)], rows);
 }
 
 /** Interval charts, one a metric. */

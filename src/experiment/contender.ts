@@ -30,11 +30,14 @@ import type { RunContext } from './experiment.ts';
 import type { Study, StudySet } from './study.ts';
 import { buildDenoiser } from './train-model.ts';
 
+const sampler = t.keyof(SAMPLERS as unknown as Record<SamplerName, null>);
 /** How weights are sampled: steps, guidance scale (1 for none) and, under EDM, the sampler. */
 export const SamplingSettingsCodec = t.intersection([
   t.strict({ steps: t.number, guidance: t.number }),
-  t.partial({ sampler: t.keyof(SAMPLERS as unknown as Record<SamplerName, null>) }),
+  t.partial({ sampler }),
 ]);
+/** A way to sample that differs in some of it. */
+export const SamplingChangesCodec = t.partial({ steps: t.number, guidance: t.number, sampler });
 export type SamplingSettings = t.TypeOf<typeof SamplingSettingsCodec>;
 
 export interface ContenderSettings {

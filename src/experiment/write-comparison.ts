@@ -29,6 +29,8 @@ export interface WrittenComparison<P> {
   readonly contenders: readonly Contender[];
   /** Further sections of the report. */
   readonly sections?: readonly Section[];
+  /** More for results.json. */
+  readonly record?: Readonly<Record<string, unknown>>;
 }
 
 /** Frames of the growth animation, and textures shown in it. */
@@ -124,6 +126,7 @@ export async function writeComparison<P>(
     })),
     ...comparisonJson(heldOut.names, results, metrics),
     ...(audit ? { audit: audit.record } : {}),
+    ...written.record,
   };
   run.write('results.json', `${JSON.stringify(record, null, 1)}\n`);
 
@@ -148,7 +151,8 @@ ${comparisonTable(results, metrics)}${await comparisonPlots(results, metrics.sli
     },
     {
       title: `Texture by texture: ${metricLabel(lead.name)}`,
-      body: html`<p class="dim">Paired differences on the same textures; negative means the denoiser is nearer to the target when lower is better.</p>
+      body: html`<p class="dim">Each denoiser minus each other method, paired on the same textures, with 95% interval: ${lead.better === 'lower' ? 'negative' : 'positive'} means the
+denoiser is nearer to the target, bold that the interval says so too.</p>
 ${pairedTable(results, lead)}`,
     },
     {

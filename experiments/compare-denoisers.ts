@@ -1,0 +1,174 @@
+/**
+ * Which denoiser, conditioned how and sampled how, gives the best initial weights? Denoiser x encoder x sampler and guidance x seed, at equal
+ * budgets; every model is trained once and sampled in every way.
+ */
+import * as t from 'io-ts';
+import {
+  type Contender,
+  type ContenderSampleOptions,
+  compareSets,
+  contestKeys,
+  type Experiment,
+  html,
+  KindCodec,
+  loadDenoiser,
+  type MethodResult,
+  meanInterval,
+  metricLabel,
+  number,
+  overSeeds,
+  type Protocol,
+  paired,
+  type RunContext,
+  SamplingChangesCodec,
+  type Section,
+  studyKeys,
+  summarise,
+  table,
+  trainingSection,
+  UserError,
+  withProtocol,
+  writeComparison,
+} from '../src/index.ts';
+
+const { encoder: _, ...zooKeys } = studyKeys;
+
+const Parameters = t.strict({
+  ...zooKeys,
+  ...contestKeys,
+  preset: t.string,
+  seeds: t.array(t.number),
+  denoisers: t.array(t.string),
+  /** The denoisers' own parameters by name. */
+  parameters: t.record(t.string, t.UnknownRecord),
+  /** By the name they have in tables; the first one's baselines are shown. */
+  encoders: t.record(t.string, KindCodec),
+  /** Other ways to sample than `sampling`, by the name they have in tables. */
+  samplings: t.record(t.string, SamplingChangesCodec),
+});
+type Parameters = t.TypeOf<typeof Parameters>;
+
+/** Everything measured: by way of sampling, then by denoiser and encoder. */
+interface Contest {
+  readonly ways: Map<string, MethodResult[]>;
+  readonly contenders: Contender[];
+}
+
+/** The way of sampling that `sampling` describes; the others are named in `samplings`. */
+const PLAIN = 'as configured';
+
+/** Trains all denoisers with all seeds on one encoder's conditions and samples each in every way. */
+async function contest(
+  { run }: RunContext,
+  protocol: Protocol,
+  encoder: string | null,
+  { denoisers, seeds, samplings, sampling, ...parameters }: Parameters,
+): Promise<Contest> {
+  const contenders: Contender[] = [];
+  const ways = new Map<string, MethodResult[]>();
+  const options: Record<string, ContenderSampleOptions> = {
+    [PLAIN]: {},
+    ...Object.fromEntries(Object.entries(samplings).map(([name, other]) => [name, { sampling: other }])),
+  };
+  for (const denoiser of denoisers) {
+    const name = encoder ? `${denoiser}, ${encoder}` : denoiser;
+    const runs = new Map<string, MethodResult[]>();
+    for (const seed of seeds) {
+      const { contender, methods } = await protocol.contend(
+        {
+          denoiser,
+          label: `${name} (seed ${seed})`,
+          parameters: parameters.parameters[denoiser],
+          diffusion: parameters.diffusion,
+          training: parameters.training,
+          rollout: parameters.rollout,
+          sampling,
+          seed,
+        },
+        options,
+      );
+      contenders.push(contender);
+      for (const result of await protocol.measure(methods, `run and measure ${name}`)) {
+        run.log({ method: name, sampling: result.name, seed, values: result.values });
+        runs.set(result.name, [...(runs.get(result.name) ?? []), result]);
+      }
+    }
+    for (const [way, results] of runs) {
+      ways.set(way, [...(ways.get(way) ?? []), overSeeds(results, name)]);
+    }
+  }
+  return { ways, contenders };
+}
+
+/** Every way of sampling, one table of each of the two leading metrics: a row a denoiser, a column a way. */
+function samplingSection(ways: ReadonlyMap<string, readonly MethodResult[]>, { metrics }: Protocol): Section {
+  const names = [...ways.keys()];
+  const plain = ways.get(PLAIN)!;
+  const tables = metrics.slice(0, 2).map(metric => {
+    const rows = plain.map((base, i) => [
+      base.name,
+      ...names.map(way => {
+        const result = ways.get(way)![i];
+        const { mean, low, high } = meanInterval(result.values[metric.name]);
+        const text = `${number(mean)} [${number(low)}, ${number(high)}]`;
+        if (way === PLAIN) return text;
+        const { significant, mean: change } = paired(result, base, metric.name);
+        const better = metric.better === 'lower' ? change < 0 : change > 0;
+        return significant ? `${text} ${better ? 'better' : 'worse'}` : text;
+      }),
+    ]);
+    return html`<h3>${metricLabel(metric.name)}</h3>${table(['denoiser', ...names], rows)}`;
+  });
+  return {
+    title: 'Samplers and guidance',
+    body: html`<p class="dim">The same models sampled in other ways, mean over seeds and textures with 95% interval; better and worse where the paired interval of the
+difference from the first column leaves out zero.</p>${tables}`,
+  };
+}
+
+const compareDenoisers: Experiment<Parameters> = {
+  name: 'compare-denoisers',
+  question:
+    'Which denoiser, conditioned how and sampled how, gives the best initial weights for a texture that nobody trained on, at equal budgets?',
+  parameters: Parameters,
+
+  async run(context, parameters) {
+    const { denoisers, encoders, seeds } = parameters;
+    for (const denoiser of denoisers) await loadDenoiser(denoiser);
+    const [[first, encoder] = [], ...others] = Object.entries(encoders);
+    if (!first || !encoder) throw new UserError('encoders: expected at least one, found none.');
+    const ways = new Map<string, MethodResult[]>();
+    const contenders: Contender[] = [];
+    const compete = async (protocol: Protocol, name: string) => {
+      const found = await contest(context, protocol, others.length > 0 ? name : null, parameters);
+      contenders.push(...found.contenders);
+      for (const [way, results] of found.ways) ways.set(way, [...(ways.get(way) ?? []), ...results]);
+    };
+    // The first encoder's study stays open: its baselines and pictures are the report's.
+    await withProtocol(context, { ...parameters, encoder }, async protocol => {
+      await compete(protocol, first);
+      for (const [name, other] of others) {
+        await withProtocol(context, { ...parameters, encoder: other }, study => compete(study, name));
+      }
+      const results = [...ways.get(PLAIN)!, ...(await protocol.baselines(seeds[0]))];
+      const sets = await compareSets(context, protocol, results);
+      await writeComparison(context, protocol, {
+        experiment: compareDenoisers,
+        parameters,
+        results,
+        contenders,
+        sections: [
+          ...(sets ? [sets.section] : []),
+          ...(ways.size > 1 ? [samplingSection(ways, protocol)] : []),
+          await trainingSection(contenders),
+        ],
+        record: {
+          ...(sets ? { sets: sets.record } : {}),
+          samplings: Object.fromEntries([...ways].map(([way, found]) => [way, summarise(found)])),
+        },
+      });
+    });
+  },
+};
+
+export default compareDenoisers;
