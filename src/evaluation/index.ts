@@ -24,7 +24,9 @@ export {
   summarise,
 } from './comparison.ts';
 export * from './equivariance/index.ts';
+export { type FineTuned, type FineTuneOptions, fineTune } from './fine-tuning.ts';
 export { type Gallery, type GalleryPicture, renderGallery } from './gallery.ts';
+export * from './iterations.ts';
 export * from './metrics/index.ts';
 export {
   ORBIT_BASELINES,

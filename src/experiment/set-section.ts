@@ -85,8 +85,7 @@ export async function compareSets(
 }
 const RENDERING_SEED = 77;
 
-const cell = ({ value, low, high }: SetDistance) =>
-  Number.isFinite(low) ? `${number(value)} [${number(low)}, ${number(high)}]` : number(value);
+const cell = ({ value, low, high }: SetDistance) => `${number(value)} [${number(low)}, ${number(high)}]`;
 
 function section(record: SetComparison, count: number): Section {
   const [first] = Object.values(record);

@@ -73,17 +73,16 @@ export const setMetricName = (metric: string, source: Pick<SetFeatures, 'name'>)
 
 export interface SetMetricOptions extends FidOptions, KidOptions {}
 
-/** FID, FID-infinity (no interval) and KID of two sets of one source's features, by name. */
+/** FID, FID-infinity and KID of two sets of one source's features, by name. */
 export function setMetrics(
   source: Pick<SetFeatures, 'name'>,
   images: FeatureSet,
   targets: FeatureSet,
   options: SetMetricOptions = {},
 ): Record<string, SetDistance> {
-  const extrapolated = fidInfinity(images, targets, options);
   return {
     [setMetricName('fid', source)]: fid(images, targets, options),
-    [setMetricName('fid-infinity', source)]: { value: extrapolated, low: Number.NaN, high: Number.NaN },
+    [setMetricName('fid-infinity', source)]: fidInfinity(images, targets, options),
     [setMetricName('kid', source)]: kid(images, targets, options),
   };
 }

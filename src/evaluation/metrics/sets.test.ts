@@ -69,13 +69,14 @@ test('large Gaussian sets come near the closed form, and extrapolating comes nea
   const [a, b] = [set(1, 300, 6), set(2, 300, 6, 0.5, 1.5)];
   const exact = 6 * (0.25 + 0.25);
   const plain = fid(a, b, { resamples: 40 });
-  const extrapolated = fidInfinity(a, b);
+  const { value: extrapolated, low, high } = fidInfinity(a, b);
+  assert.ok(low < extrapolated && extrapolated < high);
   // Sampling error of means and deviations of 300 pictures: some 0.3.
   assert.ok(Math.abs(plain.value - exact) < 0.5 && Math.abs(extrapolated - exact) < 0.5);
   assert.ok(plain.low < plain.value && plain.value < plain.high);
   // Of two sets from one distribution FID is all bias; the extrapolation has most of it gone.
   const [p, q] = [set(3, 60, 20), set(4, 60, 20)];
-  assert.ok(Math.abs(fidInfinity(p, q)) < 0.5 * fid(p, q, { resamples: 0 }).value);
+  assert.ok(Math.abs(fidInfinity(p, q).value) < 0.5 * fid(p, q, { resamples: 0 }).value);
 });
 
 test('order and batching of pictures do not matter; a set is at distance 0 from itself', () => {

@@ -4,7 +4,7 @@
  */
 import { Matrix, QrDecomposition, SingularValueDecomposition } from 'ml-matrix';
 import { randomStream } from '../../tensor/index.ts';
-import { quantile } from '../statistics.ts';
+import { quantile, studentQuantile } from '../statistics.ts';
 
 /** Rows [N, F] of features that come in parts. */
 export class FeatureSet {
@@ -176,9 +176,14 @@ function about(centre: number, values: number[]): { low: number; high: number } 
 
 /**
  * FID extrapolated to infinite sets (Chong and Forsyth 2020): FID of random subsets of n pictures from each is nearly linear in 1/n;
- * the line's value at 0. Fifteen sizes from half the smaller set to all of it.
+ * the line's value at 0. Fifteen sizes from half the smaller set to all of it. The interval is that of the fitted line's value, by its
+ * standard error: it says how well the points lie on a line, not how other pictures would have come out.
  */
-export function fidInfinity(x: FeatureSet, y: FeatureSet, { seed = 0 }: SetDistanceOptions = {}): number {
+export function fidInfinity(
+  x: FeatureSet,
+  y: FeatureSet,
+  { seed = 0 }: SetDistanceOptions = {},
+): SetDistance {
   enough('FID-infinity', x.count, y.count);
   const most = Math.min(x.count, y.count);
   const stream = randomStream(seed, 'fid/infinity');
@@ -187,13 +192,22 @@ export function fidInfinity(x: FeatureSet, y: FeatureSet, { seed = 0 }: SetDista
     const choose = (count: number) => stream.permutation(count).subarray(0, n);
     return { u: 1 / n, v: frechet(x.matrix(choose(x.count)), y.matrix(choose(y.count))).distance };
   });
-  const [meanU, meanV] = [points.map(p => p.u), points.map(p => p.v)].map(
-    v => v.reduce((a, b) => a + b) / v.length,
-  );
-  const slope =
-    points.reduce((sum, { u, v }) => sum + (u - meanU) * (v - meanV), 0) /
-    points.reduce((sum, { u }) => sum + (u - meanU) ** 2, 0);
-  return meanV - slope * meanU;
+  return intercept(points);
+}
+
+/** The least-squares line's value at u = 0 with its 95% interval, by Student's t. */
+function intercept(points: readonly { readonly u: number; readonly v: number }[]): SetDistance {
+  const count = points.length;
+  const sum = (of: (point: { u: number; v: number }) => number) =>
+    points.reduce((total, point) => total + of(point), 0);
+  const meanU = sum(({ u }) => u) / count;
+  const meanV = sum(({ v }) => v) / count;
+  const spread = sum(({ u }) => (u - meanU) ** 2);
+  const slope = sum(({ u, v }) => (u - meanU) * (v - meanV)) / spread;
+  const value = meanV - slope * meanU;
+  const residual = sum(({ u, v }) => (v - value - slope * u) ** 2) / (count - 2);
+  const reach = studentQuantile(0.975, count - 2) * Math.sqrt(residual * (1 / count + meanU ** 2 / spread));
+  return { value, low: value - reach, high: value + reach };
 }
 
 export interface KidOptions extends SetDistanceOptions {
