@@ -30,13 +30,19 @@ export const smallConfig = (kind: AnyKind): Record<string, unknown> =>
     ]),
   );
 
+/** Options that say how, or where, a condition is brought in. */
+const WAYS: Readonly<Record<string, readonly string[]>> = {
+  conditioning: ['pooled', 'tokens', 'cross-attention'],
+  condition: ['global', 'nodes', 'scale', 'none'],
+};
+
 /** The small configuration, once for every way the kind knows to bring the condition in. */
 export function smallConfigs(kind: AnyKind): { label: string; config: Record<string, unknown> }[] {
-  const defaults = kind.defaults as Record<string, unknown>;
   const small = smallConfig(kind);
-  if (!('conditioning' in defaults)) return [{ label: kind.name, config: small }];
-  return ['pooled', 'tokens', 'cross-attention']
-    .map(conditioning => ({ label: `${kind.name}, ${conditioning}`, config: { ...small, conditioning } }))
+  const option = Object.keys(WAYS).find(name => name in small);
+  if (!option) return [{ label: kind.name, config: small }];
+  return WAYS[option]
+    .map(way => ({ label: `${kind.name}, ${way}`, config: { ...small, [option]: way } }))
     .filter(({ config }) => kind.config.is(config));
 }
 
@@ -162,6 +168,16 @@ export function readsEveryToken(denoiser: Denoiser, context: DenoiserContext): v
       const changed = run(denoiser, { ...given, condition: { ...given.condition!, tokens } });
       promise(difference(out, changed) > 1e-5, `condition token ${token} has no effect`);
     }
+  });
+}
+
+/** For a denoiser that was told to leave its condition out. */
+export function ignoresCondition(denoiser: Denoiser, context: DenoiserContext): void {
+  tf.tidy(() => {
+    const given = inputs(context, 2, [1, 0]);
+    const out = run(denoiser, given);
+    const none = run(denoiser, { ...given, condition: null });
+    promise(difference(out, none) === 0, 'a condition that has no place has an effect');
   });
 }
 

@@ -15,23 +15,27 @@ export function fourierFeatures(x: tf.Tensor1D): tf.Tensor2D {
 /** More tokens than this are averaged before they are projected; fewer are put end to end, so that each has weights of its own. */
 const MOST_TOKENS = 16;
 
+/** Noise label [B] -> [B, width]. */
+export function noiseVector(parameters: Parameters, width: number): (noiseLabel: tf.Tensor1D) => tf.Tensor2D {
+  const noise = mlp(parameters, 'noise', [2 * FREQUENCIES.length + 1, width, width], { activation: silu });
+  return noiseLabel => noise(fourierFeatures(noiseLabel));
+}
+
 /**
- * Noise label [B] and condition -> u [B, width]. A sample without its condition has a learned vector in the condition's place.
+ * Condition -> [B, width], or [1, width] for no condition at all. A sample without its condition has a learned vector in the condition's
+ * place. Throws a UserError for tokens of another shape.
  */
-export function globalContext(
+export function conditionVector(
   parameters: Parameters,
   width: number,
-  shape: DenoiserContext['condition'],
-): (noiseLabel: tf.Tensor1D, condition: Condition | null) => tf.Tensor2D {
-  const noise = mlp(parameters, 'noise', [2 * FREQUENCIES.length + 1, width, width], { activation: silu });
-  if (!shape) return noiseLabel => noise(fourierFeatures(noiseLabel));
+  shape: NonNullable<DenoiserContext['condition']>,
+): (condition: Condition | null) => tf.Tensor2D {
   const pooled = shape.tokens > MOST_TOKENS;
   const inputs = pooled ? shape.width : shape.tokens * shape.width;
   const project = linear(parameters, 'condition', inputs, width);
   const absent = parameters.normal<tf.Rank.R2>('absent', [1, width], 0.1);
-  return (noiseLabel, condition) => {
-    const u = noise(fourierFeatures(noiseLabel));
-    if (!condition) return tf.add(u, absent);
+  return condition => {
+    if (!condition) return absent;
     const [batch, tokens, given] = condition.tokens.shape;
     if (tokens !== shape.tokens || given !== shape.width) {
       throw new UserError({
@@ -45,7 +49,18 @@ export function globalContext(
     // `where`, not a product: what stands in an absent condition's place (even NaN) must not matter.
     const there = tf.tile(tf.greater(present, 0.5), [1, inputs]);
     const kept = project(tf.where(there, flat, tf.zerosLike(flat)) as tf.Tensor2D);
-    const chosen = tf.add(tf.mul(kept, present), tf.mul(absent, tf.sub(1, present)));
-    return tf.add(u, chosen);
+    return tf.add(tf.mul(kept, present), tf.mul(absent, tf.sub(1, present)));
   };
+}
+
+/** Noise label [B] and condition -> their sum u [B, width]. */
+export function globalContext(
+  parameters: Parameters,
+  width: number,
+  shape: DenoiserContext['condition'],
+): (noiseLabel: tf.Tensor1D, condition: Condition | null) => tf.Tensor2D {
+  const noise = noiseVector(parameters, width);
+  if (!shape) return noise;
+  const vector = conditionVector(parameters, width, shape);
+  return (noiseLabel, condition) => tf.add(noise(noiseLabel), vector(condition));
 }

@@ -11,13 +11,13 @@
 import * as t from 'io-ts';
 import { layerNorm, linear, mlp, Parameters, silu, tf } from '../../tensor/index.ts';
 import { type Denoiser, type DenoiserContext, registerDenoiser } from '../denoiser.ts';
-import { globalContext } from './context.ts';
 import { type EdgeFeatures, type EdgeSpace, mapEdges, zipEdges } from './edges.ts';
 import { edgeEmbedding } from './features.ts';
 import { frame } from './frame.ts';
 import { head, reading } from './global.ts';
 import { neighbourMessages } from './messages.ts';
 import { ncaGraph, ncaSymmetries } from './nca-graph.ts';
+import { type Adapt, Placement, placement } from './placement.ts';
 import { ReferenceConfig, referenceMpnn } from './reference.ts';
 import { checkHeads, natural, whole } from './sizes.ts';
 import { edgeSpace } from './space.ts';
@@ -34,6 +34,8 @@ export const EdgeMpnnConfig = t.strict({
   heads: natural,
   /** Functions on the edges through which the global state reads and writes weights. */
   basis: natural,
+  /** Where the condition enters: in the global state, on every node, by scale and shift of the nodes in every layer, or nowhere. */
+  condition: Placement,
   /** Whether the anchor is used where the zoo has one. */
   anchor: t.boolean,
   /** Ties outputs to the inputs they become: latent channels may then be permuted too, and have no identity but the anchor's. */
@@ -52,6 +54,7 @@ const DEFAULTS: EdgeMpnnConfig = {
   layers: 2,
   heads: 4,
   basis: 256,
+  condition: 'global',
   anchor: true,
   recurrent: false,
   path: 'dense',
@@ -77,7 +80,7 @@ export function edgeMpnn(config: EdgeMpnnConfig, context: DenoiserContext): Deno
   const makeFrame = frame(parameters.scope('frame'), space, { width: FRAME, basis: config.basis }, anchor);
   const embedNodes = linear(parameters, 'nodes', FRAME, config.hidden);
   const embedEdges = edgeEmbedding(parameters, space, config.edge, anchor);
-  const embedGlobal = globalContext(parameters, config.global, context.condition);
+  const place = placement(parameters, config, context.condition);
   const read = reading(parameters.scope('read'), space, config);
   const layers = Array.from({ length: config.layers }, (_, i) =>
     layer(parameters.scope(`layer/${i}`), space, config),
@@ -94,13 +97,16 @@ export function edgeMpnn(config: EdgeMpnnConfig, context: DenoiserContext): Deno
       tf.tidy(() => {
         const batch = weights.shape[0];
         const still = makeFrame();
+        const { global, onNodes, adapt } = place(noiseLabel, condition);
         let states: States = {
-          nodes: tf.tile(embedNodes(still.nodes), [batch, 1, 1]),
+          nodes: onNodes(tf.tile(embedNodes(still.nodes), [batch, 1, 1])),
           edges: embedEdges(weights),
-          global: read(weights, still, embedGlobal(noiseLabel, condition)),
+          global: read(weights, still, global),
         };
-        for (const step of layers) states = step(states);
-        return write(weights, still, { ...states, nodes: norm(states.nodes) });
+        layers.forEach((step, i) => {
+          states = step(states, nodes => adapt(nodes, i));
+        });
+        return write(weights, still, { ...states, nodes: adapt(norm(states.nodes), layers.length) });
       }),
     dispose: () => parameters.dispose(),
   };
@@ -122,10 +128,10 @@ function layer(parameters: Parameters, space: EdgeSpace, { hidden, edge, global,
     activation: silu,
   });
 
-  return ({ nodes, edges, global: before }: States): States => {
+  return ({ nodes, edges, global: before }: States, adapt: Adapt): States => {
     const batch = nodes.shape[0];
     const u = globalNorm(before);
-    const x = norm(nodes);
+    const x = adapt(norm(nodes));
     const atTarget = tf.add(fromTarget(x), tf.reshape(fromGlobal(u), [batch, 1, edge])) as tf.Tensor3D;
     const change = space.addNodes(mapEdges(edges, fromEdge), fromSource(x), atTarget);
     const next = zipEdges(edges, change, (old, sum) => tf.add(old, tf.relu(sum)));

@@ -184,6 +184,23 @@ for (const name of ['edge-mpnn', 'graph-dit']) {
   });
 }
 
+test('edge-mpnn: places of the condition are told apart by nothing where there is no condition', () => {
+  const kind = orThrow(denoiserKind('edge-mpnn'));
+  const small = { ...kind.defaults, hidden: 8, heads: 2, edge: 4, global: 12, basis: 16 };
+  tf.tidy(() => {
+    const unconditional = { ...context, condition: null };
+    const [first, ...others] = ['global', 'nodes', 'scale', 'none'].map(condition => {
+      const denoiser = kind.build({ ...small, condition }, unconditional);
+      scramble(denoiser);
+      const out = run(denoiser, inputs(unconditional, 2, null));
+      denoiser.dispose();
+      return out;
+    });
+    for (const other of others) assert.equal(other.arraySync(), first.arraySync());
+  });
+  assert.ok(isLeft(kind.config.decode({ ...kind.defaults, condition: 'edges' })));
+});
+
 test('sizes that do not fit are refused', () => {
   for (const name of ['edge-mpnn', 'graph-dit']) {
     const kind = orThrow(denoiserKind(name));
