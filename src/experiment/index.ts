@@ -24,8 +24,20 @@ export {
   trainContender,
 } from './contender.ts';
 export { type Experiment, experimentNames, loadExperiment, type RunContext } from './experiment.ts';
-export { type Html, html, raw } from './html.ts';
 export {
+  type Goal,
+  type GoalTimes,
+  goalTimes,
+  type Tuning,
+  type TuningCurve,
+  tuningRecord,
+  tuningSections,
+} from './fine-tuning-section.ts';
+export { type Html, html, raw } from './html.ts';
+export { comparisonLatex, type LatexOptions, latexText } from './latex.ts';
+export {
+  type BandChart,
+  bandChart,
   type IntervalChart,
   intervalChart,
   type LineChart,
@@ -79,6 +91,13 @@ export {
 export { METRICS, readMetrics, type Tracker, track } from './tracking.ts';
 export { decisive, TRAIN_CONFIG_DEFAULTS, type TrainConfig, trainConfig } from './train-config.ts';
 export {
+  planTraining,
+  prepareTraining,
+  type TrainingJob,
+  type TrainingPlan,
+  textureLossFor,
+} from './train-job.ts';
+export {
   buildDenoiser,
   buildEncoder,
   MODEL,
@@ -87,16 +106,6 @@ export {
   useAverage,
   writeModel,
 } from './train-model.ts';
-export {
-  checkpointFolder,
-  modelOf,
-  planTraining,
-  prepareTraining,
-  type RunTrainingOptions,
-  runTraining,
-  type TrainingJob,
-  type TrainingPlan,
-  textureLossFor,
-} from './train-run.ts';
+export { checkpointFolder, modelOf, type RunTrainingOptions, runTraining } from './train-run.ts';
 export { trainingSection } from './training-section.ts';
 export { type WrittenComparison, writeComparison } from './write-comparison.ts';

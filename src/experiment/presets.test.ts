@@ -13,7 +13,8 @@ import { startBackend } from '../tensor/index.ts';
 import { TRAINING_DEFAULTS } from '../training/index.ts';
 import { readMetrics } from './tracking.ts';
 import { TRAIN_CONFIG_DEFAULTS, trainConfig } from './train-config.ts';
-import { planTraining, prepareTraining, runTraining } from './train-run.ts';
+import { planTraining, prepareTraining } from './train-job.ts';
+import { runTraining } from './train-run.ts';
 
 const test = suite('presets of weightloom train');
 const root = mkdtempSync(join(tmpdir(), 'weightloom-presets-'));

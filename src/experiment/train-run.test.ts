@@ -9,8 +9,9 @@ import { sampleWeights } from '../diffusion/index.ts';
 import { startBackend, tf } from '../tensor/index.ts';
 import { readMetrics } from './tracking.ts';
 import { trainConfig } from './train-config.ts';
+import { planTraining, prepareTraining } from './train-job.ts';
 import { readModel } from './train-model.ts';
-import { planTraining, prepareTraining, runTraining } from './train-run.ts';
+import { runTraining } from './train-run.ts';
 
 const test = suite('training runs');
 const root = mkdtempSync(join(tmpdir(), 'weightloom-train-'));
