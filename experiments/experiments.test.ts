@@ -33,6 +33,13 @@ const MORE: Record<string, string[]> = {
     '+encoders.other={kind: random-gram, layout: scales}',
     'samplings={guided: {guidance: 2}}',
   ],
+  initialisation: [
+    'fineTuning.checkpoints=[0,1,3]',
+    'fineTuning.shown=[0,3]',
+    'fineTuning.size=12',
+    'fineTuning.pool=4',
+    'fineTuning.steps=[2,4]',
+  ],
   quickstart: ['denoisers=[edge-mpnn,transformer-typed]'],
   'training-variants': [
     'denoisers=[transformer-hidden]',

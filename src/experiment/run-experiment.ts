@@ -1,4 +1,6 @@
 /** Runs one experiment in a run folder of its own. */
+import { existsSync } from 'node:fs';
+import { UserError } from '../config/index.ts';
 import { backendReport, startBackend } from '../tensor/index.ts';
 import type { Experiment, RunContext } from './experiment.ts';
 import { interruption, progressBar } from './progress.ts';
@@ -36,7 +38,10 @@ export async function runExperiment<P>(
     return run;
   } catch (error) {
     run.removeIfUnused();
-    throw error;
+    if (!signal.aborted || (error as Error)?.name !== 'AbortError') throw error;
+    throw new UserError(
+      `${experiment.name}: interrupted${existsSync(run.path) ? `; what was finished is in ${run.path}` : ' before anything was finished'}.`,
+    );
   } finally {
     release();
   }

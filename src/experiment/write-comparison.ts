@@ -27,6 +27,8 @@ export interface WrittenComparison<P> {
   readonly parameters: P;
   readonly results: readonly MethodResult[];
   readonly contenders: readonly Contender[];
+  /** Sections that come first: what the experiment is about, where that is not the comparison itself. */
+  readonly leading?: readonly Section[];
   /** Further sections of the report. */
   readonly sections?: readonly Section[];
   /** More for results.json. */
@@ -136,6 +138,7 @@ export async function writeComparison<P>(
     ? await growth(spec, leader.weights, heldOut.names.length, size, ncaSteps, 0)
     : [];
   const sections: Section[] = [
+    ...(written.leading ?? []),
     {
       title: 'What was compared',
       body: html`<p>${train.names.length} training and ${heldOut.names.length} held-out NCAs of the spec ${spec.name}

@@ -1,0 +1,215 @@
+/**
+ * How much NCA training does a good start save? NCAs are fine-tuned on every held-out texture from random weights, from the zoo's common
+ * base, from the nearest training NCA, from a ridge regression, and from an unconditional and a conditional sample of one denoiser, all
+ * else being equal; what counts is how many iterations each takes to a given quality.
+ */
+import * as t from 'io-ts';
+import {
+  contestKeys,
+  type Experiment,
+  fineTune,
+  type Goal,
+  goalTimes,
+  loadDenoiser,
+  type Method,
+  type MethodResult,
+  type Protocol,
+  patchSlicedWasserstein,
+  type RunContext,
+  studyKeys,
+  type Tuning,
+  type TuningCurve,
+  trainingSection,
+  tuningRecord,
+  tuningSections,
+  UserError,
+  withProtocol,
+  writeComparison,
+} from '../src/index.ts';
+
+const natural = t.refinement(t.number, n => Number.isSafeInteger(n) && n >= 1, 'a whole number from 1');
+
+const Parameters = t.strict({
+  ...studyKeys,
+  ...contestKeys,
+  preset: t.string,
+  seed: t.number,
+  denoiser: t.string,
+  /** The denoiser's own parameters. */
+  parameters: t.UnknownRecord,
+  /** Baselines by name, `conditional sample` and `unconditional sample`. */
+  starts: t.array(t.string),
+  fineTuning: t.strict({
+    /** Iterations after which the NCAs are measured; the first is 0. */
+    checkpoints: t.array(t.number),
+    /** Checkpoints whose pictures are shown. */
+    shown: t.array(t.number),
+    learningRate: t.number,
+    /** Grid cells a side. */
+    size: natural,
+    pool: natural,
+    batch: natural,
+    seedEvery: natural,
+    steps: t.tuple([natural, natural]),
+    overflow: t.number,
+    loss: t.strict({ scales: natural, patch: natural, projections: natural, factor: t.number }),
+    seed: t.number,
+    /** NCAs that train side by side: changes the speed, not the result. */
+    together: natural,
+  }),
+  /** Qualities to be reached: what these starts reach at the end, and so many times the patch distance of the texture's own NCA. */
+  goals: t.strict({ endOf: t.array(t.string), timesOwn: t.array(t.number) }),
+  /** Starts that speed-ups are given against. */
+  references: t.array(t.string),
+});
+type Parameters = t.TypeOf<typeof Parameters>;
+
+/** Refuses a configuration that could only fail after the denoiser is trained. */
+function check({ fineTuning: { checkpoints, shown, steps, pool, batch }, goals, starts }: Parameters): void {
+  const rising = checkpoints.every(
+    (c, i) => Number.isSafeInteger(c) && (i === 0 ? c === 0 : c > checkpoints[i - 1]),
+  );
+  if (!rising || checkpoints.length < 2) {
+    throw new UserError(
+      `fineTuning.checkpoints: expected rising whole numbers from 0, at least two, found [${checkpoints.join(', ')}].`,
+    );
+  }
+  const stray = shown.find(checkpoint => !checkpoints.includes(checkpoint));
+  if (stray !== undefined) throw new UserError(`fineTuning.shown: expected checkpoints, found ${stray}.`);
+  if (steps[1] <= steps[0]) {
+    throw new UserError(`fineTuning.steps: expected two rising whole numbers, found [${steps.join(', ')}].`);
+  }
+  if (batch > pool)
+    throw new UserError(`fineTuning.batch: expected at most the pool, ${pool}, found ${batch}.`);
+  const missing = goals.endOf.find(start => !starts.includes(start));
+  if (missing !== undefined)
+    throw new UserError(`goals.endOf: expected one of the starts, found "${missing}".`);
+}
+
+/** The measured starts by name; `base` is left out of a zoo that has none. */
+function chosenStarts(
+  { starts }: Parameters,
+  found: readonly MethodResult[],
+  { say }: RunContext,
+): MethodResult[] {
+  const known = found.filter(({ kind }) => kind !== 'bound');
+  return starts.flatMap(name => {
+    const result = known.find(method => method.name === name);
+    if (result) return [result];
+    if (name === 'base') {
+      say('the zoo has no common base: there is no such start');
+      return [];
+    }
+    throw new UserError(
+      `starts: expected one of ${known.map(method => method.name).join(', ')}, found "${name}".`,
+    );
+  });
+}
+
+/** Fine-tunes from one start and measures along the way. */
+async function tune(
+  context: RunContext,
+  protocol: Protocol,
+  start: MethodResult,
+  { fineTuning }: Parameters,
+): Promise<TuningCurve> {
+  const { study } = protocol;
+  const { checkpoints, shown: _, size, loss, together, steps, ...rest } = fineTuning;
+  const total = checkpoints.at(-1)! * study.heldOut.names.length;
+  const bar = context.progress(`fine-tune ${start.name}`, total);
+  const { weights, skipped } = await fineTune({
+    spec: study.spec,
+    initial: start.weights,
+    targets: study.heldOut.pictures,
+    checkpoints,
+    together,
+    training: {
+      ...rest,
+      steps: [steps[0], steps[1]],
+      height: size,
+      width: size,
+      milestones: [],
+      decay: 1,
+      loss: patchSlicedWasserstein(loss),
+    },
+    signal: context.signal,
+    onProgress: done => bar.update(done),
+  }).finally(() => bar.stop());
+  const later = checkpoints.slice(1).map(
+    (checkpoint, i): Method => ({
+      name: `${start.name}, ${checkpoint} iterations`,
+      kind: start.kind,
+      weights: weights[i + 1],
+    }),
+  );
+  const results = [start, ...(await protocol.measure(later, `run and measure ${start.name}`))];
+  context.signal.throwIfAborted();
+  results.forEach(({ values }, i) => {
+    context.run.log({ start: start.name, iteration: checkpoints[i], values });
+  });
+  return { start: start.name, results, skipped };
+}
+
+/** Goals by the metric that leads, one distance a texture. */
+function goalsOf({ goals }: Parameters, { curves, bound, checkpoints }: Tuning, metric: string): Goal[] {
+  return [
+    ...goals.endOf.flatMap(start => {
+      const curve = curves.find(other => other.start === start);
+      return curve
+        ? [
+            {
+              label: `What the ${start} start reaches after ${checkpoints.at(-1)} iterations`,
+              distances: curve.results.at(-1)!.values[metric],
+            },
+          ]
+        : [];
+    }),
+    ...goals.timesOwn.map(factor => ({
+      label: `${factor} times the distance of the texture's own NCA`,
+      distances: bound.values[metric].map(distance => factor * distance),
+    })),
+  ];
+}
+
+const initialisation: Experiment<Parameters> = {
+  name: 'initialisation',
+  question:
+    'How much training of a neural cellular automaton does a good start save: random weights, the common NCA, the nearest one of the training set, a regression, or the sample of a diffusion model?',
+  parameters: Parameters,
+
+  async run(context, parameters) {
+    const { seed, denoiser, diffusion, training, rollout, sampling } = parameters;
+    check(parameters);
+    await loadDenoiser(denoiser);
+    await withProtocol(context, parameters, async protocol => {
+      const baselines = await protocol.baselines(seed);
+      const { contender, methods } = await protocol.contend(
+        { denoiser, parameters: parameters.parameters, diffusion, training, rollout, sampling, seed },
+        { 'conditional sample': {}, 'unconditional sample': { conditional: false } },
+      );
+      const results = [...(await protocol.measure(methods)), ...baselines];
+      context.signal.throwIfAborted();
+      const curves: TuningCurve[] = [];
+      for (const start of chosenStarts(parameters, results, context)) {
+        curves.push(await tune(context, protocol, start, parameters));
+      }
+      const { checkpoints, shown } = parameters.fineTuning;
+      const tuning = { checkpoints, curves, bound: results.find(({ kind }) => kind === 'bound')! };
+      const [lead] = protocol.metrics;
+      const times = goalTimes(tuning, goalsOf(parameters, tuning, lead.name), parameters.references, lead);
+      const { sections, gallery } = await tuningSections(tuning, times, protocol, shown);
+      context.run.write('fine-tuning.png', gallery);
+      await writeComparison(context, protocol, {
+        experiment: initialisation,
+        parameters,
+        results,
+        contenders: [contender],
+        leading: sections,
+        sections: [await trainingSection([contender])],
+        record: { fineTuning: tuningRecord(tuning, times) },
+      });
+    });
+  },
+};
+
+export default initialisation;
