@@ -22,6 +22,8 @@ const COMMANDS: [word: string, load: () => Promise<{ register(program: Command):
   ['encoders', () => import('./commands/encoders.ts')],
   ['graph', () => import('./commands/graph.ts')],
   ['verify', () => import('./commands/verify.ts')],
+  ['new', () => import('./commands/new.ts')],
+  ['test', () => import('./commands/test.ts')],
   ['doctor', () => import('./commands/doctor.ts')],
 ];
 

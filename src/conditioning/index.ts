@@ -2,6 +2,7 @@
 export type { Encoder } from './encoder.ts';
 export { cachedFeatures, type FeatureCacheOptions } from './feature-cache.ts';
 export { type GramConfig, gramEncoder } from './gram.ts';
+export { createEncoder, loadEncoder } from './load.ts';
 export {
   type Checkpoint as Pretrained,
   filtersLast,
@@ -26,7 +27,6 @@ export {
 export { readVgg16, STYLE_LAYERS, type Vgg } from './pretrained/vgg.ts';
 export { type RandomGramConfig, randomFilters as randomGramFilters, randomGram } from './random-gram.ts';
 export {
-  createEncoder,
   type EncoderContext,
   type EncoderKind,
   encoderKind,

@@ -1,8 +1,8 @@
 /** Encoders by name, as the command line and the configuration know them. */
 import * as E from 'fp-ts/lib/Either.js';
-import * as TE from 'fp-ts/lib/TaskEither.js';
+import type * as TE from 'fp-ts/lib/TaskEither.js';
 import type * as t from 'io-ts';
-import { decode, type Failure, failure, suggestion } from '../config/index.ts';
+import { type Failure, failure, suggestion } from '../config/index.ts';
 import type { Encoder } from './encoder.ts';
 
 /** What an encoder is built with, beside its own parameters. */
@@ -44,18 +44,4 @@ export function encoderKind(name: string, where = 'encoder'): E.Either<Failure, 
   if (kind) return E.right(kind);
   const known = encoderNames();
   return E.left(failure(where, `one of ${known.join(', ')}`, `"${name}"`, { hint: suggestion(name, known) }));
-}
-
-/** Builds an encoder from its name and any of its parameters; the others take their defaults. */
-export function createEncoder(
-  name: string,
-  parameters: Readonly<Record<string, unknown>>,
-  context: EncoderContext,
-): TE.TaskEither<Failure, Encoder> {
-  const kind = encoderKind(name);
-  if (E.isLeft(kind)) return TE.left(kind.left);
-  const { config, defaults, build } = kind.right;
-  const decoded = decode(config, { ...(defaults as object), ...parameters }, `encoder ${name}`);
-  if (E.isLeft(decoded)) return TE.left(decoded.left);
-  return build(decoded.right, context);
 }

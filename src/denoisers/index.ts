@@ -1,4 +1,5 @@
 /** Denoisers behind one interface. */
+export { type CheckDenoiserOptions, checkDenoiser } from './check.ts';
 export { smallConfig, smallConfigs } from './contract.ts';
 export {
   type ApplyOptions,

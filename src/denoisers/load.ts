@@ -1,38 +1,95 @@
 /** Denoisers from anywhere: a registered name, or the path of a TypeScript file in the user's own project. */
-import { failure, importUserFile, isPath, orThrow, UserError } from '../config/index.ts';
-import { type DenoiserKind, denoiserKind } from './denoiser.ts';
+import { breaksClause, checkClauses, importUserFile, inUserFile, isPath, orThrow } from '../config/index.ts';
+import { SYMMETRY_NAMES } from '../nca/index.ts';
+import { tf } from '../tensor/index.ts';
+import { type Inputs, inputs } from './contract.ts';
+import { type Denoiser, type DenoiserContext, type DenoiserKind, denoiserKind } from './denoiser.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: kinds of every configuration type
 type AnyKind = DenoiserKind<any>;
 
-/** What a kind must have, with the type of each. */
-const CLAUSES: Record<keyof DenoiserKind, 'string' | 'object' | 'function'> = {
-  name: 'string',
-  summary: 'string',
-  config: 'object',
-  defaults: 'object',
-  build: 'function',
-};
-
-/** A denoiser's kind by name or by the path of a file whose default export is one. Throws a UserError that says what is missing. */
+/**
+ * A denoiser's kind by name or by the path of a file whose default export is one. What the kind of a file builds is tried once on random
+ * weights, so that a broken clause is told before any training.
+ * @throws UserError that names the file and the clause
+ */
 export async function loadDenoiser(nameOrPath: string): Promise<AnyKind> {
   if (!isPath(nameOrPath)) return orThrow(denoiserKind(nameOrPath));
-  const kind = (await importUserFile(nameOrPath)).default as Record<string, unknown> | undefined;
-  if (typeof kind !== 'object' || kind === null) {
-    throw new UserError(
-      failure(nameOrPath, 'a denoiser kind { name, summary, config, defaults, build }', typeof kind, {
-        field: 'default export',
-      }),
-    );
+  const kind = (await importUserFile(nameOrPath)).default;
+  checkClauses<AnyKind>(nameOrPath, 'default export', 'a denoiser kind', kind, {
+    name: 'string',
+    summary: 'string',
+    config: 'object',
+    defaults: 'object',
+    build: 'function',
+  });
+  checkClauses<AnyKind['config']>(nameOrPath, 'default export: config', 'an io-ts codec', kind.config, {
+    decode: 'function',
+    is: 'function',
+  });
+  return {
+    name: kind.name,
+    summary: kind.summary,
+    config: kind.config,
+    defaults: kind.defaults,
+    build: (config, context) => {
+      const denoiser = inUserFile(nameOrPath, 'build', () => kind.build(config, context));
+      checkBuilt(nameOrPath, denoiser, context);
+      return denoiser;
+    },
+  };
+}
+
+/** The clauses of a denoiser, and its output for two samples: with a condition and without, and none at all. */
+function checkBuilt(file: string, denoiser: unknown, context: DenoiserContext): void {
+  const subject = 'what build returns';
+  checkClauses<Denoiser>(file, subject, 'a denoiser', denoiser, {
+    name: 'string',
+    spec: 'object',
+    variables: 'object',
+    symmetries: 'object',
+    apply: 'function',
+    dispose: 'function',
+  });
+  const known: readonly string[] = SYMMETRY_NAMES;
+  const unknown = [...denoiser.symmetries].find(name => !known.includes(name));
+  if (unknown !== undefined) {
+    breaksClause(file, `${subject}: symmetries`, `names out of ${known.join(', ')}`, `"${unknown}"`);
   }
-  for (const [field, type] of Object.entries(CLAUSES)) {
-    if (typeof kind[field] !== type || kind[field] === null) {
-      throw new UserError(
-        failure(nameOrPath, type === 'object' ? 'an object' : `a ${type}`, typeof kind[field], {
-          field: `default export: ${field}`,
-        }),
+  for (const present of context.condition ? [[1, 0], null] : [null]) {
+    const clause = present ? 'apply' : 'apply without a condition';
+    const given = inputs(context, 2, present);
+    tryApply(file, clause, denoiser, given);
+    // What it makes once, on its first call, is its own business.
+    const before = tf.memory().numTensors;
+    tryApply(file, clause, denoiser, given);
+    const kept = tf.memory().numTensors - before;
+    if (kept > 0) {
+      breaksClause(
+        file,
+        clause,
+        'an apply that keeps no tensors (wrap it in tf.tidy)',
+        `${kept} left behind`,
       );
     }
+    tf.dispose([given.weights, given.noise, given.condition?.tokens ?? [], given.condition?.present ?? []]);
   }
-  return kind as unknown as AnyKind;
+}
+
+/** One call: the shape and the numbers of what it gives. */
+function tryApply(
+  file: string,
+  clause: string,
+  denoiser: Denoiser,
+  { weights, noise, condition }: Inputs,
+): void {
+  const out: unknown = inUserFile(file, clause, () => denoiser.apply(weights, noise, condition));
+  const expected = `weights [B, D], here [${weights.shape.join(', ')}]`;
+  if (!(out instanceof tf.Tensor)) breaksClause(file, clause, expected, typeof out);
+  if (out.shape.join() !== weights.shape.join()) {
+    breaksClause(file, clause, expected, `[${out.shape.join(', ')}]`);
+  }
+  const bad = out.dataSync().find(x => !Number.isFinite(x));
+  if (bad !== undefined) breaksClause(file, clause, 'finite numbers', `${bad}`);
+  out.dispose();
 }

@@ -6,7 +6,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type * as t from 'io-ts';
-import { importUserFile, isPath, suggestion, UserError } from '../config/index.ts';
+import { checkClauses, importUserFile, isPath, suggestion, UserError } from '../config/index.ts';
 import type { Progress } from './progress.ts';
 import type { RunFolder } from './run-folder.ts';
 
@@ -38,9 +38,6 @@ export const experimentNames = (): string[] =>
     .map(name => name.slice(0, -3))
     .sort();
 
-const isExperiment = (value: unknown): value is Experiment =>
-  typeof value === 'object' && value !== null && 'run' in value && 'parameters' in value && 'name' in value;
-
 /** Loads an experiment by name, or from a TypeScript file whose default export is one. */
 export async function loadExperiment(nameOrPath: string): Promise<Experiment> {
   const path = isPath(nameOrPath) ? nameOrPath : join(home, `${nameOrPath}.ts`);
@@ -53,11 +50,20 @@ export async function loadExperiment(nameOrPath: string): Promise<Experiment> {
       hint: suggestion(nameOrPath, known),
     });
   }
-  const module = await importUserFile(path);
-  if (!isExperiment(module.default)) {
-    throw new UserError(
-      `${basename(path)}: default export: expected an experiment ({ name, question, parameters, run }), found ${typeof module.default}.`,
-    );
-  }
-  return module.default;
+  const experiment = (await importUserFile(path)).default;
+  const file = isPath(nameOrPath) ? nameOrPath : basename(path);
+  checkClauses<Experiment>(file, 'default export', 'an experiment', experiment, {
+    name: 'string',
+    question: 'string',
+    parameters: 'object',
+    run: 'function',
+  });
+  checkClauses<Experiment['parameters']>(
+    file,
+    'default export: parameters',
+    'an io-ts codec',
+    experiment.parameters,
+    { decode: 'function', is: 'function' },
+  );
+  return experiment;
 }

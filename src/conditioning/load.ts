@@ -1,0 +1,103 @@
+/** Encoders from anywhere: a registered name, or the path of a TypeScript file in the user's own project. */
+import type * as TE from 'fp-ts/lib/TaskEither.js';
+import {
+  attempt,
+  breaksClause,
+  checkClauses,
+  decode,
+  type Failure,
+  importUserFile,
+  inUserFile,
+  isPath,
+  orThrow,
+  settle,
+} from '../config/index.ts';
+import { tf } from '../tensor/index.ts';
+import type { Encoder } from './encoder.ts';
+import { type EncoderContext, type EncoderKind, encoderKind } from './registry.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: kinds of every configuration type
+type AnyKind = EncoderKind<any>;
+
+/**
+ * An encoder's kind by name or by the path of a file whose default export is one. What the kind of a file builds has the shapes it gives
+ * checked.
+ * @throws UserError that names the file and the clause
+ */
+export async function loadEncoder(nameOrPath: string): Promise<AnyKind> {
+  if (!isPath(nameOrPath)) return orThrow(encoderKind(nameOrPath));
+  const kind = (await importUserFile(nameOrPath)).default;
+  checkClauses<AnyKind>(nameOrPath, 'default export', 'an encoder kind', kind, {
+    name: 'string',
+    summary: 'string',
+    config: 'object',
+    defaults: 'object',
+    build: 'function',
+  });
+  checkClauses<AnyKind['config']>(nameOrPath, 'default export: config', 'an io-ts codec', kind.config, {
+    decode: 'function',
+    is: 'function',
+  });
+  return {
+    name: kind.name,
+    summary: kind.summary,
+    config: kind.config,
+    defaults: kind.defaults,
+    build: (config, context) =>
+      attempt(nameOrPath, async () => {
+        const task = inUserFile(nameOrPath, 'build', () => kind.build(config, context));
+        if (typeof task !== 'function') {
+          return breaksClause(
+            nameOrPath,
+            'build',
+            'a TaskEither, such as attempt(name, async () => encoder)',
+            typeof task,
+          );
+        }
+        return checked(nameOrPath, await settle(task));
+      }),
+  };
+}
+
+/** The encoder, with the shapes of what it gives checked at every call. */
+function checked(file: string, encoder: unknown): Encoder {
+  checkClauses<Encoder>(file, 'what build gives', 'an encoder', encoder, {
+    name: 'string',
+    tokens: 'number',
+    featureWidth: 'number',
+    width: 'number',
+    fingerprint: 'string',
+    variables: 'object',
+    features: 'function',
+    project: 'function',
+    dispose: 'function',
+  });
+  const { name, tokens, featureWidth, width, fingerprint, ownScale, costly, variables } = encoder;
+  const shaped = (clause: string, batch: number, columns: number, work: () => unknown): tf.Tensor3D => {
+    const out = inUserFile(file, clause, work);
+    const expected = `[${batch}, ${tokens}, ${columns}]`;
+    if (!(out instanceof tf.Tensor)) return breaksClause(file, clause, expected, typeof out);
+    if (out.shape.join() !== [batch, tokens, columns].join()) {
+      breaksClause(file, clause, expected, `[${out.shape.join(', ')}]`);
+    }
+    return out as tf.Tensor3D;
+  };
+  return {
+    ...{ name, tokens, featureWidth, width, fingerprint, ownScale, costly, variables },
+    features: images => shaped('features', images.shape[0], featureWidth, () => encoder.features(images)),
+    project: features => shaped('project', features.shape[0], width, () => encoder.project(features)),
+    dispose: () => encoder.dispose(),
+  };
+}
+
+/** Builds an encoder from its name or file and any of its parameters; the others take their defaults. */
+export const createEncoder = (
+  nameOrPath: string,
+  parameters: Readonly<Record<string, unknown>>,
+  context: EncoderContext,
+): TE.TaskEither<Failure, Encoder> =>
+  attempt(`encoder ${nameOrPath}`, async () => {
+    const { config, defaults, build } = await loadEncoder(nameOrPath);
+    const given = { ...(defaults as object), ...parameters };
+    return settle(build(orThrow(decode(config, given, `encoder ${nameOrPath}`)), context));
+  });
