@@ -23,6 +23,7 @@ export {
   SamplingSettingsCodec,
   trainContender,
 } from './contender.ts';
+export { type CurveChart, curveChart } from './curve-chart.ts';
 export { type Experiment, experimentNames, loadExperiment, type RunContext } from './experiment.ts';
 export {
   type Goal,
@@ -35,6 +36,7 @@ export {
 } from './fine-tuning-section.ts';
 export { type Html, html, raw } from './html.ts';
 export { comparisonLatex, type LatexOptions, latexText } from './latex.ts';
+export { type FinishedRun, groupRuns, type RunGroup, readRuns } from './merge-runs.ts';
 export {
   type BandChart,
   bandChart,
@@ -59,6 +61,7 @@ export { type Cell, image, plots, type Report, renderReport, type Section, strip
 export { methodsOf, metricsOf, RESULTS, type Results, ResultsCodec, readResults } from './results.ts';
 export { type RunOptions, runExperiment } from './run-experiment.ts';
 export { createRunFolder, type Environment, environment, type RunFolder } from './run-folder.ts';
+export { writeRunsReport } from './runs-report.ts';
 export { compareSets, type SetComparison } from './set-section.ts';
 export {
   BOUND,
@@ -71,6 +74,7 @@ export {
   type StudySet,
   zooFolder,
 } from './study.ts';
+export { disorderWeights, nestedOrder, substudy, type TrainingChange } from './substudy.ts';
 export {
   type CellRun,
   type CellRunner,

@@ -57,14 +57,17 @@ export interface Protocol {
   readonly ncaSteps: number;
   /** Runs and measures methods: all with the same masks. */
   measure(methods: readonly Method[], label?: string): Promise<MethodResult[]>;
-  /** All baselines and the bound, measured. */
-  baselines(seed: number): Promise<MethodResult[]>;
+  /** All baselines and the bound, measured, or only those with some names. */
+  baselines(seed: number, only?: readonly string[]): Promise<MethodResult[]>;
   /** The same protocol on another study, such as one of fewer training NCAs; the caller disposes of it. */
   on(study: Study): Protocol;
-  /** Trains a denoiser and samples it for the held-out textures, once for each named way; its tensors are disposed of. */
+  /**
+   * Trains a denoiser and samples it for the held-out textures, once for each named way; its tensors are disposed of, after a last look at it.
+   */
   contend(
     settings: ContenderSettings,
     ways?: Readonly<Record<string, ContenderSampleOptions>>,
+    inspect?: (contender: Contender) => Promise<void>,
   ): Promise<{ contender: Contender; methods: Method[] }>;
 }
 
@@ -127,15 +130,16 @@ function protocolOf(
     ncaSteps,
     measure,
     on: other => protocolOf(context, other, { evaluation }),
-    async baselines(seed) {
+    async baselines(seed, only) {
       const bar = context.progress('baselines', heldOut.names.length);
       const methods = await baselineMethods(study, seed, {
+        only,
         signal,
         onProgress: done => bar.update(done),
       }).finally(() => bar.stop());
       return measure(methods, 'run and measure baselines');
     },
-    async contend(settings, ways) {
+    async contend(settings, ways, inspect) {
       const contender = await trainContender(context, study, settings);
       const { label } = contender;
       const methods: Method[] = [];
@@ -152,6 +156,7 @@ function protocolOf(
           });
           methods.push({ name, kind: 'denoiser', weights });
         }
+        await inspect?.(contender);
       } finally {
         bar.stop();
         contender.dispose();

@@ -8,7 +8,7 @@ import type { Encoder } from '../conditioning/index.ts';
 import { cachedFeatures, fitStandardiser, standardised } from '../conditioning/index.ts';
 import { settle, UserError } from '../config/index.ts';
 import { readZoo, type Zoo, type ZooEntry } from '../data/index.ts';
-import { baselines, type Method, orbitBaselines } from '../evaluation/index.ts';
+import { baselines, type Method, ORBIT_BASELINES, orbitBaselines } from '../evaluation/index.ts';
 import { readImage } from '../formats/index.ts';
 import { type NcaSpec, weightCount } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
@@ -34,6 +34,8 @@ export interface Study {
   readonly heldOut: StudySet;
   /** The encoder, its features standardised by the training set's statistics. */
   readonly encoder: Encoder;
+  /** The same encoder with its features as they are. */
+  readonly rawEncoder: Encoder;
   /** Puts the trained part of the encoder back to where it began: every contender trains it anew. */
   resetEncoder(): void;
   dispose(): void;
@@ -145,6 +147,7 @@ export async function openStudy(options: StudyOptions): Promise<Study> {
     train,
     heldOut,
     encoder: standardised(encoder, fitStandardiser(train.features)),
+    rawEncoder: encoder,
     resetEncoder: () => {
       for (const [variable, value] of initial) variable.assign(value);
     },
@@ -195,6 +198,8 @@ async function orbitMethods(
 }
 
 export interface BaselineOptions {
+  /** Only those with these names; default all. */
+  readonly only?: readonly string[];
   readonly signal?: AbortSignal;
   onProgress?(done: number, total: number): void;
 }
@@ -208,11 +213,14 @@ export async function baselineMethods(
   seed: number,
   options: BaselineOptions = {},
 ): Promise<Method[]> {
-  return [
+  const { only } = options;
+  const wanted = (name: string) => only?.includes(name) ?? true;
+  const methods: Method[] = [
     ...(await plainMethods(study, seed)),
-    ...(await orbitMethods(study, options)),
+    ...(Object.keys(ORBIT_BASELINES).some(wanted) ? await orbitMethods(study, options) : []),
     { name: BOUND, kind: 'bound', weights: study.heldOut.weights },
   ];
+  return methods.filter(({ name }) => wanted(name));
 }
 /** What the bound is called: the target NCA itself, run again. */
 export const BOUND = 'own NCA, second rendering';
