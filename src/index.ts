@@ -1,4 +1,15 @@
 /** weightloom: the library's public face. Experiments import this and nothing deeper. */
+export {
+  buildGraph,
+  type CompiledGraph,
+  compileGraph,
+  type GraphOptions,
+  ncaNetwork,
+  ncaPicture,
+  type ParameterGraph,
+  type PictureOptions,
+  toSvg,
+} from '../graphs/index.ts';
 export * from './conditioning/index.ts';
 export * from './config/index.ts';
 export * from './data/index.ts';

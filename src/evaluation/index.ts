@@ -26,13 +26,38 @@ export {
 export * from './equivariance/index.ts';
 export { type FineTuned, type FineTuneOptions, fineTune } from './fine-tuning.ts';
 export { type Gallery, type GalleryPicture, renderGallery } from './gallery.ts';
+export {
+  GRAPH_FIGURES,
+  type GraphFigure,
+  graphFigures,
+  nodeStrengths,
+  type Strengths,
+  typeCounts,
+} from './graph-statistics.ts';
 export * from './iterations.ts';
 export * from './metrics/index.ts';
+export { type NcaMap, renderMap, spreadSquares } from './nca-map.ts';
 export {
   ORBIT_BASELINES,
   type OrbitBaselineInput,
   type OrbitBaselineName,
   orbitBaselines,
 } from './orbit-baselines.ts';
+export {
+  type DistanceMatrix,
+  type PairwiseOptions,
+  pictureDistances,
+  unmatchedDistances,
+  weightDistances,
+} from './pairwise.ts';
+export {
+  type Association,
+  correlationRatio,
+  mantel,
+  neighbourPurity,
+  type PermutationOptions,
+  ranks,
+} from './permutation-tests.ts';
 export * from './pretrained/index.ts';
+export { classicalScaling, type Scaled, turnedTo } from './scaling.ts';
 export * from './statistics.ts';

@@ -1,0 +1,103 @@
+/** Distances between all pairs of NCAs: by their weights modulo symmetry, and by their pictures. */
+import { actOnWeights, balancing, type NcaSpec, symmetricDistance, weightCount } from '../nca/index.ts';
+import { tf } from '../tensor/index.ts';
+import { patchDistance, type TextureDistance } from './metrics/index.ts';
+
+/** Symmetric, zero on the diagonal. */
+export interface DistanceMatrix {
+  readonly count: number;
+  /** [count * count] */
+  readonly values: Float64Array;
+}
+
+export interface PairwiseOptions {
+  readonly signal?: AbortSignal;
+  /** Pairs done. */
+  onProgress?(done: number, total: number): void;
+}
+
+/** Fills a matrix row by row: `row(i)` gives the distances of i to i + 1, i + 2, ... Throws the signal's reason when interrupted. */
+async function fill(
+  count: number,
+  row: (i: number) => ArrayLike<number> | Promise<ArrayLike<number>>,
+  { signal, onProgress }: PairwiseOptions,
+): Promise<DistanceMatrix> {
+  const values = new Float64Array(count * count);
+  let done = 0;
+  for (let i = 0; i + 1 < count; i++) {
+    signal?.throwIfAborted();
+    const distances = await row(i);
+    for (let k = 0; k < distances.length; k++) {
+      const j = i + 1 + k;
+      values[i * count + j] = distances[k];
+      values[j * count + i] = distances[k];
+    }
+    done += distances.length;
+    onProgress?.(done, (count * (count - 1)) / 2);
+    // Lets signals and timers in.
+    await new Promise(resolve => setImmediate(resolve));
+  }
+  return { count, values };
+}
+
+/** @param weights [n * D] @returns `symmetricDistance` of every pair */
+export function weightDistances(
+  spec: NcaSpec,
+  weights: Float32Array,
+  options: PairwiseOptions = {},
+): Promise<DistanceMatrix> {
+  const size = weightCount(spec);
+  const row = (i: number) => weights.subarray(i * size, (i + 1) * size);
+  const count = weights.length / size;
+  return fill(
+    count,
+    i => Array.from({ length: count - 1 - i }, (_, k) => symmetricDistance(spec, row(i), row(i + 1 + k))),
+    options,
+  );
+}
+
+/**
+ * The same without matching hidden units: the root mean square difference of the balanced weights as they stand. Never below
+ * `weightDistances`; equal to it for a pair whose units are in the same order already.
+ */
+export function unmatchedDistances(
+  spec: NcaSpec,
+  weights: Float32Array,
+  options: PairwiseOptions = {},
+): Promise<DistanceMatrix> {
+  const size = weightCount(spec);
+  const count = weights.length / size;
+  const balanced = Array.from({ length: count }, (_, n) => {
+    const flat = Float64Array.from(weights.subarray(n * size, (n + 1) * size));
+    return actOnWeights(spec, balancing(spec, flat), flat);
+  });
+  const between = (a: Float64Array, b: Float64Array) =>
+    Math.sqrt(a.reduce((sum, x, d) => sum + (x - b[d]) ** 2, 0) / size);
+  return fill(
+    count,
+    i => Array.from({ length: count - 1 - i }, (_, k) => between(balanced[i], balanced[i + 1 + k])),
+    options,
+  );
+}
+
+/** @param pictures [n, H, W, 3] in [0, 1] @returns the distance of every pair, by default the patch sliced-Wasserstein distance */
+export function pictureDistances(
+  pictures: tf.Tensor4D,
+  options: PairwiseOptions & { readonly distance?: TextureDistance } = {},
+): Promise<DistanceMatrix> {
+  const { distance = patchDistance() } = options;
+  const [count] = pictures.shape;
+  return fill(
+    count,
+    async i => {
+      const rest = count - 1 - i;
+      const result = tf.tidy(() =>
+        distance(tf.tile(tf.slice(pictures, i, 1), [rest, 1, 1, 1]), tf.slice(pictures, i + 1, rest)),
+      );
+      const values = await result.data();
+      result.dispose();
+      return values;
+    },
+    options,
+  );
+}
