@@ -1,12 +1,13 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Command } from 'commander';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { torchFile } from '../../property-tests/crafted.ts';
 import { bytesOf } from '../formats/index.ts';
 import { SPECS, weightBlocks } from '../nca/index.ts';
-import { main } from './main.ts';
+import { COMMANDS, main } from './main.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'weightloom-cli-'));
 const file = (name: string) => join(folder, name);
@@ -69,6 +70,17 @@ test('help and version succeed, in every group', async () => {
   const { code, out } = await run('--version');
   assert.is(code, 0);
   assert.match(out, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('the list of commands, which loads none of them, says what they say of themselves', async () => {
+  for (const { word, about, load } of COMMANDS) {
+    const program = new Command();
+    for (const one of load) (await one()).register(program);
+    assert.equal(
+      program.commands.map(command => [command.name(), command.description()]),
+      [[word, about]],
+    );
+  }
 });
 
 test('bad usage ends with 2 and a suggestion', async () => {

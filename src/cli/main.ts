@@ -2,30 +2,83 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { UserError } from '../config/index.ts';
+import { GROUPS } from './group.ts';
 
 const { version, description } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
 ) as { version: string; description: string };
 
-/** Everything that adds commands, in the order of the help, with the word each starts with: only what is asked for is loaded. */
-const COMMANDS: [word: string, load: () => Promise<{ register(program: Command): void }>][] = [
-  ['nca', () => import('./commands/nca-render.ts')],
-  ['nca', () => import('./commands/nca-train.ts')],
-  ['zoo', () => import('./commands/zoo-build.ts')],
-  ['zoo', () => import('./commands/zoo-import.ts')],
-  ['zoo', () => import('./commands/zoo-info.ts')],
-  ['run', () => import('./commands/run.ts')],
-  ['train', () => import('./commands/train.ts')],
-  ['sample', () => import('./commands/sample.ts')],
-  ['runs', () => import('./commands/runs.ts')],
-  ['textures', () => import('./commands/textures.ts')],
-  ['encoders', () => import('./commands/encoders.ts')],
-  ['graph', () => import('./commands/graph.ts')],
-  ['verify', () => import('./commands/verify.ts')],
-  ['new', () => import('./commands/new.ts')],
-  ['test', () => import('./commands/test.ts')],
-  ['doctor', () => import('./commands/doctor.ts')],
-];
+type Module = { register(program: Command): void };
+
+/**
+ * Every command with its sentence for the list of commands, in the order of that list, and the files that add it: only what is asked for is
+ * loaded, and the list itself loads nothing.
+ */
+export const COMMANDS: readonly { word: string; about: string; load: readonly (() => Promise<Module>)[] }[] =
+  [
+    {
+      word: 'nca',
+      about: GROUPS.nca,
+      load: [() => import('./commands/nca-render.ts'), () => import('./commands/nca-train.ts')],
+    },
+    {
+      word: 'zoo',
+      about: GROUPS.zoo,
+      load: [
+        () => import('./commands/zoo-build.ts'),
+        () => import('./commands/zoo-import.ts'),
+        () => import('./commands/zoo-info.ts'),
+      ],
+    },
+    {
+      word: 'run',
+      about: 'Run an experiment and write its report',
+      load: [() => import('./commands/run.ts')],
+    },
+    { word: 'report', about: 'One report over several runs', load: [() => import('./commands/report.ts')] },
+    {
+      word: 'train',
+      about: 'Train a denoiser as a configuration says',
+      load: [() => import('./commands/train.ts')],
+    },
+    {
+      word: 'sample',
+      about: 'Sample the weights of NCAs that grow the textures of pictures: weights, PNG and GIF for each',
+      load: [() => import('./commands/sample.ts')],
+    },
+    { word: 'runs', about: GROUPS.runs, load: [() => import('./commands/runs.ts')] },
+    {
+      word: 'textures',
+      about: 'Draw procedural textures on a contact sheet',
+      load: [() => import('./commands/textures.ts')],
+    },
+    { word: 'encoders', about: GROUPS.encoders, load: [() => import('./commands/encoders.ts')] },
+    {
+      word: 'graph',
+      about: 'The parameter graph of an NCA as a picture or a file for graph programs',
+      load: [() => import('./commands/graph.ts')],
+    },
+    {
+      word: 'verify',
+      about: 'Check which symmetries a denoiser keeps, against what it claims',
+      load: [() => import('./commands/verify.ts')],
+    },
+    {
+      word: 'new',
+      about: 'Write a working denoiser, encoder or experiment with its test, to start from',
+      load: [() => import('./commands/new.ts')],
+    },
+    {
+      word: 'test',
+      about: 'Run tests of your own files, such as `weightloom new` writes',
+      load: [() => import('./commands/test.ts')],
+    },
+    {
+      word: 'doctor',
+      about: 'Say which backend computes here, how fast, and why a better one was not taken',
+      load: [() => import('./commands/doctor.ts')],
+    },
+  ];
 
 // A reader that stops early (`| head`) is no error.
 process.stdout.on('error', error => {
@@ -42,9 +95,11 @@ function withUsageExits(command: Command) {
 /** Runs one command line and sets the exit code: 0 for success, 1 for bad input, 2 for bad usage. */
 export async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('weightloom').description(description).version(version);
-  const asked = COMMANDS.filter(([word]) => word === argv[0]);
-  const needed = asked.length > 0 || ['-V', '--version'].includes(argv[0]) ? asked : COMMANDS;
-  for (const [, load] of needed) (await load()).register(program);
+  program.configureHelp({ subcommandTerm: command => command.name() });
+  const [word] = argv[0] === 'help' ? argv.slice(1) : argv;
+  const asked = COMMANDS.find(command => command.word === word);
+  if (asked) for (const load of asked.load) (await load()).register(program);
+  else for (const { word, about } of COMMANDS) program.command(word).description(about);
   withUsageExits(program);
   try {
     await program.parseAsync(argv, { from: 'user' });

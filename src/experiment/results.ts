@@ -63,7 +63,8 @@ const stateOf = (folder: string) => (existsSync(join(folder, 'config.yaml')) ? '
 
 /** @throws UserError naming file and field when the folder holds no comparison of this version */
 export async function readResults(folder: string): Promise<Results> {
-  const { raw } = await readResultsHead(folder);
+  const { raw, experiment } = await readResultsHead(folder);
+  if (!isComparison(raw)) refuse(folder, 'results of a comparison of methods', `others, of ${experiment}`);
   return orThrow(decode(ResultsCodec, raw, join(folder, RESULTS), { unknownKeys: 'allow' }));
 }
 

@@ -51,7 +51,7 @@ async function doctor(): Promise<void> {
 export function register(program: Command): void {
   program
     .command('doctor')
-    .description('say which backend computes here, how fast, and why a better one was not taken')
+    .description('Say which backend computes here, how fast, and why a better one was not taken')
     .addHelpText('after', '\nExample:\n  weightloom doctor\n  WEIGHTLOOM_BACKEND=loom weightloom doctor')
     .action(doctor);
 }

@@ -95,7 +95,7 @@ async function printTable(verdicts: readonly Verdict[]): Promise<void> {
 export function register(program: Command): void {
   program
     .command('verify')
-    .description('check which symmetries a denoiser keeps, against what it claims')
+    .description('Check which symmetries a denoiser keeps, against what it claims')
     .argument(
       '<denoiser>',
       'a registered name, or the path of a TypeScript file that exports a denoiser kind',

@@ -1,0 +1,48 @@
+/** `weightloom report`: one report over several runs. */
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { commandLine } from '../command-line.ts';
+
+const timestamp = () => new Date().toISOString().slice(0, 19).replaceAll(':', '-');
+
+async function report(folders: readonly string[], { out }: { out?: string }): Promise<void> {
+  const { metricLabel, number, writeRunsReport } = await import('../../experiment/index.ts');
+  const { summarise } = await import('../../evaluation/index.ts');
+  const { table } = await import('../tables.ts');
+  const folder = out ?? join('runs', `report-${timestamp()}`);
+  const { groups, sentences } = await writeRunsReport(folders, { folder, command: commandLine() });
+  for (const { methods, metrics } of groups) {
+    const [lead] = metrics;
+    const sign = lead.better === 'lower' ? 1 : -1;
+    const rows = summarise(methods)
+      .map(({ method, kind, metrics: intervals }) => ({ method, kind, ...intervals[lead.name] }))
+      .sort((a, b) => sign * (a.mean - b.mean))
+      .map(({ method, kind, mean, low, high }) => [
+        method,
+        kind,
+        `${number(mean)} [${number(low)}, ${number(high)}]`,
+      ]);
+    console.log(table(['method', 'kind', metricLabel(lead.name)], rows));
+  }
+  for (const sentence of sentences) console.error(sentence);
+  console.error(`report   ${join(folder, 'report.html')}`);
+}
+
+export const register = (program: Command): void => {
+  program
+    .command('report')
+    .description('One report over several runs')
+    .argument('<runs...>', 'their folders')
+    .option('--out <folder>', 'where to (default: runs/report-<time>)')
+    .addHelpText(
+      'after',
+      `
+Writes report.html, results.csv, results.md and results.tex. Runs on the same held-out textures stand in one table, their methods
+paired texture by texture; runs that differ in the seed alone become their mean.
+
+Examples:
+  $ weightloom report runs/quickstart-a runs/quickstart-b
+  $ weightloom report runs/seeds/seed=*/ --out reports/seeds`,
+    )
+    .action(report);
+};
