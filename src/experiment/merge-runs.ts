@@ -1,6 +1,6 @@
 /** Several runs as one: on the same textures their methods stand in one table, and runs that differ in the seed alone become their mean. */
 import { existsSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { refuse } from '../config/index.ts';
 import { type MethodResult, overSeeds, type PairMetric } from '../evaluation/index.ts';
@@ -14,8 +14,10 @@ export interface FinishedRun {
   readonly methods: readonly MethodResult[];
 }
 
-/** The ends of paths, as long as it takes to tell all from each other. */
+/** The ends of paths, as long as it takes to tell all from each other; the hash of a sweep's cell is left out where it is not needed. */
 function labels(folders: readonly string[]): string[] {
+  const plain = folders.map(folder => basename(resolve(folder)).replace(/(?<=.)-[0-9a-f]{8}$/, ''));
+  if (new Set(plain).size === folders.length) return plain;
   const ends = (depth: number) =>
     folders.map(folder => {
       let start = resolve(folder);

@@ -30,7 +30,7 @@ function leaves(value: unknown, path = ''): [string, string][] {
 function runsTable(runs: readonly FinishedRun[]): Html {
   const flat = runs.map(({ results }) => new Map(leaves(results.config)));
   const keys = [...new Set(flat.flatMap(leaf => [...leaf.keys()]))].filter(
-    key => new Set(flat.map(leaf => leaf.get(key))).size > 1,
+    key => new Set(flat.flatMap(leaf => leaf.get(key) ?? [])).size > 1,
   );
   return table(
     ['run', 'experiment', 'textures', ...keys],
@@ -44,6 +44,12 @@ function runsTable(runs: readonly FinishedRun[]): Html {
 }
 
 const names = (runs: readonly FinishedRun[]) => runs.map(({ label }) => label).join(', ');
+
+/** `3 runs of quickstart`, or the run's own name. */
+const subject = (runs: readonly FinishedRun[]) =>
+  runs.length === 1
+    ? runs[0].label
+    : `${runs.length} runs of ${[...new Set(runs.map(({ results }) => results.experiment))].join(', ')}`;
 
 /** Why runs do not stand in one table, in a sentence; null when they do. */
 const apart = (groups: readonly RunGroup[]): string | null =>
@@ -61,8 +67,8 @@ async function groupSection(group: RunGroup, several: boolean): Promise<Section>
   const { runs, methods, metrics, textures } = group;
   const [lead] = metrics;
   return {
-    title: several ? `Side by side: ${names(runs)}` : 'Side by side',
-    body: html`<p class="dim">Mean over the same ${textures.length} held-out textures with 95% bootstrap interval; arrows say which way is better. Bold: the best,
+    title: several ? `Side by side: ${subject(runs)}` : 'Side by side',
+    body: html`<p>${names(runs)}</p><p class="dim">Mean over the same ${textures.length} held-out textures with 95% bootstrap interval; arrows say which way is better. Bold: the best,
 and what its paired interval does not part from it. ${mergedSentences(group).join(' ')}</p>
 ${comparisonTable(methods, metrics)}${await comparisonPlots(methods, metrics.slice(0, 2))}
 <p class="dim">Difference in ${metricLabel(lead.name)}, paired by texture, of each denoiser (column) and every other method (row), those of other runs too, with 95%
@@ -93,7 +99,8 @@ function markdown(groups: readonly RunGroup[]): string {
   const sentence = apart(groups);
   const parts = groups.map(group =>
     [
-      `## ${names(group.runs)}`,
+      `## ${subject(group.runs)}`,
+      ...(group.runs.length > 1 ? [names(group.runs)] : []),
       `Mean over ${group.textures.length} held-out textures [95% interval].`,
       ...mergedSentences(group),
       comparisonMarkdown(summarise(group.methods), group.metrics),
@@ -150,7 +157,7 @@ export async function writeRunsReport(
       .map((group, i) =>
         comparisonLatex(summarise(group.methods), group.metrics, {
           command,
-          caption: `${names(group.runs)}: mean over ${group.textures.length} held-out textures.`,
+          caption: `${subject(group.runs)}: mean over ${group.textures.length} held-out textures.`,
           label: groups.length > 1 ? `tab:comparison-${i + 1}` : undefined,
         }),
       )

@@ -3,7 +3,7 @@
  * never run again, so a sweep that was stopped goes on where it was; a failed cell is named and leaves the others alone.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -83,7 +83,9 @@ const inProcess =
       child.on('error', error => resolve(error.message));
       child.on('close', (code, killed) => {
         signal?.removeEventListener('abort', stop);
-        if (existsSync(folder)) writeFileSync(join(folder, 'log.txt'), log);
+        // Also where the run was refused and left no folder: its last words may be wanted.
+        mkdirSync(folder, { recursive: true });
+        writeFileSync(join(folder, 'log.txt'), log);
         if (code === 0) resolve(existsSync(join(folder, RESULTS)) ? null : `it ended without ${RESULTS}`);
         else resolve(killed ? `killed by ${killed}` : (reasonOf(log) ?? `exit code ${code}`));
       });

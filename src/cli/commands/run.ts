@@ -55,7 +55,9 @@ async function sweep(name: string, experiment: Experiment, words: readonly strin
   );
   for (const { id, reason } of failed) console.error(`  ${id}: ${reason}`);
   if (failed.length > 0) {
-    console.error(`the same command tries them again, and --only ${failed[0].id} that one alone`);
+    console.error(
+      `a cell's log.txt has all that it said; the same command tries failed cells again, --only ${failed[0].id} one alone`,
+    );
   }
   if (signal.aborted) console.error('interrupted: the same command goes on with the cells that are missing');
   console.error(`report   ${join(folder, 'report.html')}`);
