@@ -27,6 +27,7 @@ const SMALL = [
   'limit.heldOut=3',
 ];
 const MORE: Record<string, string[]> = {
+  equivariance: ['shares=[0.5,1]', 'seeds=[0]', 'disorder=[hidden-permutation,hidden-scaling]'],
   'compare-denoisers': [
     'denoisers=[transformer-hidden]',
     'seeds=[0,1]',
@@ -49,8 +50,39 @@ const MORE: Record<string, string[]> = {
     'canonical=[d4]',
   ],
 };
+/** Experiments that compare no methods: they train nothing, and have pictures and results of their own. */
+const STUDIES: Record<string, { readonly overrides: string[]; readonly pictures: string[] }> = {
+  'graph-study': {
+    overrides: ['count=10', 'pictureSize=16', 'drawn=1', 'permutations=19'],
+    pictures: ['map-weights.png', 'map-pictures.png'],
+  },
+};
+const isPng = (path: string) =>
+  assert.equal([...readFileSync(path).subarray(1, 4)], [...Buffer.from('PNG')], path);
 
-for (const name of experimentNames()) {
+for (const [name, { overrides, pictures }] of Object.entries(STUDIES)) {
+  test(`${name} runs, writes a report and its results, and keeps no tensor`, async () => {
+    await startBackend();
+    const experiment = await loadExperiment(name);
+    const { value } = await settle(loadConfig(experiment.parameters, name, { overrides }));
+    const before = tf.memory().numTensors;
+    const run = await runExperiment(experiment, value, {
+      folder: join(scratch, name),
+      command: `test of ${name}`,
+    });
+    assert.is(tf.memory().numTensors, before);
+    const results = JSON.parse(readFileSync(run.file('results.json'), 'utf8'));
+    assert.is(results.version, 1);
+    assert.is(results.experiment, name);
+    assert.is(results.ncas.length, 10);
+    // JSON makes null of what is not finite.
+    assert.not.match(JSON.stringify([results.graphs, results.weights, results.maps]), /null/);
+    assert.not.match(readFileSync(run.file('report.html'), 'utf8'), /(src|href)="(?!data:)/);
+    for (const picture of pictures) isPng(run.file(picture));
+  });
+}
+
+for (const name of experimentNames().filter(name => !(name in STUDIES))) {
   test(`${name} runs, writes a report and every number of it, and keeps no tensor`, async () => {
     await startBackend();
     const experiment = await loadExperiment(name);
@@ -80,7 +112,7 @@ for (const name of experimentNames()) {
     const report = readFileSync(run.file('report.html'), 'utf8');
     for (const { method } of results.summary) assert.ok(report.includes(method), method);
     assert.not.match(report, /(src|href)="(?!data:)/, 'nothing is loaded from elsewhere');
-    assert.equal([...readFileSync(run.file('gallery.png')).subarray(1, 4)], [...Buffer.from('PNG')]);
+    isPng(run.file('gallery.png'));
   });
 }
 

@@ -54,6 +54,7 @@ test('a map shows every picture where its point is, the first axis to the right 
   const pixel = (x: number, y: number) => [
     ...data.subarray((y * info.width + x) * info.channels).subarray(0, 3),
   ];
+  // Both axes fill the map but for rounding up.
   assert.equal([info.width, info.height], [200, 200 + 40 + 34]);
   // Margin 24, frame 2, half a thumbnail; below the header of 40.
   assert.equal(pixel(36, 76), [255, 0, 0]);

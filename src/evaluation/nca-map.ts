@@ -84,8 +84,12 @@ export async function renderMap({
   const coloured = labels !== undefined && kinds.length <= COLOURS.length;
   const side = thumbnail + (coloured ? 2 * FRAME : 0);
   const room = size - 2 * MARGIN - side;
-  const places = spreadSquares(fit(points, room), side + 2, room);
-  const height = size + HEADER + (coloured ? FOOTER : 0);
+  const spread = spreadSquares(fit(points, room), side + 2, room);
+  // No empty bands above and below.
+  const top = Math.min(...spread.map(([, y]) => y));
+  const places = spread.map(([x, y]) => [x, y - top]);
+  const high = Math.max(...places.map(([, y]) => y)) + side;
+  const height = Math.ceil(high) + 2 * MARGIN + HEADER + (coloured ? FOOTER : 0);
   const corner = ([x, y]: readonly number[]) => [Math.round(MARGIN + x), Math.round(HEADER + MARGIN + y)];
   const colour = (i: number) => COLOURS[kinds.indexOf(labels![i])];
   const frames = coloured

@@ -34,6 +34,7 @@ export {
   tuningRecord,
   tuningSections,
 } from './fine-tuning-section.ts';
+export { drawnSection, figureSection, type StudiedNcas, weightSection } from './graph-sections.ts';
 export { type Html, html, raw } from './html.ts';
 export { comparisonLatex, type LatexOptions, latexText } from './latex.ts';
 export { type FinishedRun, groupRuns, type RunGroup, readRuns } from './merge-runs.ts';
@@ -57,7 +58,17 @@ export {
   studyKeys,
   withProtocol,
 } from './protocol.ts';
-export { type Cell, image, plots, type Report, renderReport, type Section, strip, table } from './report.ts';
+export {
+  type Cell,
+  image,
+  plots,
+  type Report,
+  renderReport,
+  type Section,
+  sideBySide,
+  strip,
+  table,
+} from './report.ts';
 export { methodsOf, metricsOf, RESULTS, type Results, ResultsCodec, readResults } from './results.ts';
 export { type RunOptions, runExperiment } from './run-experiment.ts';
 export { createRunFolder, type Environment, environment, type RunFolder } from './run-folder.ts';

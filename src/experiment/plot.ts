@@ -124,11 +124,20 @@ export interface StripChart {
   readonly points: readonly { readonly group: string; readonly x: number }[];
   /** A dashed line across all rows. */
   readonly threshold?: number;
+  /** Whether the axis begins at zero; default true. */
+  readonly zero?: boolean;
   readonly width?: number;
 }
 
 /** Where single values lie, one row a group. Non-finite points are left out. */
-export const stripChart = ({ title, x, points, threshold, width = 460 }: StripChart): Promise<string> =>
+export const stripChart = ({
+  title,
+  x,
+  points,
+  threshold,
+  zero = true,
+  width = 460,
+}: StripChart): Promise<string> =>
   renderSvg({
     title,
     width,
@@ -139,7 +148,7 @@ export const stripChart = ({ title, x, points, threshold, width = 460 }: StripCh
         mark: { type: 'tick', thickness: 1.5, opacity: 0.8 },
         encoding: {
           y: { field: 'group', type: 'nominal', sort: null, title: null, axis: { labelLimit: 240 } },
-          x: { field: 'x', type: 'quantitative', title: x, scale: { zero: true } },
+          x: { field: 'x', type: 'quantitative', title: x, scale: { zero } },
           color: { field: 'group', type: 'nominal', sort: null, legend: null },
         },
       },
@@ -203,7 +212,13 @@ export const bandChart = ({
     scale: { type: logY ? 'log' : 'linear', zero: false, nice: false, padding: 8 },
     axis: { tickCount: 6 },
   };
-  const color = { field: 'series', type: 'nominal', title: null, sort: null };
+  const color = {
+    field: 'series',
+    type: 'nominal',
+    title: null,
+    sort: null,
+    legend: { orient: 'bottom', columns: 3, labelLimit: 240 },
+  };
   const data = { values: shown };
   return renderSvg({
     title,

@@ -14,6 +14,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: var(--ground) } thead th { color: var(--dim); font-weight: 500; vertical-align: bottom }
 td.best { font-weight: 700; color: var(--mark) }
 figure { margin: 1rem 0 } figure img, figure svg { max-width: 100%; height: auto } img.pixel { image-rendering: pixelated }
+.pairs { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 0 1.6rem }
 .plots { display: flex; flex-wrap: wrap; gap: 1rem 2rem }
 .strip { display: flex; flex-wrap: wrap; gap: .8rem } .strip figure { margin: 0; width: 7.2rem } .strip img { width: 100%; border-radius: 3px }
 pre { background: var(--panel); padding: .8rem 1rem; overflow-x: auto; border-radius: 6px; font-size: .85rem } details summary { cursor: pointer; color: var(--dim) }
@@ -50,9 +51,9 @@ ${rows.map(row => html`<tr>${row.map(cell => (typeof cell === 'string' ? html`<t
 const dataUrl = (type: string, bytes: Uint8Array) =>
   `data:${type};base64,${Buffer.from(bytes).toString('base64')}`;
 
-/** A picture embedded in the page. */
-export const image = (bytes: Uint8Array, caption: string, type = 'image/png'): Html =>
-  html`<figure><div class="scroll"><img class="pixel" src="${dataUrl(type, bytes)}" alt="${caption}"></div><figcaption>${caption}</figcaption></figure>`;
+/** A picture embedded in the page; a drawing (`smooth`) keeps no hard pixels where the browser makes it larger or smaller. */
+export const image = (bytes: Uint8Array, caption: string, type = 'image/png', smooth = false): Html =>
+  html`<figure><div class="scroll"><img${smooth ? null : raw(' class="pixel"')} src="${dataUrl(type, bytes)}" alt="${caption}"></div><figcaption>${caption}</figcaption></figure>`;
 
 /** Small pictures (or animations) in a row that wraps. */
 export const strip = (
@@ -63,6 +64,9 @@ export const strip = (
 /** Plots beside each other where there is room. */
 export const plots = (...svgs: readonly string[]): Html =>
   html`<div class="plots">${svgs.map(svg => html`<figure>${raw(svg)}</figure>`)}</div>`;
+
+/** Large pictures two by two where there is room. */
+export const sideBySide = (pieces: readonly Html[]): Html => html`<div class="pairs">${pieces}</div>`;
 
 /** The whole page. */
 export function renderReport({ title, question, sections, command, config, environment }: Report): string {
