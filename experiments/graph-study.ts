@@ -130,11 +130,8 @@ async function distances({ progress, signal }: RunContext, { spec, weights, pict
 
 const upper = ({ count, values }: DistanceMatrix) =>
   [...values].filter((_, at) => at % count > Math.floor(at / count));
-const testText = ({ value, chance, p }: Association) => [
-  number(value),
-  number(chance).replace('-', '−'),
-  number(p),
-];
+const testText = ({ value, chance, p }: Association) =>
+  [value, chance, p].map(x => number(x).replace('-', '−'));
 
 /** The two maps, how much they agree, and whether the hidden units of the zoo are in one order. */
 async function mapSection(

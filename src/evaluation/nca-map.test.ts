@@ -32,6 +32,17 @@ test('squares that touch nothing stay where they are', () => {
   assert.equal(spreadSquares(points, 20, 100), points);
 });
 
+test('without bounds a heap goes as far as it must', () => {
+  const places = spreadSquares(
+    Array.from({ length: 30 }, (_, i) => [0.01 * i, 0.02 * (i % 7)]),
+    10,
+  );
+  const gaps = places.flatMap(([x, y], i) =>
+    places.slice(i + 1).map(([u, v]) => Math.max(Math.abs(x - u), Math.abs(y - v))),
+  );
+  assert.ok(Math.min(...gaps) > 9.9, `${Math.min(...gaps)}`);
+});
+
 test('a map shows every picture where its point is, the first axis to the right and the second downwards', async () => {
   const flat = (colour: readonly number[]) => ({
     width: 4,

@@ -23,38 +23,59 @@ const HEADER = 40;
 const FOOTER = 34;
 const FRAME = 2;
 const ROUNDS = 400;
+const FITTINGS = 40;
 
 /**
  * Moves squares apart until none overlap, or rounds run out: every overlapping pair gives way along the axis on which it overlaps least, each
  * by half. What lies free stays where it is. Deterministic.
- * @param points [n][2], centres  @param side of a square  @param bounds the centres stay within [0, bounds]
+ * @param points [n][2], centres  @param side of a square  @param bounds the centres stay within [0, bounds]; without it they go where they must
  */
 export function spreadSquares(
   points: readonly (readonly number[])[],
   side: number,
-  bounds: number,
+  bounds = Number.POSITIVE_INFINITY,
 ): number[][] {
   const places = points.map(([x, y]) => [x, y]);
+  const first = Number.isFinite(bounds) ? 0 : Number.NEGATIVE_INFINITY;
   for (let round = 0; round < ROUNDS; round++) {
     let moved = false;
     for (let i = 0; i < places.length; i++) {
       for (let j = i + 1; j < places.length; j++) {
         const [a, b] = [places[i], places[j]];
-        const apart = [b[0] - a[0], b[1] - a[1]];
-        const overlap = apart.map(d => side - Math.abs(d));
-        if (overlap[0] <= 1e-6 || overlap[1] <= 1e-6) continue;
+        const [dx, dy] = [b[0] - a[0], b[1] - a[1]];
+        const [overX, overY] = [side - Math.abs(dx), side - Math.abs(dy)];
+        if (overX <= 1e-6 || overY <= 1e-6) continue;
         moved = true;
-        const axis = overlap[0] < overlap[1] ? 0 : 1;
+        const axis = overX < overY ? 0 : 1;
         // Of two at one place the later gives way to the right or downwards.
-        const step = (overlap[axis] / 2) * (apart[axis] < 0 ? -1 : 1);
+        const step = ((axis === 0 ? overX : overY) / 2) * ((axis === 0 ? dx : dy) < 0 ? -1 : 1);
         a[axis] -= step;
         b[axis] += step;
       }
     }
-    for (const place of places) for (const k of [0, 1]) place[k] = Math.min(bounds, Math.max(0, place[k]));
+    for (const place of places) {
+      for (const k of [0, 1]) place[k] = Math.min(bounds, Math.max(first, place[k]));
+    }
     if (!moved) break;
   }
   return places;
+}
+
+/**
+ * Places for squares in a room that is wide enough: what is dense takes the space it needs and what is empty gives it, so that a lone point
+ * far off does not press the others onto the border.
+ */
+function layOut(points: readonly (readonly number[])[], side: number, room: number): number[][] {
+  let places = fit(points, room);
+  for (let round = 0; round < FITTINGS; round++) {
+    const free = spreadSquares(places, side);
+    const extent = Math.max(
+      ...[0, 1].map(k => Math.max(...free.map(p => p[k])) - Math.min(...free.map(p => p[k]))),
+    );
+    places = fit(free, room);
+    if (extent <= 1.002 * room) break;
+  }
+  return spreadSquares(places, side, room);
 }
 
 /** Centred points to pixels in [0, side], both axes to one scale. */
@@ -84,7 +105,7 @@ export async function renderMap({
   const coloured = labels !== undefined && kinds.length <= COLOURS.length;
   const side = thumbnail + (coloured ? 2 * FRAME : 0);
   const room = size - 2 * MARGIN - side;
-  const spread = spreadSquares(fit(points, room), side + 2, room);
+  const spread = layOut(points, side + 2, room);
   // No empty bands above and below.
   const top = Math.min(...spread.map(([, y]) => y));
   const places = spread.map(([x, y]) => [x, y - top]);

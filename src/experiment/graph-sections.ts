@@ -80,7 +80,7 @@ function distributionOf(values: Float64Array): Distribution {
 }
 
 /** Bins of the density over -4 ... 4 standard deviations. */
-const BINS = 64;
+const BINS = 40;
 const REACH = 4;
 
 /** Density of values over their own standard deviation. */
