@@ -1,4 +1,5 @@
 /** What a file of the user's own has to export: checked clause by clause, so that a mistake is told where it was made. */
+import { resolve } from 'node:path';
 import { show } from './decode.ts';
 import { failure, UserError } from './failure.ts';
 
@@ -37,14 +38,18 @@ export function checkClauses<T>(
 const found = (value: unknown): string =>
   value === undefined || typeof value === 'function' ? typeof value : show(value);
 
-/** Runs a part of a user's file; what it throws is told with the file and the part, unless it is a sentence already. */
+/** Runs a part of a user's file; what it throws is told with the file, the part and the line, unless it is a sentence already. */
 export function inUserFile<A>(file: string, part: string, work: () => A): A {
   try {
     return work();
   } catch (error) {
     if (error instanceof UserError) throw error;
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    throw new UserError(failure(file, 'no error', `"${reason}"`, { field: part }));
+    const trace = error instanceof Error ? (error.stack ?? '').split('\n') : [];
+    const path = resolve(file);
+    const line = trace.map(entry => entry.split(`${path}:`)[1]).find(Boolean);
+    const where = line ? ` (line ${Number.parseInt(line, 10)})` : '';
+    throw new UserError(failure(file, 'no error', `"${reason}"${where}`, { field: part }));
   }
 }
 

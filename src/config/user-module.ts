@@ -38,9 +38,15 @@ export async function importUserFile(file: string): Promise<Readonly<Record<stri
   try {
     return await import(pathToFileURL(path).href);
   } catch (error) {
-    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    throw new UserError(failure(file, 'a file that loads', `an error: ${reason}`));
+    throw new UserError(failure(file, 'a file that loads', `an error: ${reasonOf(error)}`));
   }
+}
+
+/** The first line of an error's message; the next one too where the first only announces it. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const lines = error.message.split('\n');
+  return lines.slice(0, lines[0].endsWith(':') ? 2 : 1).join(' ');
 }
 
 /** Whether what the user gave is a path of a file rather than a name. */

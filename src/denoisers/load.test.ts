@@ -81,7 +81,11 @@ test('every broken clause is named', async () => {
       'default export: config: decode: expected a function, found undefined.',
     ],
     ['no-build', { kind: 'build: 3' }, 'default export: build: expected a function, found 3.'],
-    ['throws', { build: 'throw new Error("no room");' }, 'build: expected no error, found "no room".'],
+    [
+      'throws',
+      { build: 'throw new Error("no room");' },
+      'build: expected no error, found "no room" (line 3).',
+    ],
     [
       'nothing',
       { build: 'return;' },
