@@ -27,6 +27,7 @@ const SMALL = [
   'limit.heldOut=3',
 ];
 const MORE: Record<string, string[]> = {
+  'global-feature': ['seeds=[0]', 'placements=[global,nodes,scale,none]'],
   equivariance: ['shares=[0.5,1]', 'seeds=[0]', 'disorder=[hidden-permutation,hidden-scaling]'],
   'compare-denoisers': [
     'denoisers=[transformer-hidden]',

@@ -85,7 +85,7 @@ export {
   type StudySet,
   zooFolder,
 } from './study.ts';
-export { disorderWeights, nestedOrder, substudy, type TrainingChange } from './substudy.ts';
+export { disorderWeights, nestedOrder, recoveredUnits, substudy, type TrainingChange } from './substudy.ts';
 export {
   type CellRun,
   type CellRunner,

@@ -6,9 +6,9 @@ import * as assert from 'uvu/assert';
 import { writeTinyZoo } from '../../property-tests/tiny-zoo.ts';
 import { renderWeights } from '../evaluation/index.ts';
 import { actOnWeights, align, weightCount } from '../nca/index.ts';
-import { startBackend, tf } from '../tensor/index.ts';
+import { randomStream, startBackend, tf } from '../tensor/index.ts';
 import { openStudy } from './study.ts';
-import { disorderWeights, nestedOrder, substudy } from './substudy.ts';
+import { disorderWeights, nestedOrder, recoveredUnits, substudy } from './substudy.ts';
 import { buildEncoder } from './train-model.ts';
 
 const test = suite('studies with another training set');
@@ -99,6 +99,11 @@ test('disordered NCAs grow the same pictures, and aligning finds the way back', 
       assert.ok(Math.abs(x - before[i]) < 1e-5);
     });
   }
+  // Near one base everything is recovered; among unrelated NCAs about one unit in as many as there are.
+  assert.is(recoveredUnits(spec, train.weights, moved), 1);
+  const unrelated = Float32Array.from(randomStream(4, 'unrelated').normals(12 * size));
+  const shuffled = disorderWeights(spec, unrelated, ['hidden-permutation'], 5);
+  assert.ok(recoveredUnits(spec, unrelated, shuffled) < 0.15);
   dispose();
   encoder.dispose();
 });

@@ -1,6 +1,13 @@
 /** Studies with another training set: fewer NCAs of it, or the same pictures grown by other weights. The held-out set stays. */
 import { fitStandardiser, standardised } from '../conditioning/index.ts';
-import { actOnWeights, type NcaSpec, SYMMETRIES, type SymmetryName, weightCount } from '../nca/index.ts';
+import {
+  actOnWeights,
+  align,
+  type NcaSpec,
+  SYMMETRIES,
+  type SymmetryName,
+  weightCount,
+} from '../nca/index.ts';
 import { randomStream, tf } from '../tensor/index.ts';
 import type { Study } from './study.ts';
 
@@ -83,3 +90,34 @@ export function disorderWeights(
   }
   return moved;
 }
+
+/** NCAs that are aligned to tell how far an order can be recovered. */
+const ALIGNED = 200;
+
+/**
+ * The share of hidden units that weight matching puts back where they were: every disordered NCA is aligned to the first of the originals, by
+ * linear assignment, and its units are compared with its own original's. 1 where the order is not lost for good.
+ */
+export function recoveredUnits(spec: NcaSpec, originals: Float32Array, disordered: Float32Array): number {
+  const size = weightCount(spec);
+  const nca = (all: Float32Array, n: number) => all.slice(n * size, (n + 1) * size);
+  const inputs = 4 * spec.channels;
+  // Input weights without their length, which a rescaling may have changed.
+  const units = (flat: Float32Array) =>
+    Array.from({ length: spec.hidden }, (_, i) => {
+      const row = [...flat.subarray(i * inputs, (i + 1) * inputs)];
+      const norm = Math.hypot(...row) || 1;
+      return row.map(x => x / norm);
+    });
+  const count = Math.min(originals.length / size, ALIGNED);
+  let right = 0;
+  for (let n = 1; n < count; n++) {
+    const own = nca(disordered, n);
+    const aligned = units(actOnWeights(spec, align(spec, own, nca(originals, 0)), own));
+    const wanted = units(nca(originals, n));
+    right += aligned.filter((row, i) => row.every((x, k) => Math.abs(x - wanted[i][k]) < SAME)).length;
+  }
+  return right / ((count - 1) * spec.hidden);
+}
+/** float32 rounding of scaled weights; units differ by far more. */
+const SAME = 1e-4;
