@@ -11,7 +11,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 export const kernelFolders = ['src/compute/assembly', 'src/nca/training/assembly', 'src/nca/kernel/assembly'];
 export const builds = ['simd', 'fma'];
 /** Bump when the compiler flags below change. */
-const recipe = 2;
+const recipe = 3;
 
 const sourcesOf = folder =>
   readdirSync(folder, { recursive: true })
@@ -30,7 +30,7 @@ const usual = () => (process.env.WEIGHTLOOM_BUILD === 'simd' ? ['simd'] : ['fma'
  * messages and throws when a kernel does not compile.
  */
 export async function ensureKernels(wantedBuilds = usual()) {
-  for (const name of kernelFolders) {
+  for (const [place, name] of kernelFolders.entries()) {
     const folder = join(root, name);
     if (!existsSync(join(folder, 'index.ts'))) continue;
     const hash = createHash('sha256').update(`recipe ${recipe}`);
@@ -62,9 +62,12 @@ export async function ensureKernels(wantedBuilds = usual()) {
         '--noExportMemory',
         '--sharedMemory',
         '--initialMemory',
-        '1',
+        '16',
         '--maximumMemory',
         '65536',
+        // Tables of constants: a page for each library, above the pool's control block and below the heap.
+        '--memoryBase',
+        String(65536 * (place + 1)),
         '--enable',
         'simd',
         '--enable',

@@ -8,11 +8,14 @@ import { registerKernels } from './loom/kernels.ts';
 import { LoomBackend } from './loom/loom-backend.ts';
 import './loom/conv.ts';
 import './loom/elementwise.ts';
+import './loom/einsum.ts';
+import './loom/functions.ts';
 import './loom/fused.ts';
 import './loom/matmul.ts';
 import './loom/move.ts';
 import './loom/pool.ts';
 import './loom/reduce.ts';
+import './loom/spread.ts';
 
 registerBackend('loom', () => new LoomBackend(), 2);
 registerKernels();

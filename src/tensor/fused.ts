@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { kernel, parallel } from '../compute/index.ts';
+import './gradients.ts';
 import { type LoomBackend, loomInCharge } from './loom/loom-backend.ts';
 
 type Named = tf.NamedTensorMap;
@@ -54,6 +55,12 @@ export function layerNorm<T extends tf.Tensor>(
   bias: tf.Tensor1D,
   epsilon = 1e-5,
 ): T {
+  const width = x.shape.at(-1);
+  if (gain.size !== width || bias.size !== width) {
+    throw new RangeError(
+      `layerNorm: x [${x.shape}], gain [${gain.shape}] and bias [${bias.shape}] do not fit`,
+    );
+  }
   if (loomInCharge()) {
     const out = tf
       .engine()
@@ -95,6 +102,22 @@ tf.registerGradient({
     x: () => run('GeluSlope', { a: dy as tf.Tensor, b: (saved as tf.Tensor[])[0] }),
   }),
 });
+
+/** Gradients of activations in one pass over dy and what was saved (relu's input, the others' output) instead of several. */
+for (const [kernelName, slope] of [
+  ['Relu', 'ReluSlope'],
+  ['Tanh', 'TanhSlope'],
+  ['Sigmoid', 'SigmoidSlope'],
+]) {
+  const theirs = tf.getGradient(kernelName);
+  tf.registerGradient({
+    ...theirs,
+    gradFunc: (dy, saved, attributes) =>
+      loomInCharge()
+        ? { x: () => run(slope, { a: dy as tf.Tensor, b: (saved as tf.Tensor[])[0] }) }
+        : theirs.gradFunc(dy, saved, attributes),
+  });
+}
 
 /**
  * Multi-head attention, softmax(Q K^T / sqrt d) V for each head (Vaswani et al. 2017), without the projections. Heads lie side by

@@ -1,5 +1,6 @@
 /** tfjs as the project uses it: backend choice, layers, optimisers, random numbers. */
 import './gradients.ts';
+import './mended-gradients.ts';
 
 export * as tf from '@tensorflow/tfjs-core';
 export * as fused from './fused.ts';

@@ -1,0 +1,109 @@
+/**
+ * Where tfjs 4.22's automatic differentiation goes wrong. Gradients registered over its own: matrix products, maxima, minima and squared differences of
+ * broadcast operands (their gradients keep the broadcast shape and tfjs then refuses them), products over axes, running sums over any
+ * axis but the last, and mirror padding (which forgets the mirrored numbers).
+ */
+import * as tf from '@tensorflow/tfjs-core';
+
+type Gradients = Record<string, () => tf.Tensor>;
+
+/** What the tape holds for the backward pass stays held when a gradient throws; here it is let go. */
+const engine = tf.engine();
+const gradients = engine.gradients.bind(engine);
+engine.gradients = <T extends tf.Tensor>(...given: Parameters<typeof engine.gradients<T>>) => {
+  try {
+    return gradients<T>(...given);
+  } catch (error) {
+    const { state } = engine;
+    if (state.gradientDepth === 0 && state.activeTape) {
+      for (const { saved } of state.activeTape) tf.dispose(saved as tf.Tensor[]);
+      state.activeTape = null as never;
+    }
+    throw error;
+  }
+};
+
+/** Sums a gradient over the axes along which its operand was broadcast. */
+function summedTo(operand: tf.Tensor, gradient: () => tf.Tensor): tf.Tensor {
+  const full = gradient();
+  const axes = tf.broadcast_util.getReductionAxes(operand.shape, full.shape);
+  return axes.length === 0 ? full : tf.reshape(tf.sum(full, axes), operand.shape);
+}
+
+for (const kernelName of ['BatchMatMul', 'Maximum', 'Minimum', 'SquaredDifference']) {
+  const theirs = tf.getGradient(kernelName);
+  tf.registerGradient({
+    ...theirs,
+    gradFunc: (dy, saved, attributes) => {
+      const [a, b] = saved as tf.Tensor[];
+      const gradients = theirs.gradFunc(dy, saved, attributes) as Gradients;
+      return { a: () => summedTo(a, gradients.a), b: () => summedTo(b, gradients.b) };
+    },
+  });
+}
+
+/** dx_i = dy times the product of the others: those before it times those after. */
+tf.registerGradient({
+  kernelName: 'Prod',
+  inputsToSave: ['x'],
+  gradFunc: (dy, saved, { axis }) => ({
+    x: () => {
+      const [x] = saved as tf.Tensor[];
+      const axes = tf.util.parseAxisParam(axis as number[], x.shape);
+      const kept = x.shape.map((_, d) => d).filter(d => !axes.includes(d));
+      const order = [...kept, ...axes];
+      const moved = tf.transpose(x, order);
+      const outer = kept.map(d => x.shape[d]);
+      const rows = tf.reshape(moved, [...outer, -1]);
+      const others = tf.mul(
+        tf.cumprod(rows, outer.length, true, false),
+        tf.cumprod(rows, outer.length, true, true),
+      );
+      const dRows = tf.mul(tf.reshape(dy as tf.Tensor, [...outer, 1]), others);
+      return tf.transpose(
+        tf.reshape(dRows, moved.shape),
+        order.map((_, d) => order.indexOf(d)),
+      );
+    },
+  }),
+});
+
+/** A running sum's gradient runs the other way. */
+tf.registerGradient({
+  kernelName: 'Cumsum',
+  gradFunc: (dy, _, { axis, exclusive, reverse }) => ({
+    x: () => tf.cumsum(dy as tf.Tensor, axis as number, exclusive as boolean, !reverse),
+  }),
+});
+
+/** What was copied into the mirrored margins comes back, turned round, to where it came from. */
+tf.registerGradient({
+  kernelName: 'MirrorPad',
+  inputsToSave: ['x'],
+  gradFunc: (dy, saved, { paddings, mode }) => ({
+    x: () => {
+      const { shape } = (saved as tf.Tensor[])[0];
+      const skipped = mode === 'reflect' ? 1 : 0;
+      return (paddings as unknown as [number, number][]).reduce((g, [before, after], axis) => {
+        const size = shape[axis];
+        const cut = (start: number, length: number) => {
+          const begin = g.shape.map((_, d) => (d === axis ? start : 0));
+          return tf.slice(
+            g,
+            begin,
+            g.shape.map((n, d) => (d === axis ? length : n)),
+          );
+        };
+        const placed = (part: tf.Tensor, start: number) =>
+          tf.pad(
+            tf.reverse(part, axis),
+            g.shape.map((_, d) => (d === axis ? [start, size - start - part.shape[axis]] : [0, 0])),
+          );
+        const parts = [cut(before, size)];
+        if (before > 0) parts.push(placed(cut(0, before), skipped));
+        if (after > 0) parts.push(placed(cut(before + size, after), size - after - skipped));
+        return tf.addN(parts);
+      }, dy as tf.Tensor);
+    },
+  }),
+});
