@@ -41,7 +41,7 @@ export function registerKernels(): void {
           ours(args.inputs as Inputs, args.attrs as Attributes, args.backend as LoomBackend) ??
           kernelFunc(args)
       : kernelFunc;
-    registerKernel({ kernelName, backendName: 'loom', kernelFunc: chosen, setupFunc, disposeFunc });
+    registerKernel({ kernelName, backendName: 'loom', kernelFunc: guarded(chosen), setupFunc, disposeFunc });
   }
   for (const [kernelName, kernel] of kernels) {
     if (getKernel(kernelName, 'loom')) continue;
@@ -50,9 +50,18 @@ export function registerKernels(): void {
       if (!out) throw new Error(`${kernelName}: expected float32 tensors`);
       return out;
     };
-    registerKernel({ kernelName, backendName: 'loom', kernelFunc });
+    registerKernel({ kernelName, backendName: 'loom', kernelFunc: guarded(kernelFunc) });
   }
 }
+
+/** The same kernel, which releases what it made when it throws. */
+const guarded =
+  (kernel: KernelFunc): KernelFunc =>
+  args =>
+    (args.backend as LoomBackend).guard(() => kernel(args));
+
+/** Names of the kernels that are loom's own, at least for some inputs. */
+export const ownKernels = (): string[] => [...kernels.keys()];
 
 export const sizeOf = (tensor: TensorInfo): number => util.sizeFromShape(tensor.shape);
 

@@ -57,7 +57,27 @@ export class LoomBackend extends MathBackendCPU {
     data.values = values;
     const dataId = { id: nextId++ };
     this.data.set(dataId, data);
+    if (this.guards > 0) this.written.push(dataId);
     return dataId;
+  }
+
+  /** Tensors made by the kernels now running, the outermost kernel's first. */
+  private readonly written: object[] = [];
+  private guards = 0;
+
+  /** Runs a kernel. When it throws, whatever it made and still holds is released. */
+  guard<T>(kernel: () => T): T {
+    const first = this.written.length;
+    this.guards++;
+    try {
+      return kernel();
+    } catch (error) {
+      for (const dataId of this.written.slice(first)) this.disposeData(dataId, true);
+      throw error;
+    } finally {
+      this.guards--;
+      if (this.guards === 0) this.written.length = 0;
+    }
   }
 
   override move(dataId: object, values: Values, shape: number[], dtype: DataType, refCount: number): void {

@@ -191,10 +191,9 @@ define('Concat', (inputs, { axis }, backend) => {
   const all = inputs as unknown as TensorInfo[];
   if (!isWide(...all)) return undefined;
   const d = util.parseAxisParam(axis, all[0].shape)[0];
-  const shape = backend_util.computeOutShape(
-    all.map(t => t.shape),
-    d,
-  );
+  const shapes = all.map(t => t.shape);
+  backend_util.assertParamsConsistent(shapes, d);
+  const shape = backend_util.computeOutShape(shapes, d);
   const parts = all.filter(t => sizeOf(t) > 0);
   if (parts.length === 1) return alias(backend, parts[0], shape);
   const to = stridesOf(shape);
