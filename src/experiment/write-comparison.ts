@@ -1,5 +1,5 @@
 /** Writes all that a comparison leaves behind: report.html, gallery.png, results.json, results.csv, results.md; and says the outcome on the terminal. */
-import { type MethodResult, summarise } from '../evaluation/index.ts';
+import { type MethodResult, type PairMetric, summarise } from '../evaluation/index.ts';
 import { encodeGif } from '../formats/index.ts';
 import { type NcaSpec, rollout, seedState, seedsFor, toRgb } from '../nca/index.ts';
 import { backendReport, tf } from '../tensor/index.ts';
@@ -78,6 +78,15 @@ async function growth(
   );
 }
 
+/** The denoiser of the best mean: what it grows is worth watching. */
+function leaderOf(results: readonly MethodResult[], { name, better }: PairMetric): MethodResult | undefined {
+  const sign = better === 'lower' ? 1 : -1;
+  const [first] = summarise(results)
+    .filter(({ kind }) => kind === 'denoiser')
+    .sort((a, b) => sign * (a.metrics[name].mean - b.metrics[name].mean));
+  return first && results.find(result => result.name === first.method);
+}
+
 /** The contenders: what each is and what it cost. */
 const contenderTable = (contenders: readonly Contender[]) =>
   table(
@@ -133,7 +142,7 @@ export async function writeComparison<P>(
   run.write('results.json', `${JSON.stringify(record, null, 1)}\n`);
 
   const [lead] = metrics;
-  const leader = results.find(({ kind }) => kind === 'denoiser');
+  const leader = leaderOf(results, lead);
   const animations = leader
     ? await growth(spec, leader.weights, heldOut.names.length, size, ncaSteps, 0)
     : [];
