@@ -91,6 +91,7 @@ async function readNcas(
     families: rows.map(row => familyOf(zoo.entries[row])),
     weights,
     pictures,
+    base: zoo.base,
     shown,
   };
 }

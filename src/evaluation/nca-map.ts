@@ -12,7 +12,7 @@ export interface NcaMap {
   readonly labels?: readonly string[];
   /** Side of the map in pixels; default 1000. */
   readonly size?: number;
-  /** Side of a thumbnail; default so that all together cover a third of the map, between 20 and 64. */
+  /** Side of a thumbnail; default so that all together cover a quarter of the map, between 20 and 64. */
   readonly thumbnail?: number;
 }
 
@@ -99,7 +99,7 @@ export async function renderMap({
   size = 1000,
   ...options
 }: NcaMap): Promise<Uint8Array> {
-  const covering = Math.sqrt((size * size) / 3 / Math.max(1, pictures.length));
+  const covering = Math.sqrt((size * size) / 4 / Math.max(1, pictures.length));
   const thumbnail = options.thumbnail ?? Math.round(Math.min(64, Math.max(20, covering)));
   const kinds = [...new Set(labels ?? [])];
   const coloured = labels !== undefined && kinds.length <= COLOURS.length;

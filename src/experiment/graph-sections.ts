@@ -28,6 +28,8 @@ export interface StudiedNcas {
   /** [n * D] */
   readonly weights: Float32Array;
   readonly pictures: readonly Picture[];
+  /** [D], the NCA they were all fine-tuned from, if there is one. */
+  readonly base: Float32Array | null;
 }
 
 /** The parameter graph of each, hidden units balanced: their scale is a symmetry and says nothing. */
@@ -215,39 +217,67 @@ ${most.association ? html`<p>What depends most on the kind of texture: ${most.fi
 const DRAWN = { width: 860, height: 660 };
 const GROWN = 104;
 
-/** A few graphs drawn, each with what its NCA grows: the first of every kind of texture. */
+/** A graph as an SVG, and as a PNG with what its NCA grows in a corner. */
+async function drawGraph(
+  spec: NcaSpec,
+  graph: ParameterGraph,
+  title: string,
+  { width, height, data }: Picture,
+) {
+  const svg = toSvg(graph, { ...ncaPicture(spec), ...DRAWN, title });
+  const grown = await sharp(pictureBytes(data), { raw: { width, height, channels: 3 } })
+    .resize(GROWN, GROWN, { kernel: width < GROWN ? 'nearest' : 'lanczos3' })
+    .png()
+    .toBuffer();
+  const png = await sharp(Buffer.from(svg))
+    .composite([{ input: grown, left: DRAWN.width - GROWN - 28, top: DRAWN.height - GROWN - 48 }])
+    .png({ palette: true })
+    .toBuffer();
+  return { svg, png };
+}
+
+/**
+ * A few graphs drawn, each with what its NCA grows: the first of every kind of texture. Where all were fine-tuned from one NCA, also
+ * what that changed: the graphs themselves then look much alike.
+ */
 export async function drawnSection(
   ncas: StudiedNcas,
   count: number,
 ): Promise<{ section: Section; files: Record<string, string> }> {
-  const { spec, families, names, pictures } = ncas;
+  const { spec, families, names, pictures, weights, base } = ncas;
+  const size = weightCount(spec);
   const firsts = [...new Set(families)].map(family => families.indexOf(family));
   // Where there are few kinds, further ones of them.
   const rows = [...new Set([...firsts, ...names.keys()])].slice(0, count);
   const files: Record<string, string> = {};
   const figures: Html[] = [];
+  const add = async (graph: ParameterGraph, row: number, title: string, file: string, caption: string) => {
+    const { svg, png } = await drawGraph(spec, graph, title, pictures[row]);
+    files[`${file}-${names[row].replaceAll(/[^\w.-]/g, '_')}.svg`] = svg;
+    figures.push(image(png, caption, 'image/png', true));
+  };
   let row = -1;
   for (const graph of balancedGraphs(ncas)) {
     row++;
     if (!rows.includes(row)) continue;
-    const svg = toSvg(graph, { ...ncaPicture(spec), ...DRAWN, title: names[row] });
-    files[`graph-${names[row].replaceAll(/[^\w.-]/g, '_')}.svg`] = svg;
-    const { width, height, data } = pictures[row];
-    const grown = await sharp(pictureBytes(data), { raw: { width, height, channels: 3 } })
-      .resize(GROWN, GROWN, { kernel: width < GROWN ? 'nearest' : 'lanczos3' })
-      .png()
-      .toBuffer();
-    const drawing = await sharp(Buffer.from(svg))
-      .composite([{ input: grown, left: DRAWN.width - GROWN - 28, top: DRAWN.height - GROWN - 48 }])
-      .png({ palette: true })
-      .toBuffer();
-    figures.push(image(drawing, `the parameter graph of ${names[row]} and what it grows`, 'image/png', true));
+    const name = names[row];
+    await add(graph, row, name, 'graph', `the parameter graph of ${name} and what it grows`);
+    if (!base) continue;
+    const change = weights.subarray(row * size, (row + 1) * size).map((w, i) => w - base[i]);
+    const graphOfChange = buildGraph(ncaNetwork(spec), change);
+    await add(
+      graphOfChange,
+      row,
+      `${name} less the base`,
+      'change',
+      `what fine-tuning from the common base changed`,
+    );
   }
   return {
     section: {
       title: 'A few of them',
       body: html`<p class="dim">From left to right: what is perceived (four filters a channel), hidden units, the update of every channel. Red weights are above zero, blue ones below,
-strong ones on top; balanced weights, each layer over its own strongest.</p>${sideBySide(figures)}`,
+strong ones on top; balanced weights, each layer over its own strongest.${base ? " Beside each graph its difference from the zoo's common base, as it stands." : null}</p>${sideBySide(figures)}`,
     },
     files,
   };
