@@ -1,8 +1,8 @@
 /**
  * Rollouts on the kernels of assembly/, by address in shared memory.
  *
- * A step is done in bands of rows. With as many samples as threads a thread takes a sample through all steps in one call; with fewer, each step is
- * one call over the bands of all samples. A band computes the same numbers either way.
+ * A step is done in bands of rows. With as many samples as threads a thread takes a sample through all steps in one call; with fewer, the
+ * threads share the bands of all samples, step after step, in one call too. A band computes the same numbers either way.
  */
 import { allocate, f32, kernel, parallel, release, threadCount, u32 } from '../../compute/index.ts';
 import type { NcaSpec } from '../spec.ts';
@@ -125,6 +125,7 @@ class Engine {
       firstGradient: 0,
       keptHidden,
       keptBlocks: hiddenBlocks(request),
+      schedule: this.bySample ? 0 : this.hold(kernel('ncaScheduleBytes').call(batch, bands)),
     };
     writeJob(this.jobAddress, this.job);
     // Packed weights lie `weightStride` apart; the one shared NCA is item 0.
@@ -158,16 +159,14 @@ class Engine {
 
   private run(name: 'ncaForward' | 'ncaBackward', from: number, to: number): void {
     if (from >= to) return;
-    const { batch, bands } = this.job;
+    const { batch, bands, schedule } = this.job;
     if (this.bySample) {
       parallel(kernel(name), batch, this.jobAddress, from, to);
       return;
     }
-    const step = kernel(`${name}Band`);
-    for (let i = from; i < to; i++) {
-      const t = name === 'ncaForward' ? i : to - 1 - (i - from);
-      parallel(step, batch * bands, this.jobAddress, t);
-    }
+    const bytes = kernel('ncaScheduleBytes').call(batch, bands);
+    u32(schedule, bytes / 4).fill(0);
+    parallel(kernel(`${name}Team`), Math.min(threadCount(), batch * bands), this.jobAddress, from, to);
   }
 
   private get stateBytes(): number {

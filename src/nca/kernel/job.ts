@@ -33,6 +33,7 @@ export interface Job {
   firstGradient: number;
   keptHidden: number;
   keptBlocks: number;
+  schedule: number;
 }
 
 const INTEGERS = [
@@ -65,6 +66,7 @@ const MORE_INTEGERS = [
   'firstGradient',
   'keptHidden',
   'keptBlocks',
+  'schedule',
 ] as const;
 
 /** Bytes of a job. */

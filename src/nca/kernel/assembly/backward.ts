@@ -4,7 +4,7 @@
 // is used the two rows its neighbours hold for it are added; so bands never write to the same place, and the order of every sum is fixed.
 // There are two such buffers, for even and odd steps. Weight gradients are summed per band, over all steps.
 import { clipped, look, padded, respond, update } from "./forward";
-import { outerProduct, passHidden, product, sumRows, toPanels, toRows } from "./gemm";
+import { outerProduct, product, productGated, sumRows } from "./gemm";
 import {
   bands, cellBytes, channels, clipHidden, clipPerception, clipState, clipUpdate, firstGradient, firstRow, height, hidden, lastGradient, open, outputBias,
   stateGradients, stateGradientStride, stateOf, weightGradients, weights, weightStride, width,
@@ -13,9 +13,9 @@ import { maskWord } from "./mask";
 import { biasAt, gradientLength, outputAt, outputBiasAt, outputTransposedAt, transposedAt } from "./packed";
 import { clamp, inside, scatter } from "./perception";
 import {
-  activationRows, activationsOf, BLOCK, hiddenGradient, hiddenGradientPanels, isKept, layOut, perceived, perceptionGradient, perceptionGradientPanels,
-  places, stateGradient, unclipped, updateGradient, updateGradientPanels, updates, zeros,
+  activationsOf, BLOCK, hiddenGradient, isKept, layOut, perceived, perceptionGradient, places, stateGradient, unclipped, touched, updateGradient, updates, zeros,
 } from "./scratch";
+import { bandOf, claim, done, ready, sampleOf, stepOf } from "./team";
 
 /** First own row of a band in the buffer of step t. */
 // @ts-ignore: decorator
@@ -48,7 +48,7 @@ function gather(sample: i32, band: i32, t: i32): void {
   addTo(own + (rows - 1) * row, bandRows(sample, below, t) - row, row);
 }
 
-/** Takes the gradients of the block's new states back through the state clip and the update clip. */
+/** Takes the gradients of the block's new states back through the state clip and the update clip. `activated`: its clipped hidden units. */
 function unclip(count: i32, before: usize, packed: usize, activated: usize): void {
   const cell = cellBytes(), row = cell * width;
   update(count, packed, activated);
@@ -68,6 +68,16 @@ function unclip(count: i32, before: usize, packed: usize, activated: usize): voi
 }
 
 /**
+ * Reads one word of every cache line, so that they are fetched all at once: what was kept steps ago lies in main memory, and the products that want it
+ * would wait for line after line.
+ */
+function touch(from: usize, bytes: i32): void {
+  let word: u32 = 0;
+  for (let i = 0; i < bytes; i += 64) word |= load<u32>(from + i);
+  store<u32>(touched, word);
+}
+
+/**
  * Takes up `count` cells: their gradients in the rows of the later state at `from` are added to the weights' sums and to the rows of the earlier
  * state's gradient at `to` (both begin with row `first` of the picture).
  */
@@ -80,22 +90,19 @@ function flush(
     const y = <i32>load<u16>(places + (i << 2)), x = <i32>load<u16>(places + (i << 2), 2);
     copy(updateGradient + i * cell, from + (y - first) * row + x * cell, cell);
   }
+  if (kept) touch(activations, count * hidden << 2);
   look(whole, before);
   if (!kept) respond(whole, packed, activations);
-  if (clipUpdate != Infinity || clipState != Infinity) unclip(whole, before, packed, clipped(whole, activations));
+  const activated = clipped(whole, activations);
+  if (clipUpdate != Infinity || clipState != Infinity) unclip(whole, before, packed, activated);
   const output = packed + (<usize>outputTransposedAt() << 2);
   // What is repeated to fill the block counts for nothing.
   memory.fill(updateGradient + count * cell, 0, (whole - count) * cell);
-  toPanels(whole, C, updateGradient, updateGradientPanels);
-  passHidden(
-    N, whole, C, output, updateGradientPanels, activations, clipHidden, hiddenGradientPanels, hiddenGradient, activationRows,
-    sums + (<usize>biasAt() << 2),
-  );
-  outerProduct(C, N, count, updateGradient, activationRows, sums + (<usize>outputAt() << 2));
+  productGated(whole, N, C, updateGradient, output, activations, clipHidden, hiddenGradient, sums + (<usize>biasAt() << 2));
+  outerProduct(C, N, count, updateGradient, activated, sums + (<usize>outputAt() << 2));
   outerProduct(N, P, count, hiddenGradient, perceived, sums);
   if (outputBias) sumRows(count, C, updateGradient, sums + (<usize>outputBiasAt() << 2));
-  product(P, whole, N, packed + (<usize>transposedAt() << 2), hiddenGradientPanels, perceptionGradientPanels);
-  toRows(whole, P, perceptionGradientPanels, perceptionGradient);
+  product(whole, P, N, hiddenGradient, packed + (<usize>transposedAt() << 2), perceptionGradient);
   if (clipPerception != Infinity) {
     const limit = f32x4.splat(clipPerception);
     for (let i = 0; i < count * 4 * cell; i += 16) {
@@ -193,9 +200,13 @@ export function ncaBackward(item: i32, thread: i32, job: usize, from: i32, to: i
   }
 }
 
-/** Kernel: step t of band `item` (counted over all samples). */
-export function ncaBackwardBand(item: i32, thread: i32, job: usize, t: i32): void {
+/** Kernel: one thread's part in steps [from, to) of all samples, last first; see team.ts. The schedule was cleared. */
+export function ncaBackwardTeam(item: i32, thread: i32, job: usize, from: i32, to: i32): void {
   open(job);
   layOut(thread);
-  stepBand(item / bands, item % bands, t);
+  for (let next = claim(to - from); next >= 0; next = claim(to - from)) {
+    ready(next);
+    stepBand(sampleOf(next), bandOf(next), to - 1 - stepOf(next));
+    done(next);
+  }
 }

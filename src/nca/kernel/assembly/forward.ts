@@ -1,14 +1,13 @@
 // One step of a band of rows, computing only the cells whose mask bit is 1.
-import { productFrom, productRelu, toPanels, toRows } from "./gemm";
+import { productFrom, productRelu } from "./gemm";
 import {
   bands, cellBytes, channels, clipHidden, clipPerception, clipState, clipUpdate, firstRow, hidden, open, stateOf, weights, weightStride, width,
 } from "./job";
 import { maskWord } from "./mask";
 import { biasAt, outputAt, outputBiasAt } from "./packed";
 import { clamp, perceive } from "./perception";
-import {
-  activationsOf, BLOCK, clippedActivations, layOut, perceived, perceivedPanels, places, unclipped, updatePanels, updates,
-} from "./scratch";
+import { activationsOf, BLOCK, clippedActivations, layOut, perceived, places, unclipped, updates } from "./scratch";
+import { bandOf, claim, done, ready, sampleOf, stepOf } from "./team";
 
 /** Clips every number of [from, from + bytes) to [low, high], writing to `to`. */
 export function clampAll(from: usize, to: usize, bytes: i32, low: f32, high: f32): void {
@@ -16,9 +15,9 @@ export function clampAll(from: usize, to: usize, bytes: i32, low: f32, high: f32
   for (let i = 0; i < bytes; i += 16) v128.store(to + i, clamp(v128.load(from + i), lows, highs));
 }
 
-/** The cells of a block made up to whole panels, by repeating its last. */
+/** The cells of a block made up to whole tiles, by repeating its last. */
 export function padded(count: i32): i32 {
-  const whole = (count + 7) & ~7;
+  const whole = (count + 3) & ~3;
   const last = load<u32>(places + ((count - 1) << 2));
   for (let i = count; i < whole; i++) store<u32>(places + (i << 2), last);
   return whole;
@@ -29,10 +28,9 @@ export function look(count: i32, state: usize): void {
   perceive(count, places, state, clipPerception != Infinity ? unclipped : perceived, perceived);
 }
 
-/** Hidden units of the same cells, a multiple of 8, to `activations`. */
+/** Hidden units of the same cells, a multiple of 4, to `activations`. */
 export function respond(count: i32, packed: usize, activations: usize): void {
-  toPanels(count, 4 * channels, perceived, perceivedPanels);
-  productRelu(hidden, count, 4 * channels, packed, perceivedPanels, packed + (<usize>biasAt() << 2), activations);
+  productRelu(count, hidden, 4 * channels, perceived, packed, packed + (<usize>biasAt() << 2), activations);
 }
 
 /** Clips them. Returns where they are then. */
@@ -45,8 +43,7 @@ export function clipped(count: i32, activations: usize): usize {
 /** Updates of the same cells, not yet clipped. */
 export function update(count: i32, packed: usize, activated: usize): void {
   const output = packed + (<usize>outputAt() << 2), bias = packed + (<usize>outputBiasAt() << 2);
-  productFrom(channels, count, hidden, output, activated, bias, updatePanels);
-  toRows(count, channels, updatePanels, updates);
+  productFrom(count, channels, hidden, activated, output, bias, updates);
 }
 
 function flush(count: i32, packed: usize, activations: usize, before: usize, after: usize): void {
@@ -100,9 +97,13 @@ export function ncaForward(item: i32, thread: i32, job: usize, from: i32, to: i3
   }
 }
 
-/** Kernel: step t of band `item` (counted over all samples). */
-export function ncaForwardBand(item: i32, thread: i32, job: usize, t: i32): void {
+/** Kernel: one thread's part in steps [from, to) of all samples; see team.ts. The schedule was cleared. */
+export function ncaForwardTeam(item: i32, thread: i32, job: usize, from: i32, to: i32): void {
   open(job);
   layOut(thread);
-  stepBand(item / bands, item % bands, t);
+  for (let next = claim(to - from); next >= 0; next = claim(to - from)) {
+    ready(next);
+    stepBand(sampleOf(next), bandOf(next), from + stepOf(next));
+    done(next);
+  }
 }

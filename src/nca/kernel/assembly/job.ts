@@ -43,6 +43,8 @@ export let firstGradient: usize = 0;
 /** Where the hidden units of every step's active cells are kept for the gradient: `keptBlocks` blocks for each band; 0 where they are not. */
 export let keptHidden: usize = 0;
 export let keptBlocks: i32 = 0;
+/** Who does which band of which step when (see team.ts). */
+export let schedule: usize = 0;
 
 /** Reads the job. Cheap enough to be done at the start of every kernel call. */
 export function open(job: usize): void {
@@ -77,6 +79,7 @@ export function open(job: usize): void {
   firstGradient = load<u32>(job, 112);
   keptHidden = load<u32>(job, 116);
   keptBlocks = load<i32>(job, 120);
+  schedule = load<u32>(job, 124);
 }
 
 /** Bytes of one cell's state. */

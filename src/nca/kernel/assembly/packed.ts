@@ -1,6 +1,6 @@
-// The weights of one NCA as the products want them: as the left factor, in quads (see gemm.ts). With C channels, P = 4 C and N hidden units:
-//   w1 [N, P] | b1 [N] | w2 [C, N] | b2 [C] | w1^T [P, N] | w2^T [N, C]
-// The columns of w1 are in the order [filter][channel]. Gradients are kept row by row: w1 [N, P] | b1 [N] | w2 [C, N] | b2 [C].
+// The weights of one NCA as the products want them: as the right factor, in panels (see gemm.ts). With C channels, P = 4 C and N hidden units:
+//   w1^T [P, N] | b1 [N] | w2^T [N, C] | b2 [C] | w1 [N, P] | w2 [C, N]
+// The perception's numbers are in the order [filter][channel]. Gradients are kept row by row: w1 [N, P] | b1 [N] | w2 [C, N] | b2 [C].
 import {
   bands, batch, channels, flat, flatGradient, hidden, open, outputBias, realChannels, realHidden, weightGradients, weights, weightStride,
 } from "./job";
@@ -43,11 +43,13 @@ export function gradientLength(): i32 {
   return outputBiasAt() + channels;
 }
 
-/** Where element [m, k] of a matrix with `columns` columns lies in its quads. */
+/** Where element [k, n] of a matrix [rows, columns] lies in its panels. */
 // @ts-ignore: decorator
 @inline
-function inQuads(m: i32, k: i32, columns: i32): i32 {
-  return (m >> 2) * columns * 4 + k * 4 + (m & 3);
+function inPanels(k: i32, n: i32, rows: i32, columns: i32): i32 {
+  const panel = n & ~7;
+  if (columns - panel < 8) return panel * rows + (k >> 1) * 8 + (n & 3) * 2 + (k & 1);
+  return panel * rows + k * 8 + (n & 7);
 }
 
 // @ts-ignore: decorator
@@ -70,8 +72,8 @@ export function ncaPack(item: i32, thread: i32, job: usize): void {
       for (let f = 0; f < 4; f++) {
         const value = load<f32>(from);
         const p = f * C + c;
-        store<f32>(to + (inQuads(j, p, P) << 2), value);
-        store<f32>(transposed + (inQuads(p, j, N) << 2), value);
+        store<f32>(to + (inPanels(p, j, P, N) << 2), value);
+        store<f32>(transposed + (inPanels(j, p, N, P) << 2), value);
         from += 4;
       }
     }
@@ -83,8 +85,8 @@ export function ncaPack(item: i32, thread: i32, job: usize): void {
   for (let c = 0; c < realChannels; c++) {
     for (let j = 0; j < realHidden; j++) {
       const value = load<f32>(from);
-      store<f32>(output + (inQuads(c, j, N) << 2), value);
-      store<f32>(outputTransposed + (inQuads(j, c, C) << 2), value);
+      store<f32>(output + (inPanels(j, c, N, C) << 2), value);
+      store<f32>(outputTransposed + (inPanels(c, j, C, N) << 2), value);
       from += 4;
     }
   }

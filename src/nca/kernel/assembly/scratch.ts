@@ -1,34 +1,30 @@
 // A thread's working space: the active cells of a band are taken in blocks, and everything a block needs stays in the first-level cache.
-// "Panels" are those of gemm.ts: eight cells side by side. P = 4 channels, the perception's size.
+// All of it is row by row, a row for every cell. P = 4 channels, the perception's size.
 import { bands, batch, channels, hidden, keptBlocks, keptHidden, scratch, scratchStride } from "./job";
 
-/** Active cells in a block; a multiple of 8. */
-export const BLOCK: i32 = 32;
+/** Active cells in a block; a multiple of 4. */
+export const BLOCK: i32 = 64;
 
 // Addresses, set by `layOut`.
 /** [BLOCK] the cells: y (16 bits), x (16 bits). */
 export let places: usize = 0;
-/** [BLOCK, P] perception before its clip; clipped; and that in panels. */
+/** [BLOCK, P] perception before its clip, and clipped. */
 export let unclipped: usize = 0;
 export let perceived: usize = 0;
-export let perceivedPanels: usize = 0;
-/** [hidden, BLOCK] in panels: relu(w1 y + b1) where it is not kept, and the same with its clip. */
+/** [BLOCK, hidden]: relu(w1 y + b1) where it is not kept, and the same with its clip. */
 let activations: usize = 0;
 export let clippedActivations: usize = 0;
-/** [channels, BLOCK] in panels, and [BLOCK, channels]: updates before their clip. */
-export let updatePanels: usize = 0;
+/** [BLOCK, channels]: updates before their clip. */
 export let updates: usize = 0;
-/** [BLOCK, channels]: gradients of the new states before the state clip, and of the updates; and these in panels. */
+/** [BLOCK, channels]: gradients of the new states before the state clip, and of the updates. */
 export let stateGradient: usize = 0;
 export let updateGradient: usize = 0;
-export let updateGradientPanels: usize = 0;
-/** [BLOCK, hidden]: clipped activations, and gradients; and these in panels. */
-export let activationRows: usize = 0;
+/** [BLOCK, hidden] */
 export let hiddenGradient: usize = 0;
-export let hiddenGradientPanels: usize = 0;
-/** [BLOCK, P], and in panels. */
+/** [BLOCK, P] */
 export let perceptionGradient: usize = 0;
-export let perceptionGradientPanels: usize = 0;
+/** A word nobody reads. */
+export let touched: usize = 0;
 /** [BLOCK, channels] zeros. */
 export let zeros: usize = 0;
 
@@ -43,22 +39,17 @@ function layOutFrom(start: usize, channels: i32, hidden: i32): void {
   const cell = BLOCK * channels, hid = BLOCK * hidden;
   top = start;
   places = take(BLOCK);
+  touched = take(1);
   zeros = take(cell);
   unclipped = take(4 * cell);
   perceived = take(4 * cell);
-  perceivedPanels = take(4 * cell);
   activations = take(hid);
   clippedActivations = take(hid);
-  updatePanels = take(cell);
   updates = take(cell);
   stateGradient = take(cell);
   updateGradient = take(cell);
-  updateGradientPanels = take(cell);
-  activationRows = take(hid);
   hiddenGradient = take(hid);
-  hiddenGradientPanels = take(hid);
   perceptionGradient = take(4 * cell);
-  perceptionGradientPanels = take(4 * cell);
 }
 
 export function layOut(thread: i32): void {
@@ -79,7 +70,7 @@ export function isKept(block: i32): bool {
   return keptHidden != 0 && block < keptBlocks;
 }
 
-/** Where the hidden units relu(w1 y + b1) of a block lie, [hidden, BLOCK] in panels. */
+/** Where the hidden units relu(w1 y + b1) of a block lie, [BLOCK, hidden]. */
 export function activationsOf(sample: i32, band: i32, t: i32, block: i32): usize {
   if (!isKept(block)) return activations;
   return keptHidden + <usize>((((t * batch + sample) * bands + band) * keptBlocks + block) * BLOCK * hidden) * 4;
