@@ -16,20 +16,29 @@ import {
   runExperiment,
   writeSweepReport,
 } from '../../index.ts';
+import { main } from '../main.ts';
 
 const test = suite('weightloom run --multirun');
 const command = fileURLToPath(new URL('../weightloom.mjs', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'weightloom-run-'));
 const path = writeTinyExperiment(folder, { sweep: 'sweep: { rate: [0.1, 0.4], kind: [mlp, graph] }\n' });
 const config = join(folder, 'tiny.yaml');
-const log = console.error;
-test.before(() => {
-  console.error = () => {};
-});
-test.after(() => {
-  console.error = log;
-  rmSync(folder, { recursive: true, force: true });
-});
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What is said while something is done in this process. */
+async function said(work: () => Promise<unknown>): Promise<string> {
+  const { log, error } = console;
+  let text = '';
+  console.log = console.error = (line: string) => {
+    text += `${line}\n`;
+  };
+  try {
+    await work();
+    return text;
+  } finally {
+    Object.assign(console, { log, error });
+  }
+}
 
 const options = { cwd: folder, env: { ...process.env, WEIGHTLOOM_THREADS: '2' } };
 const run = (...words: string[]) =>
@@ -52,10 +61,12 @@ test('twelve cells, killed in the middle and started again: only what is missing
   const experiment = await loadExperiment(path);
   const cells = await planSweep(experiment, config, words);
   assert.is(cells.length, 12);
-  for (const { id, overrides } of cells) {
-    const { parameters } = await experimentConfig(experiment, config, overrides);
-    await runExperiment(experiment, parameters, { folder: join(folder, 'whole', id), command: 'x' });
-  }
+  await said(async () => {
+    for (const { id, overrides } of cells) {
+      const { parameters } = await experimentConfig(experiment, config, overrides);
+      await runExperiment(experiment, parameters, { folder: join(folder, 'whole', id), command: 'x' });
+    }
+  });
   assert.is((await finishedCells(experiment, cells, join(folder, 'whole'))).size, 12);
   await writeSweepReport({ experiment, cells, folder: join(folder, 'whole'), command: 'x', failed: [] });
 
@@ -94,20 +105,24 @@ test('twelve cells, killed in the middle and started again: only what is missing
   }
 });
 
-test('a cell that fails is told with its own sentence and the rest goes on; one can be run by name', () => {
-  const words = ['--multirun', 'seed=0,1', 'rate=0.1', 'kind=mlp', 'fails=[1]', '--out', 'failing'];
-  const first = run(...words);
+test('a cell that fails is told with its own sentence and the rest goes on; one can be chosen by name', async () => {
+  const words = ['--multirun', 'seed=0,1', 'rate=0.1', 'kind=mlp', 'fails=[1]', '--out'];
+  const first = run(...words, 'failing');
   assert.is(first.status, 1);
   const [, id] = /^ {2}(seed=1-\w{8}): Error: seed 1 is unlucky$/m.exec(first.stderr)!;
   assert.match(first.stderr, '1 cells run, 0 already there, 1 failed, 1 missing');
-  const listed = run(...words, '--dry-run', '--only', id.slice(-8));
-  assert.is(listed.stdout, `${id}\n`);
+  assert.match(readFileSync(join(folder, 'failing', id, 'log.txt'), 'utf8'), /unlucky\n\s+at /);
+  const only = (name: string) =>
+    said(() => main(['run', path, ...words, join(folder, 'failing'), '--dry-run', '--only', name]));
+  assert.is(await only(id.slice(-8)), `${id}\n`);
+  assert.match(await only('seed=7'), /^option --only: expected the name of one of 2 cells/);
+  process.exitCode = 0;
 });
 
-test('without --multirun the sweep block is left out, and said so', () => {
-  const { status, stderr } = run('--out', 'single');
-  assert.is(status, 0, stderr);
-  assert.match(stderr, 'the sweep over rate, kind in the configuration is left out: --multirun runs it\n');
+test('without --multirun the sweep block is left out, and said so', async () => {
+  const text = await said(() => main(['run', path, '--out', join(folder, 'single')]));
+  assert.match(text, 'the sweep over rate, kind in the configuration is left out: --multirun runs it\n');
+  assert.ok(existsSync(join(folder, 'single', 'results.json')));
 });
 
 test.run();

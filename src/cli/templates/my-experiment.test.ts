@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loadConfig, readResults, runExperiment, settle, startBackend, tf } from 'weightloom';
+import { experimentConfig, readResults, runExperiment, startBackend, tf } from 'weightloom';
 import experiment from './my-experiment.ts';
 
 const config = fileURLToPath(new URL('my-experiment.yaml', import.meta.url));
@@ -14,7 +14,7 @@ const small = ['shares=[0.5]', 'limit.train=6', 'limit.heldOut=2', 'evaluation.s
 test('runs, writes a report and keeps no tensor', async () => {
   await startBackend();
   const folder = mkdtempSync(join(tmpdir(), 'my-experiment-'));
-  const { value: parameters } = await settle(loadConfig(experiment.parameters, config, { overrides: small }));
+  const { parameters } = await experimentConfig(experiment, config, small);
   const before = tf.memory().numTensors;
   const run = await runExperiment(experiment, parameters, { folder, command: 'test' });
   assert.equal(tf.memory().numTensors, before);
