@@ -319,8 +319,8 @@ curve is also what it would do on the zoo as it is without anchor.</p>`,
         {
           title: `${metricLabel(protocol.metrics[0].name)} by size`,
           body: html`${sizesTable(cells, protocol)}
-<p>The order is not lost for good: weight matching to the first NCA (linear assignment) puts ${(100 * recovered).toFixed(1)}% of the permuted zoo's hidden units back where the zoo as it is has
-them. Aligning first is the alternative to every method here.</p>`,
+<p>Can the order be found again? Weight matching to the first NCA (linear assignment) puts ${(100 * recovered).toFixed(1)}% of the permuted zoo's hidden units back where
+the zoo as it is has them. Where that is nearly all of them, aligning first is the alternative to every method here.</p>`,
         },
         { title: 'Equivariance errors', body: errors.body },
       ];
