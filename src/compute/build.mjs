@@ -3,6 +3,7 @@
 // A hash of sources and compiler version decides whether there is anything to do.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -34,7 +35,7 @@ export async function ensureKernels(wantedBuilds = usual()) {
     const folder = join(root, name);
     if (!existsSync(join(folder, 'index.ts'))) continue;
     const hash = createHash('sha256').update(`recipe ${recipe}`);
-    hash.update(readFileSync(join(root, 'node_modules/assemblyscript/package.json')));
+    hash.update(readFileSync(createRequire(import.meta.url).resolve('assemblyscript/package.json')));
     for (const source of sourcesOf(folder)) hash.update(source).update(readFileSync(join(folder, source)));
     const wanted = hash.digest('hex');
     const out = join(folder, '..', 'build');
