@@ -180,16 +180,16 @@ ${image(maps['map-pictures.png'], `the same NCAs by ${of}`, 'image/png', true)}
 ${table(
   ['', 'found', 'by chance', 'p'],
   [
-    ['rank correlation of weight and picture distances (Mantel)', ...testText(agreement)],
+    ['rank correlation of both distances', ...testText(agreement)],
     ...(purity
       ? [
-          ['nearest NCA by weights is of the same kind', ...testText(purity.weights)],
-          ['nearest NCA by picture is of the same kind', ...testText(purity.pictures)],
+          ['nearest by weights: same kind', ...testText(purity.weights)],
+          ['nearest by picture: same kind', ...testText(purity.pictures)],
         ]
       : []),
   ],
 )}
-<p class="dim">Chance and p from ${permutations} permutations.</p>`,
+<p class="dim">Chance and p from ${permutations} permutations: Mantel's test for the correlation, permuted kinds for the share of NCAs whose nearest one is of the same kind.</p>`,
   };
   const record = {
     agreement,
