@@ -45,14 +45,18 @@ import {
 const Order = t.keyof({ aligned: null, permuted: null });
 type Order = t.TypeOf<typeof Order>;
 
+/** A list of at least one. */
+const some = <C extends t.Mixed>(codec: C) =>
+  t.refinement(t.array(codec), list => list.length > 0, 'a list of at least one');
+
 const Parameters = t.strict({
   ...studyKeys,
   ...contestKeys,
   preset: t.string,
-  seeds: t.array(t.number),
+  seeds: some(t.number),
   /** Shares of the training NCAs, the largest last. */
-  shares: t.array(t.refinement(t.number, x => x > 0 && x <= 1, 'a share above 0, at most 1')),
-  orders: t.array(Order),
+  shares: some(t.refinement(t.number, x => x > 0 && x <= 1, 'a share above 0, at most 1')),
+  orders: some(Order),
   /** By the name they have in tables. */
   methods: t.record(
     t.string,
@@ -154,10 +158,11 @@ async function trainOnAll(context: RunContext, protocol: Protocol, parameters: P
   const { names, weights } = study.train;
   const rows = nestedOrder(names, seeds[0]);
   const permuted = disorderWeights(study.spec, weights, disorder, seeds[0]);
+  const counts = [...new Set(shares.map(share => Math.max(2, Math.round(share * names.length))))];
+  counts.sort((a, b) => a - b);
   const cells: Cell[] = [];
   for (const order of orders) {
-    for (const share of [...shares].sort((a, b) => a - b)) {
-      const count = Math.max(2, Math.round(share * names.length));
+    for (const count of counts) {
       const part = substudy(study, {
         rows: rows.slice(0, count),
         weights: order === 'permuted' ? permuted : weights,
