@@ -166,7 +166,8 @@ class Engine {
     }
     const bytes = kernel('ncaScheduleBytes').call(batch, bands);
     u32(schedule, bytes / 4).fill(0);
-    parallel(kernel(`${name}Team`), Math.min(threadCount(), batch * bands), this.jobAddress, from, to);
+    const team = threadCount();
+    parallel(kernel(`${name}Team`), team, this.jobAddress, from, to, team);
   }
 
   private get stateBytes(): number {

@@ -6,16 +6,17 @@
 import { clipped, look, padded, respond, update } from "./forward";
 import { outerProduct, product, productGated, sumRows } from "./gemm";
 import {
-  bands, cellBytes, channels, clipHidden, clipPerception, clipState, clipUpdate, firstGradient, firstRow, height, hidden, lastGradient, open, outputBias,
-  stateGradients, stateGradientStride, stateOf, weightGradients, weights, weightStride, width,
+  bands, batch, cellBytes, channels, clipHidden, clipPerception, clipState, clipUpdate, firstGradient, firstRow, height, hidden, lastGradient, open,
+  outputBias, stateGradients, stateGradientStride, stateOf, weightGradients, weights, weightStride, width,
 } from "./job";
 import { maskWord } from "./mask";
 import { biasAt, gradientLength, outputAt, outputBiasAt, outputTransposedAt, transposedAt } from "./packed";
 import { clamp, inside, scatter } from "./perception";
 import {
-  activationsOf, BLOCK, hiddenGradient, isKept, layOut, perceived, perceptionGradient, places, stateGradient, unclipped, touched, updateGradient, updates, zeros,
+  activationsOf, BLOCK, hiddenGradient, isKept, layOut, perceived, perceptionGradient, places, stateGradient, touched, unclipped, updateGradient,
+  updates, zeros,
 } from "./scratch";
-import { bandOf, claim, done, ready, sampleOf, stepOf } from "./team";
+import { bandInOrder, claim, done, ready } from "./team";
 
 /** First own row of a band in the buffer of step t. */
 // @ts-ignore: decorator
@@ -68,8 +69,8 @@ function unclip(count: i32, before: usize, packed: usize, activated: usize): voi
 }
 
 /**
- * Reads one word of every cache line, so that they are fetched all at once: what was kept steps ago lies in main memory, and the products that want it
- * would wait for line after line.
+ * Reads one word of every cache line, so that they are fetched all at once: what was kept steps ago lies in main memory, and the product that
+ * wants it would wait for line after line.
  */
 function touch(from: usize, bytes: i32): void {
   let word: u32 = 0;
@@ -200,13 +201,17 @@ export function ncaBackward(item: i32, thread: i32, job: usize, from: i32, to: i
   }
 }
 
-/** Kernel: one thread's part in steps [from, to) of all samples, last first; see team.ts. The schedule was cleared. */
-export function ncaBackwardTeam(item: i32, thread: i32, job: usize, from: i32, to: i32): void {
+/** Kernel: the part that a thread of `team` takes in steps [from, to) of all samples, last first; see team.ts. The schedule was cleared. */
+export function ncaBackwardTeam(item: i32, thread: i32, job: usize, from: i32, to: i32, team: i32): void {
   open(job);
   layOut(thread);
-  for (let next = claim(to - from); next >= 0; next = claim(to - from)) {
-    ready(next);
-    stepBand(sampleOf(next), bandOf(next), to - 1 - stepOf(next));
-    done(next);
+  for (let step = 0; step < to - from; step++) {
+    for (let k = 0; k < batch * bands; k++) {
+      const band = bandInOrder(k, step, thread, team);
+      if (!claim(band, step)) continue;
+      ready(band, step);
+      stepBand(band / bands, band % bands, to - 1 - step);
+      done(band, step);
+    }
   }
 }

@@ -1,13 +1,13 @@
 // One step of a band of rows, computing only the cells whose mask bit is 1.
 import { productFrom, productRelu } from "./gemm";
 import {
-  bands, cellBytes, channels, clipHidden, clipPerception, clipState, clipUpdate, firstRow, hidden, open, stateOf, weights, weightStride, width,
+  bands, batch, cellBytes, channels, clipHidden, clipPerception, clipState, clipUpdate, firstRow, hidden, open, stateOf, weights, weightStride, width,
 } from "./job";
 import { maskWord } from "./mask";
 import { biasAt, outputAt, outputBiasAt } from "./packed";
 import { clamp, perceive } from "./perception";
 import { activationsOf, BLOCK, clippedActivations, layOut, perceived, places, unclipped, updates } from "./scratch";
-import { bandOf, claim, done, ready, sampleOf, stepOf } from "./team";
+import { bandInOrder, claim, done, ready } from "./team";
 
 /** Clips every number of [from, from + bytes) to [low, high], writing to `to`. */
 export function clampAll(from: usize, to: usize, bytes: i32, low: f32, high: f32): void {
@@ -97,13 +97,17 @@ export function ncaForward(item: i32, thread: i32, job: usize, from: i32, to: i3
   }
 }
 
-/** Kernel: one thread's part in steps [from, to) of all samples; see team.ts. The schedule was cleared. */
-export function ncaForwardTeam(item: i32, thread: i32, job: usize, from: i32, to: i32): void {
+/** Kernel: the part that a thread of `team` takes in steps [from, to) of all samples; see team.ts. The schedule was cleared. */
+export function ncaForwardTeam(item: i32, thread: i32, job: usize, from: i32, to: i32, team: i32): void {
   open(job);
   layOut(thread);
-  for (let next = claim(to - from); next >= 0; next = claim(to - from)) {
-    ready(next);
-    stepBand(sampleOf(next), bandOf(next), from + stepOf(next));
-    done(next);
+  for (let step = 0; step < to - from; step++) {
+    for (let k = 0; k < batch * bands; k++) {
+      const band = bandInOrder(k, step, thread, team);
+      if (!claim(band, step)) continue;
+      ready(band, step);
+      stepBand(band / bands, band % bands, from + step);
+      done(band, step);
+    }
   }
 }
