@@ -71,7 +71,8 @@ async function contest(
     ...Object.fromEntries(Object.entries(samplings).map(([name, other]) => [name, { sampling: other }])),
   };
   for (const denoiser of denoisers) {
-    const name = encoder ? `${denoiser}, ${encoder}` : denoiser;
+    const kind = (await loadDenoiser(denoiser)).name;
+    const name = encoder ? `${kind}, ${encoder}` : kind;
     const runs = new Map<string, MethodResult[]>();
     for (const seed of seeds) {
       const { contender, methods } = await protocol.contend(

@@ -43,7 +43,7 @@ export type SamplingSettings = t.TypeOf<typeof SamplingSettingsCodec>;
 export interface ContenderSettings {
   /** A registered kind of denoiser, or the path of a TypeScript file. */
   readonly denoiser: string;
-  /** How it is called in tables; default: the kind's name. */
+  /** How it is called in tables; default: the denoiser's own name. */
   readonly label?: string;
   readonly parameters?: Readonly<Record<string, unknown>>;
   /** `process: edm` or `ddim`, and its parameters. */
@@ -181,7 +181,6 @@ export async function trainContender(
 ): Promise<Contender> {
   const { seed, rollout, sampling } = settings;
   study.resetEncoder();
-  const label = settings.label ?? settings.denoiser;
   const { spec, train, encoder } = study;
   const diffusion = orThrow(createDiffusion(settings.diffusion));
   // Weights that symmetries move about must be normalised by statistics the symmetries share.
@@ -199,6 +198,7 @@ export async function trainContender(
     settings.anchor === false ? null : anchorOf(study, normaliser),
     seed,
   );
+  const label = settings.label ?? denoiser.name;
   const steps = settings.training.steps ?? 1000;
   const images = await train.pictures.data();
   const features = await train.features.data();

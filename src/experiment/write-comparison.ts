@@ -1,4 +1,4 @@
-/** Writes all that a comparison leaves behind: report.html, gallery.png, results.json, results.csv, results.md; and says the outcome on the terminal. */
+/** Writes all that a comparison leaves behind: report.html, gallery.png, results.json, results.csv, results.md, results.tex; and says the outcome on the terminal. */
 import { type MethodResult, type PairMetric, summarise } from '../evaluation/index.ts';
 import { encodeGif } from '../formats/index.ts';
 import { type NcaSpec, rollout, seedState, seedsFor, toRgb } from '../nca/index.ts';
@@ -18,6 +18,7 @@ import {
 import type { Contender } from './contender.ts';
 import type { Experiment, RunContext } from './experiment.ts';
 import { html } from './html.ts';
+import { comparisonLatex } from './latex.ts';
 import type { Protocol } from './protocol.ts';
 import { image, renderReport, type Section, strip, table } from './report.ts';
 import { environment } from './run-folder.ts';
@@ -123,6 +124,7 @@ export async function writeComparison<P>(
   run.write('gallery.png', gallery);
   run.write('results.csv', comparisonCsv(heldOut.names, results));
   run.write('results.md', comparisonMarkdown(summarise(results), metrics));
+  run.write('results.tex', comparisonLatex(summarise(results), metrics, { command: context.command }));
   const record = {
     version: 1,
     experiment: experiment.name,
