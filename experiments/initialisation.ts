@@ -197,8 +197,8 @@ const initialisation: Experiment<Parameters> = {
       const tuning = { checkpoints, curves, bound: results.find(({ kind }) => kind === 'bound')! };
       const [lead] = protocol.metrics;
       const times = goalTimes(tuning, goalsOf(parameters, tuning, lead.name), parameters.references, lead);
-      const { sections, gallery } = await tuningSections(tuning, times, protocol, shown);
-      context.run.write('fine-tuning.png', gallery);
+      const { sections, galleries } = await tuningSections(tuning, times, protocol, shown);
+      for (const [i, png] of galleries.entries()) context.run.write(`fine-tuning-${i + 1}.png`, png);
       await writeComparison(context, protocol, {
         experiment: initialisation,
         parameters,

@@ -1,124 +1,17 @@
 /** Fine-tuning curves of several starts as sections of a report: the curves, tables at every checkpoint, iterations to a quality, pictures. */
 import {
-  type Bounds,
   best,
-  type Estimate,
-  isReached,
-  iterationsTo,
   type MethodResult,
   meanInterval,
   type PairMetric,
   renderGallery,
-  speedUp,
-  typicalTime,
 } from '../evaluation/index.ts';
 import { metricLabel, number } from './comparison-report.ts';
+import { type GoalTimes, goalRecord, goalTable, type Tuning } from './goal-times.ts';
 import { type Html, html } from './html.ts';
 import { bandChart } from './plot.ts';
 import type { Protocol } from './protocol.ts';
 import { type Cell, image, plots, type Section, table } from './report.ts';
-
-/** What one start became. */
-export interface TuningCurve {
-  readonly start: string;
-  /** One a checkpoint, measured on the same textures. */
-  readonly results: readonly MethodResult[];
-  /** Updates of each NCA left out because its gradient was not finite. */
-  readonly skipped: Int32Array;
-}
-
-export interface Tuning {
-  readonly checkpoints: readonly number[];
-  readonly curves: readonly TuningCurve[];
-  /** The target NCAs themselves. */
-  readonly bound: MethodResult;
-}
-
-/** A quality to be reached, by the metric that leads, lower is better. */
-export interface Goal {
-  readonly label: string;
-  /** One a texture. */
-  readonly distances: ArrayLike<number>;
-}
-
-/** Every start's way to one goal. */
-export interface GoalTimes {
-  readonly goal: Goal;
-  /** Starts that the others are set against. */
-  readonly references: readonly string[];
-  readonly starts: readonly {
-    readonly start: string;
-    /** One a texture. */
-    readonly times: readonly Bounds[];
-    readonly median: Estimate;
-    /** How many times as long each reference takes; not against itself. */
-    readonly speedUp: Readonly<Record<string, Estimate>>;
-  }[];
-}
-
-const along = ({ results }: TuningCurve, metric: PairMetric, texture: number) =>
-  results.map(({ values }) => values[metric.name][texture]);
-
-/** @param references starts that the others are set against; those that take no part are left out */
-export function goalTimes(
-  { checkpoints, curves }: Tuning,
-  goals: readonly Goal[],
-  references: readonly string[],
-  metric: PairMetric,
-): GoalTimes[] {
-  return goals.map(goal => {
-    const timesOf = (curve: TuningCurve) =>
-      Array.from(goal.distances, (distance, i) =>
-        iterationsTo(checkpoints, along(curve, metric, i), distance),
-      );
-    const all = curves.map(curve => ({ start: curve.start, times: timesOf(curve) }));
-    return {
-      goal,
-      references: references.filter(reference => all.some(({ start }) => start === reference)),
-      starts: all.map(({ start, times }) => ({
-        start,
-        times,
-        median: typicalTime(times),
-        speedUp: Object.fromEntries(
-          references.flatMap(reference => {
-            const other = all.find(found => found.start === reference);
-            return other && reference !== start ? [[reference, speedUp(other.times, times)]] : [];
-          }),
-        ),
-      })),
-    };
-  });
-}
-
-/** Bounds in words: a number, `> 12`, `< 3`, or that nothing is known. */
-function boundsText({ low, high }: Bounds, suffix = ''): string {
-  if (low === high) return Number.isFinite(low) ? `${number(low)}${suffix}` : 'none needed';
-  if (low === 0 && !Number.isFinite(high)) return 'not known';
-  if (!Number.isFinite(high)) return `> ${number(low)}${suffix}`;
-  return low === 0 ? `< ${number(high)}${suffix}` : `${number(low)}${suffix} to ${number(high)}${suffix}`;
-}
-
-const end = (x: number) => (Number.isFinite(x) ? number(x) : '∞');
-
-/** A median time or a speed-up with its interval. */
-const estimateText = ({ value, interval }: Estimate, suffix = '') =>
-  value.low === 0 && value.high === Infinity
-    ? 'not known'
-    : `${boundsText(value, suffix)} [${end(interval.low)}, ${end(interval.high)}]`;
-
-function goalTable({ goal, starts, references }: GoalTimes, last: number): Html {
-  const rows = starts.map(({ start, times, median, speedUp }) => [
-    start,
-    `${times.filter(isReached).length} of ${times.length}`,
-    // Beyond the last iteration nothing was seen: no upper end is made up.
-    median.interval.low >= last && !Number.isFinite(median.value.high) ? `> ${last}` : estimateText(median),
-    ...references.map(reference => (speedUp[reference] ? estimateText(speedUp[reference], 'x') : '')),
-  ]);
-  return html`<h3>${goal.label}</h3>${table(
-    ['start', 'textures that reach it', 'median iterations', ...references.map(r => `speed-up against ${r}`)],
-    rows,
-  )}`;
-}
 
 async function curveCharts(
   { checkpoints, curves, bound }: Tuning,
@@ -170,13 +63,14 @@ function metricTable({ checkpoints, curves, bound }: Tuning, metric: PairMetric)
   )}`;
 }
 
-/** Textures shown, and how large. */
+/** Textures shown, how large, and starts beside each other. */
 const ROWS = 8;
-const CELL = 72;
+const CELL = 86;
+const GROUP = 3;
 
-/** Rows are textures; columns the target, then every start at each of some checkpoints. */
+/** Rows are textures; columns the target, then each of a few starts at each of some checkpoints. */
 async function pictures(
-  { checkpoints, curves }: Tuning,
+  { checkpoints, curves }: Pick<Tuning, 'checkpoints' | 'curves'>,
   { study: { heldOut, size } }: Protocol,
   shown: readonly number[],
 ): Promise<Uint8Array> {
@@ -201,17 +95,21 @@ async function pictures(
   });
 }
 
-/** Sections that tell of the tuning, and the pictures as a PNG. The first metric leads. */
+/** Sections that tell of the tuning, and the pictures as PNGs, a few starts each. The first metric leads. */
 export async function tuningSections(
   tuning: Tuning,
   goals: readonly GoalTimes[],
   protocol: Protocol,
   shown: readonly number[],
-): Promise<{ sections: Section[]; gallery: Uint8Array }> {
+): Promise<{ sections: Section[]; galleries: Uint8Array[] }> {
   const { metrics } = protocol;
   const { curves, checkpoints, bound } = tuning;
   const last = checkpoints.at(-1)!;
-  const gallery = await pictures(tuning, protocol, shown);
+  const galleries: Uint8Array[] = [];
+  for (let from = 0; from < curves.length; from += GROUP) {
+    const group = { checkpoints, curves: curves.slice(from, from + GROUP) };
+    galleries.push(await pictures(group, protocol, shown));
+  }
   const stuck = curves.filter(({ skipped }) => skipped.some(count => count > 0));
   const unsound = curves
     .map(({ start, results }) => ({
@@ -239,10 +137,11 @@ ${goals.map(goal => goalTable(goal, last))}`,
     },
     {
       title: 'What they grow',
-      body: image(
-        gallery,
-        `target, then every start after ${shown.join(', ')} iterations; one row a texture`,
-      ),
+      body: html`<p class="dim">The target, then the starts, each after ${shown.join(', ')} iterations; one row a texture.</p>
+${galleries.map((png, i) => {
+  const names = curves.slice(i * GROUP, (i + 1) * GROUP).map(({ start }) => start);
+  return image(png, `from ${names.join(', ')}`);
+})}`,
     },
     {
       title: 'Every checkpoint',
@@ -251,18 +150,8 @@ ${[first, second].map(metric => metricTable(tuning, metric))}
 <details><summary>other metrics</summary>${others.map(metric => metricTable(tuning, metric))}</details>`,
     },
   ];
-  return { sections, gallery };
+  return { sections, galleries };
 }
-
-/** Infinity is no JSON: an open end is null. */
-const bounds = ({ low, high }: Bounds) => ({
-  low: Number.isFinite(low) ? low : null,
-  high: Number.isFinite(high) ? high : null,
-});
-const estimateRecord = ({ value, interval }: Estimate) => ({
-  value: bounds(value),
-  interval: bounds(interval),
-});
 
 /** The same for results.json. */
 export const tuningRecord = ({ checkpoints, curves }: Tuning, goals: readonly GoalTimes[]) => ({
@@ -285,21 +174,5 @@ export const tuningRecord = ({ checkpoints, curves }: Tuning, goals: readonly Go
       },
     ]),
   ),
-  goals: goals.map(({ goal, starts }) => ({
-    goal: goal.label,
-    distances: [...Array.from(goal.distances)],
-    starts: Object.fromEntries(
-      starts.map(({ start, times, median, speedUp }) => [
-        start,
-        {
-          reached: times.filter(isReached).length,
-          iterations: times.map(bounds),
-          median: estimateRecord(median),
-          speedUp: Object.fromEntries(
-            Object.entries(speedUp).map(([reference, found]) => [reference, estimateRecord(found)]),
-          ),
-        },
-      ]),
-    ),
-  })),
+  goals: goals.map(goalRecord),
 });

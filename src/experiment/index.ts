@@ -25,15 +25,8 @@ export {
 } from './contender.ts';
 export { type CurveChart, curveChart } from './curve-chart.ts';
 export { type Experiment, experimentNames, loadExperiment, type RunContext } from './experiment.ts';
-export {
-  type Goal,
-  type GoalTimes,
-  goalTimes,
-  type Tuning,
-  type TuningCurve,
-  tuningRecord,
-  tuningSections,
-} from './fine-tuning-section.ts';
+export { tuningRecord, tuningSections } from './fine-tuning-section.ts';
+export { type Goal, type GoalTimes, goalTimes, type Tuning, type TuningCurve } from './goal-times.ts';
 export { drawnSection, figureSection, type StudiedNcas, weightSection } from './graph-sections.ts';
 export { type Html, html, raw } from './html.ts';
 export { comparisonLatex, type LatexOptions, latexText } from './latex.ts';

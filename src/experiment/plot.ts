@@ -194,7 +194,7 @@ export const bandChart = ({
   points,
   level,
   logY,
-  width = 480,
+  width = 440,
   height = 300,
 }: BandChart): Promise<string> => {
   const shown = points.filter(({ low, high }) => Number.isFinite(low) && Number.isFinite(high));
@@ -217,7 +217,14 @@ export const bandChart = ({
     type: 'nominal',
     title: null,
     sort: null,
-    legend: { orient: 'bottom', columns: 3, labelLimit: 240 },
+    legend: {
+      orient: 'bottom',
+      columns: 3,
+      labelLimit: 240,
+      symbolType: 'stroke',
+      symbolOpacity: 1,
+      symbolStrokeWidth: 3,
+    },
   };
   const data = { values: shown };
   return renderSvg({
