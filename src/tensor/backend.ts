@@ -8,6 +8,7 @@ import { registerKernels } from './loom/kernels.ts';
 import { LoomBackend } from './loom/loom-backend.ts';
 import './loom/conv.ts';
 import './loom/elementwise.ts';
+import './loom/edges.ts';
 import './loom/einsum.ts';
 import './loom/functions.ts';
 import './loom/fused.ts';

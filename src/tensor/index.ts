@@ -3,6 +3,7 @@ import './gradients.ts';
 import './mended-gradients.ts';
 
 export * as tf from '@tensorflow/tfjs-core';
+export { edgeMessage } from './edge-message.ts';
 export * as fused from './fused.ts';
 export { addressOf, type OutputSpec, onMemory, uninitialised } from './on-memory.ts';
 export * from './parameters.ts';

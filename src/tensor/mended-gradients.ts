@@ -1,7 +1,8 @@
 /**
  * Where tfjs 4.22's automatic differentiation goes wrong. Gradients registered over its own: matrix products, maxima, minima and squared differences of
  * broadcast operands (their gradients keep the broadcast shape and tfjs then refuses them), products over axes, running sums over any
- * axis but the last, and mirror padding (which forgets the mirrored numbers).
+ * axis but the last, and mirror padding (which forgets the mirrored numbers). And sums and means, whose gradients tfjs multiplies by a
+ * tensor of ones made number by number in JavaScript.
  */
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -107,3 +108,24 @@ tf.registerGradient({
     },
   }),
 });
+
+/** The gradient of a sum, or a mean, is the same for all that it adds up. */
+for (const kernelName of ['Sum', 'Mean']) {
+  tf.registerGradient({
+    kernelName,
+    inputsToSave: ['x'],
+    gradFunc: (dy, saved, { axis }) => ({
+      x: () => {
+        const { shape } = (saved as tf.Tensor[])[0];
+        const axes = tf.util.parseAxisParam(axis as number[], shape);
+        const kept = tf.backend_util.expandShapeToKeepDim(
+          shape.filter((_, d) => !axes.includes(d)),
+          axes,
+        );
+        const count = kernelName === 'Mean' ? axes.reduce((n, d) => n * shape[d], 1) : 1;
+        const one = tf.reshape(dy as tf.Tensor, kept);
+        return tf.broadcastTo(count === 1 ? one : tf.mul(one, 1 / count), shape);
+      },
+    }),
+  });
+}

@@ -3,7 +3,7 @@
  * aggregation is a reduction over the other.
  */
 import type { CompiledGraph, EdgeBlock } from '../../../graphs/index.ts';
-import { tf } from '../../tensor/index.ts';
+import { edgeMessage, tf } from '../../tensor/index.ts';
 import { degrees, type EdgeFeatures, type EdgeSpace, type End } from './edges.ts';
 
 /** A set of nodes as a part of the node axis: contiguous ones are sliced, others gathered. */
@@ -149,6 +149,23 @@ export function denseEdges(graph: CompiledGraph): EdgeSpace {
       }, edges[i]);
     });
 
+  const message: EdgeSpace['message'] = (edges, weight, source, target) =>
+    layouts.map((l, i) => {
+      const [batch] = edges[i].shape;
+      const width = edges[i].shape[edges[i].rank - 1];
+      const at = (x: tf.Tensor3D | null, end: End) => x && take(x, l.ends[end]);
+      const [s, t] = [at(source, 'source'), at(target, 'target')];
+      if (l.pairs) {
+        const both = s && t ? (tf.add(s, t) as tf.Tensor3D) : (s ?? t);
+        const column = tf.reshape(edges[i], [batch, l.outer, 1, width]) as tf.Tensor4D;
+        return tf.reshape(edgeMessage(column, weight, both, null), [batch, l.outer, weight.shape[1]]);
+      }
+      const [outer, inner] = l.axis.source === 1 ? [s, t] : [t, s];
+      const spreadInner =
+        inner && (tf.squeeze(spread(inner, 2, l.block.kernel), [1]) as unknown as tf.Tensor3D);
+      return edgeMessage(edges[i] as tf.Tensor4D, weight, outer, spreadInner);
+    });
+
   const aggregate: EdgeSpace['aggregate'] = (edges, end, reduction) => {
     if (reduction === 'max') return aggregateMax(edges, end);
     const parts = layouts.map(
@@ -273,7 +290,19 @@ export function denseEdges(graph: CompiledGraph): EdgeSpace {
       1,
     );
 
-  return { graph, ofWeights, lookup, addNodes, aggregate, mean, weightedSum, products, rows, toWeights };
+  return {
+    graph,
+    ofWeights,
+    lookup,
+    addNodes,
+    message,
+    aggregate,
+    mean,
+    weightedSum,
+    products,
+    rows,
+    toWeights,
+  };
 }
 
 const joined = (parts: tf.Tensor2D[], axis: 0 | 1): tf.Tensor2D =>
@@ -289,10 +318,10 @@ export function slotMax(
 ): tf.Tensor3D {
   const [batch, rowCount, width] = rows.shape;
   const most = Math.max(...[...slots.values()].map(list => list.length));
-  // Short lists repeat their first row, which changes no maximum; a node without a list points at a row of zeros.
+  // Short lists are filled up with a row below all numbers, which takes no part in a gradient either; a node without a list points at zeros.
   const index = new Int32Array(count * most).fill(rowCount);
   for (const [node, list] of slots)
-    for (let k = 0; k < most; k++) index[node * most + k] = list[k] ?? list[0];
-  const padded = tf.concat([rows, tf.zeros([batch, 1, width])], 1);
+    for (let k = 0; k < most; k++) index[node * most + k] = list[k] ?? rowCount + 1;
+  const padded = tf.concat([rows, tf.zeros([batch, 1, width]), tf.fill([batch, 1, width], -Infinity)], 1);
   return tf.max(tf.reshape(tf.gather(padded, index, 1), [batch, count, most, width]), 2);
 }

@@ -24,6 +24,17 @@ export interface EdgeSpace {
   lookup(table: tf.Tensor2D, index: Int32Array): EdgeFeatures;
   /** `edges` [.., F] + source[., s, .] + target[., t, .], node features [B, N, F] or null. */
   addNodes(edges: EdgeFeatures, source: tf.Tensor3D | null, target: tf.Tensor3D | null): EdgeFeatures;
+  /**
+   * relu(edges W + source[., s, .] + target[., t, .]): what a linear layer on an edge's features joined to its ends' gives, with the
+   * ends' shares computed before.
+   * @param weight [F, H]  @param source,target [B or 1, N, H] or null  @returns H features per edge
+   */
+  message(
+    edges: EdgeFeatures,
+    weight: tf.Tensor2D,
+    source: tf.Tensor3D | null,
+    target: tf.Tensor3D | null,
+  ): EdgeFeatures;
   /** Reduces edge features over each node's edges: incoming ones for `target`. A node without any gets 0. @returns [B, N, F] */
   aggregate(edges: EdgeFeatures, end: End, reduction: Reduction): tf.Tensor3D;
   /** Mean over all edges. @returns [B, F] */

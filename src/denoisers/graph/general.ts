@@ -3,7 +3,7 @@
  * graph runs on it; it is also the plain definition the dense path is tested against.
  */
 import type { CompiledGraph } from '../../../graphs/index.ts';
-import { tf } from '../../tensor/index.ts';
+import { fused, tf } from '../../tensor/index.ts';
 import { slotMax } from './dense.ts';
 import { degrees, type EdgeSpace, type End } from './edges.ts';
 
@@ -22,6 +22,11 @@ export function generalEdges(graph: CompiledGraph): EdgeSpace {
     return tf.transpose(tf.reshape(sums, [nodeCount, batch, width]), [1, 0, 2]) as tf.Tensor3D;
   };
 
+  const addNodes: EdgeSpace['addNodes'] = ([edges], source, target) => {
+    const atSource = source ? tf.add(edges, tf.gather(source, graph.source, 1)) : edges;
+    return [target ? tf.add(atSource, tf.gather(target, graph.target, 1)) : atSource];
+  };
+
   return {
     graph,
     ofWeights: weights => {
@@ -30,10 +35,10 @@ export function generalEdges(graph: CompiledGraph): EdgeSpace {
       return [tf.reshape(tf.gather(extended, slot, 1), [batch, edgeCount, 1])];
     },
     lookup: (table, index) => [tf.reshape(tf.gather(table, index), [1, edgeCount, table.shape[1]])],
-    addNodes: ([edges], source, target) => {
-      const atSource = source ? tf.add(edges, tf.gather(source, graph.source, 1)) : edges;
-      return [target ? tf.add(atSource, tf.gather(target, graph.target, 1)) : atSource];
-    },
+    addNodes,
+    message: ([edges], weight, source, target) => [
+      tf.relu(addNodes([fused.linear(edges, weight, null)], source, target)[0]),
+    ],
     aggregate: ([edges], end, reduction) => {
       const features = edges as tf.Tensor3D;
       if (reduction === 'max') return slotMax(features, edgesOf(graph, end), nodeCount);

@@ -120,33 +120,38 @@ export function referenceMpnn(
                   : tf.add(term.part(own)(sinusoidalEmbedding(noiseLabel, noise)), term.bias),
               ),
             );
-          let own: EdgeFeatures;
-          let target: tf.Tensor3D;
+          const { rest } = conv;
           if (i === 0) {
             const still = space.lookup(tf.matMul(edgeTable, term.weight(3)), edgeClass.index);
-            own = zipEdges(mapEdges(edges, term.part(2)), still, tf.add);
-            target = tf.add(term.part(1)(nodes), around(4, 5));
+            const own = zipEdges(mapEdges(edges, term.part(2)), still, tf.add);
+            const target = tf.add(term.part(1)(nodes), around(4, 5)) as tf.Tensor3D;
+            edges = space.addNodes(own, term.part(0)(nodes), target);
+            if (rest) edges = mapEdges(edges, tf.relu);
           } else {
-            own = mapEdges(edges, e =>
-              product(e, tf.mul(term.weight(2), tf.reshape(norm!.scale, [hidden, 1]))),
-            );
+            const weight = tf.mul(term.weight(2), tf.reshape(norm!.scale, [hidden, 1])) as tf.Tensor2D;
             const shift = tf.matMul(tf.reshape(norm!.shift, [1, hidden]), term.weight(2));
-            target = tf.add(term.part(1)(nodes), tf.add(around(-1, 3), tf.reshape(shift, [1, 1, -1])));
+            const target = tf.add(
+              term.part(1)(nodes),
+              tf.add(around(-1, 3), tf.reshape(shift, [1, 1, -1])),
+            ) as tf.Tensor3D;
+            const source = term.part(0)(nodes);
+            edges = rest
+              ? space.message(edges, weight, source, target)
+              : space.addNodes(
+                  mapEdges(edges, e => product(e, weight)),
+                  source,
+                  target,
+                );
           }
-          const joined = space.addNodes(own, term.part(0)(nodes), target);
-          const { rest } = conv;
-          if (!rest) {
-            edges = joined;
-            break;
-          }
-          edges = mapEdges(joined, tf.relu);
+          if (!rest) break;
           const u = spread(tf.add(rest.message.part(2)(global), rest.message.bias));
-          const said = space.addNodes(
-            mapEdges(edges, rest.message.part(1)),
+          const said = space.message(
+            edges,
+            rest.message.weight(1),
             tf.add(rest.message.part(0)(nodes), u) as tf.Tensor3D,
             null,
           );
-          const heard = space.aggregate(mapEdges(said, tf.relu), 'target', reduction);
+          const heard = space.aggregate(said, 'target', reduction);
           const nodeU = spread(tf.add(rest.node.part(2)(global), rest.node.bias));
           const next = tf.relu(
             tf.add(tf.add(rest.node.part(0)(nodes), rest.node.part(1)(heard)), nodeU),

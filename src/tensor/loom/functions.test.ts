@@ -1,7 +1,7 @@
 /** Loom's rarer kernels equal tfjs-backend-cpu's, over random shapes and values, NaN and infinities among them. */
 import * as fc from 'fast-check';
 import { test } from 'uvu';
-import { startBackend, tf } from '../index.ts';
+import { edgeMessage, startBackend, tf } from '../index.ts';
 import { agree, type Given } from './agreement.ts';
 
 await startBackend({ prefer: 'cpu' });
@@ -135,6 +135,48 @@ test('einsum', () => {
       runs(5),
     );
   }
+});
+
+test('messages along edges, with gradients', () => {
+  const side = fc.integer({ min: 1, max: 5 });
+  const cases = fc
+    .record({
+      batch: fc.constantFrom(1, 2),
+      o: side,
+      i: side,
+      f: side,
+      h: fc.constantFrom(1, 4, 7),
+      ends: fc.nat(8),
+    })
+    .chain(({ batch, o, i, f, h, ends }) => {
+      // Of either end: none, one for the whole batch, one per sample.
+      const end = (kind: number, n: number) =>
+        kind === 0 ? [] : [given([kind === 1 ? 1 : batch, n, h], finite)];
+      const [outer, inner] = [ends % 3, Math.floor(ends / 3)];
+      const shapes = [given([batch, o, i, f], finite), given([f, h], finite)];
+      return fc.tuple(
+        fc.constant([outer > 0, inner > 0]),
+        fc.tuple(...shapes, ...end(outer, o), ...end(inner, i)),
+      );
+    });
+  fc.assert(
+    fc.property(cases, ([[outer, inner], inputs]) => {
+      agree(
+        inputs as Given[],
+        (...x: tf.Tensor[]) => {
+          const { value, grads } = tf.valueAndGrads((edges, weight, ...ends) => {
+            const at = outer ? ends[0] : null;
+            const to = inner ? ends[ends.length - 1] : null;
+            return tf.mean(tf.square(edgeMessage(edges as never, weight as never, at as never, to as never)));
+          })(x);
+          return [value, ...grads];
+        },
+        // Means of squares of sums of up to seven products of numbers to 64.
+        1e-4,
+      );
+    }),
+    runs(60),
+  );
 });
 
 test('the gradient of bilinear resizing, where tfjs-backend-cpu has it right', () => {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { setThreadCount } from '../../compute/index.ts';
-import { fused, startBackend, tf } from '../index.ts';
+import { edgeMessage, fused, startBackend, tf } from '../index.ts';
 import { ownKernels } from './kernels.ts';
 
 await startBackend({ prefer: 'loom' });
@@ -130,6 +130,13 @@ const cases: Record<string, () => tf.Tensor[]> = {
     ];
   },
   'fused operators': () => [
+    ...withGradients(
+      edgeMessage as never,
+      wave(3, 41, 37, 29),
+      wave(29, 51),
+      wave(3, 41, 51),
+      wave(1, 37, 51),
+    ),
     ...withGradients(fused.linear as never, wave(7, 91, 33), wave(33, 47), wave(47)),
     ...withGradients(fused.layerNorm as never, wave(907, 65), wave(65), wave(65)),
     ...withGradients(
