@@ -7,6 +7,7 @@ import { registerBackend } from '@tensorflow/tfjs-core';
 import { registerKernels } from './loom/kernels.ts';
 import { LoomBackend } from './loom/loom-backend.ts';
 import './loom/conv.ts';
+import './loom/depthwise.ts';
 import './loom/elementwise.ts';
 import './loom/edges.ts';
 import './loom/einsum.ts';

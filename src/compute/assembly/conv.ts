@@ -1,5 +1,6 @@
 // Convolutions of NHWC pictures as matrix products whose left side is gathered while it is packed: no patch matrix is ever stored.
-import { finish, MR, multiplyPanels, packRows } from "./gemm";
+import { finish, packRows } from "./gemm";
+import { MR, multiplyPanels } from "./tile";
 
 const TILE: usize = 256;
 

@@ -11,3 +11,4 @@ export { layerNorm, layerNormGradient } from "./norm";
 export { depthwise, depthwiseFilter, depthwiseInput, pool, poolGradient, resizeBilinear } from "./pool";
 export { reduceColumns, reduceRows, softmax } from "./reduce";
 export { resizeBackAcross, resizeBackDown } from "./resize";
+export { winograd, winogradFilter } from "./winograd";

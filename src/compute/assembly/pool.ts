@@ -1,18 +1,5 @@
 // Pooling and bilinear resizing of NHWC pictures, and depthwise convolution: the channels of a pixel side by side.
-import { loadPart, madd, splat, storePart } from "./vector";
-
-// @ts-ignore: decorator
-@inline
-function at(p: usize, c: i32, channels: i32): v128 {
-  return c + 4 <= channels ? v128.load(p + (<usize>c << 2)) : loadPart(p + (<usize>c << 2), channels - c);
-}
-
-// @ts-ignore: decorator
-@inline
-function put(p: usize, c: i32, channels: i32, v: v128): void {
-  if (c + 4 <= channels) v128.store(p + (<usize>c << 2), v);
-  else storePart(p + (<usize>c << 2), v, channels - c);
-}
+import { at, madd, put, splat } from "./vector";
 
 /** A band is a row of output pixels of one picture. Windows are cut at the border; an average is over what is left. */
 export function pool(
@@ -138,7 +125,7 @@ export function resizeBilinear(
 /** Depthwise convolution with one output channel to an input channel. A band is a row of output pixels. */
 export function depthwise(
   band: i32, thread: i32, x: usize, filter: usize, out: usize, height: i32, width: i32, channels: i32, outHeight: i32, outWidth: i32,
-  kernelY: i32, kernelX: i32, strideY: i32, strideX: i32, stepY: i32, stepX: i32, padY: i32, padX: i32,
+  kernelY: i32, kernelX: i32, strideY: i32, strideX: i32, padY: i32, padX: i32, stepY: i32, stepX: i32,
 ): void {
   const image = band / outHeight;
   const i = band % outHeight;
@@ -165,7 +152,7 @@ export function depthwise(
 /** Its gradient to the input. A band is a row of input pixels. */
 export function depthwiseInput(
   band: i32, thread: i32, dy: usize, filter: usize, dx: usize, height: i32, width: i32, channels: i32, outHeight: i32, outWidth: i32,
-  kernelY: i32, kernelX: i32, strideY: i32, strideX: i32, stepY: i32, stepX: i32, padY: i32, padX: i32,
+  kernelY: i32, kernelX: i32, strideY: i32, strideX: i32, padY: i32, padX: i32, stepY: i32, stepX: i32,
 ): void {
   const image = band / height;
   const y = band % height;
@@ -193,8 +180,8 @@ export function depthwiseInput(
 
 /** Its gradient to the filter. A band is one tap. */
 export function depthwiseFilter(
-  band: i32, thread: i32, x: usize, dy: usize, dw: usize, images: i32, height: i32, width: i32, channels: i32, outHeight: i32, outWidth: i32,
-  kernelX: i32, strideY: i32, strideX: i32, stepY: i32, stepX: i32, padY: i32, padX: i32,
+  band: i32, thread: i32, x: usize, dy: usize, dw: usize, height: i32, width: i32, channels: i32, outHeight: i32, outWidth: i32,
+  kernelY: i32, kernelX: i32, strideY: i32, strideX: i32, padY: i32, padX: i32, stepY: i32, stepX: i32, images: i32,
 ): void {
   const ky = band / kernelX;
   const kx = band % kernelX;

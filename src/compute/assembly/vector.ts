@@ -40,6 +40,21 @@ export function storePart(p: usize, v: v128, count: i32): void {
   if (count > 2) v128.store32_lane(p, v, 2, 8);
 }
 
+/** Four floats from index c of `length` at p, zeros beyond the end. */
+// @ts-ignore: decorator
+@inline
+export function at(p: usize, c: i32, length: i32): v128 {
+  return c + 4 <= length ? v128.load(p + (<usize>c << 2)) : loadPart(p + (<usize>c << 2), length - c);
+}
+
+/** The same for a store. */
+// @ts-ignore: decorator
+@inline
+export function put(p: usize, c: i32, length: i32, v: v128): void {
+  if (c + 4 <= length) v128.store(p + (<usize>c << 2), v);
+  else storePart(p + (<usize>c << 2), v, length - c);
+}
+
 // @ts-ignore: decorator
 @inline
 export function vexp(v: v128): v128 {

@@ -58,3 +58,25 @@ export function agree(
     }
   });
 }
+
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+/** Numbers in [-1, 1] for a shape, the same every time. */
+export const wave = (shape: readonly number[], frequency: number): Given => ({
+  shape,
+  values: Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(frequency * i + 0.3)),
+});
+
+// biome-ignore lint/suspicious/noExplicitAny: operators of many signatures
+type Op = (...inputs: any[]) => any;
+
+/** f and the gradients of a weighted sum of it. */
+export const withGradients =
+  (f: Op): Op =>
+  (...x) => {
+    const { value, grads } = tf.valueAndGrads((...y: tf.Tensor[]) => {
+      const out = f(...y);
+      return tf.sum(tf.mul(out, tf.sin(tf.reshape(tf.range(0, out.size), out.shape))));
+    })(x);
+    return [value, ...grads];
+  };

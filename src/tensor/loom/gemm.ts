@@ -8,6 +8,12 @@ export interface Matrix {
   readonly columnStride: number;
 }
 
+/** A dense matrix of `columns` floats a row, or its transpose. */
+export const rowMajor = (address: number, columns: number, transposed = false): Matrix =>
+  transposed
+    ? { address, rowStride: 1, columnStride: columns }
+    : { address, rowStride: columns, columnStride: 1 };
+
 /** Products that differ only in place: entry e lies at (e / inner) * outer stride + (e % inner) * inner stride, in floats. */
 export interface Batch {
   readonly count: number;
@@ -41,7 +47,7 @@ const MAX_ROWS = 96;
 /** Floats of a thread's own panels beyond which B is packed once for all. */
 const MAX_PANELS = 384 * 1024;
 
-const ceil = (x: number, step: number) => Math.ceil(x / step) * step;
+export const roundUp = (x: number, step: number): number => Math.ceil(x / step) * step;
 
 /** Rows of the register tile. */
 export const tileRows = () => (kernelBuild() === 'fma' ? 6 : 5);
@@ -51,7 +57,7 @@ export const blockOf = (k: number): number => (k <= 320 ? Math.max(k, 1) : Math.
 
 /** Runs `work` with `bytes` of scratch for each thread. */
 export function withScratch(bytes: number, work: (scratch: number, stride: number) => void): void {
-  const stride = ceil(bytes, 64);
+  const stride = roundUp(bytes, 64);
   const scratch = allocate(stride * threadCount());
   try {
     work(scratch, stride);
@@ -60,7 +66,7 @@ export function withScratch(bytes: number, work: (scratch: number, stride: numbe
   }
 }
 
-const panelsOf = (m: number, n: number, kc: number) => (ceil(m, tileRows()) + ceil(n, 8)) * kc;
+const panelsOf = (m: number, n: number, kc: number) => (roundUp(m, tileRows()) + roundUp(n, 8)) * kc;
 
 const single: Batch = { count: 1, inner: 1, a: [0, 0], b: [0, 0], c: [0, 0] };
 
@@ -103,13 +109,13 @@ function small(product: Product, batch: Batch, k: number, total: number): void {
 /** One large product: B is packed once, then blocks of C are shared out. */
 function large({ m, n, k, a, b, c, cStride = n, bias = 0, relu = false }: Product): void {
   const kc = blockOf(k);
-  const rows = Math.min(MAX_ROWS - (MAX_ROWS % tileRows()), ceil(Math.ceil(m / BANDS), tileRows()));
+  const rows = Math.min(MAX_ROWS - (MAX_ROWS % tileRows()), roundUp(Math.ceil(m / BANDS), tileRows()));
   const down = Math.ceil(m / rows);
   const across = down >= BANDS ? 1 : Math.min(Math.ceil(BANDS / down), Math.ceil(n / 64));
-  const columns = ceil(Math.ceil(n / across), 8);
-  const packed = allocate(ceil(n, 8) * k * 4);
+  const columns = roundUp(Math.ceil(n / across), 8);
+  const packed = allocate(roundUp(n, 8) * k * 4);
   try {
-    const share = Math.max(8, ceil(Math.ceil(n / BANDS), 8), ceil(Math.ceil(8192 / k), 8));
+    const share = Math.max(8, roundUp(Math.ceil(n / BANDS), 8), roundUp(Math.ceil(8192 / k), 8));
     parallel(
       kernel('gemmPackB'),
       Math.ceil(n / share),
@@ -122,7 +128,7 @@ function large({ m, n, k, a, b, c, cStride = n, bias = 0, relu = false }: Produc
       share,
       packed,
     );
-    withScratch((ceil(rows, tileRows()) * kc + 128) * 4, (scratch, stride) =>
+    withScratch((roundUp(rows, tileRows()) * kc + 128) * 4, (scratch, stride) =>
       parallel(
         kernel('gemmBlock'),
         down * Math.ceil(n / columns),
@@ -152,7 +158,7 @@ function large({ m, n, k, a, b, c, cStride = n, bias = 0, relu = false }: Produc
 /** A long k and a small C: slices of k are multiplied apart and summed in order. */
 function sliced(product: Product): void {
   const { m, n, k, a, b, c, bias = 0, relu = false } = product;
-  const length = ceil(Math.max(512, Math.ceil(k / 16)), 4);
+  const length = roundUp(Math.max(512, Math.ceil(k / 16)), 4);
   const count = Math.ceil(k / length);
   const parts = allocate(count * m * n * 4);
   try {
@@ -162,7 +168,7 @@ function sliced(product: Product): void {
       length,
       k,
     );
-    const share = ceil(Math.max(1024, Math.ceil((m * n) / BANDS)), 4);
+    const share = roundUp(Math.max(1024, Math.ceil((m * n) / BANDS)), 4);
     parallel(kernel('sumSlices'), Math.ceil((m * n) / share), parts, c, count, m * n, share);
     if (bias || relu) parallel(kernel('finishRows'), 1, c, n, m, n, bias, relu ? 1 : 0);
   } finally {

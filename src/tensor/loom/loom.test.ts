@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { setThreadCount, statistics } from '../../compute/index.ts';
 import { fused, startBackend, tf } from '../index.ts';
-import { agree, type Given } from './agreement.ts';
+import { agree, type Given, sizeOf, wave, withGradients } from './agreement.ts';
 
 await startBackend({ prefer: 'cpu' });
 await startBackend({ prefer: 'loom' });
@@ -20,7 +20,6 @@ const strange = fc.oneof(
   { weight: 6, arbitrary: finite },
   fc.constantFrom(Number.NaN, Infinity, -Infinity, 0, -0, 1e-40, 3e38),
 );
-const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 
 /** Numbers for a shape, from a few drawn ones: large tensors cost fast-check nothing. */
 const filledWith = (shape: readonly number[], element: fc.Arbitrary<number>): fc.Arbitrary<Given> =>
@@ -264,78 +263,7 @@ test('kernels that move numbers', () => {
   );
 });
 
-/** f and the gradients of a weighted sum of it. */
-const withGradients =
-  (f: Op): Op =>
-  (...x) => {
-    const { value, grads } = tf.valueAndGrads((...y: tf.Tensor[]) => {
-      const out = f(...y);
-      return tf.sum(tf.mul(out, tf.sin(tf.reshape(tf.range(0, out.size), out.shape))));
-    })(x);
-    return [value, ...grads];
-  };
-
-test('convolutions, pools and resizing, with gradients', () => {
-  const cases = fc.record({
-    batch: fc.integer({ min: 1, max: 2 }),
-    height: fc.integer({ min: 3, max: 9 }),
-    width: fc.integer({ min: 3, max: 9 }),
-    cin: fc.constantFrom(1, 3, 4, 7, 12),
-    cout: fc.constantFrom(1, 4, 5, 9),
-    taps: fc.constantFrom([1, 1], [3, 3], [2, 3]),
-    stride: fc.constantFrom(1, 2),
-    pad: fc.constantFrom('same' as const, 'valid' as const),
-  });
-  fc.assert(
-    fc.property(cases, c => {
-      const wave = (shape: number[], f: number): Given => ({
-        shape,
-        values: Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(f * i + 0.3)),
-      });
-      const x = wave([c.batch, c.height, c.width, c.cin], 0.7);
-      const w = wave([...c.taps, c.cin, c.cout], 1.3);
-      agree(
-        [x, w],
-        withGradients((a, b) => tf.conv2d(a, b, c.stride, c.pad)),
-        2e-4,
-      );
-      agree(
-        [x, wave([...c.taps, c.cin, 1], 1.1)],
-        withGradients((a, b) => tf.depthwiseConv2d(a, b, c.stride, c.pad)),
-        2e-4,
-      );
-      agree(
-        [x, w, wave([c.cout], 2)],
-        (a, b, bias) =>
-          tf.fused.conv2d({ x: a, filter: b, bias, strides: c.stride, pad: c.pad, activation: 'relu' }),
-        1e-4,
-      );
-      agree([x], a => tf.conv2d(a, tf.ones([2, 2, c.cin, 2]), 1, 'same', 'NHWC', 2), 1e-4);
-      agree(
-        [x],
-        withGradients(a => tf.maxPool(a, c.taps as [number, number], c.stride, c.pad)),
-        1e-4,
-      );
-      agree([x], a => tf.avgPool(a, c.taps as [number, number], c.stride, c.pad), 1e-5);
-      agree(
-        [x],
-        a => [
-          tf.image.resizeBilinear(a, [7, 5]),
-          tf.image.resizeBilinear(a, [4, 13], true),
-          tf.image.resizeBilinear(a, [6, 11], false, true),
-        ],
-        1e-4,
-      );
-    }),
-    runs(20),
-  );
-});
-
 test('fused operators equal their plain forms, with gradients', () => {
-  const wave = (shape: number[], f: number): Given => ({
-    shape,
-    values: Float32Array.from({ length: sizeOf(shape) }, (_, i) => 2 * Math.sin(f * i + 0.3)),
-  });
   agree([wave([2, 5, 7], 0.7), wave([7, 9], 1.1), wave([9], 0.4)], withGradients(fused.linear), 1e-4);
   agree([wave([2, 5, 7], 0.7)], withGradients(fused.gelu), 1e-4);
   for (const shape of [
@@ -394,10 +322,6 @@ test('gradients agree with differences', () => {
       });
     });
   };
-  const wave = (shape: number[], f: number): Given => ({
-    shape,
-    values: Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(f * i + 0.3)),
-  });
   void tf.setBackend('loom');
   check(fused.linear, wave([5, 6], 1), wave([6, 4], 2), wave([4], 3));
   check(fused.gelu, wave([20], 1));
@@ -414,16 +338,16 @@ test('the number of threads changes no bit', () => {
   void tf.setBackend('loom');
   const once = () =>
     tf.tidy(() => {
-      const wave = (...shape: number[]) =>
+      const ripple = (...shape: number[]) =>
         tf.sin(tf.reshape(tf.range(0, sizeOf(shape)), shape as [number])) as unknown as tf.Tensor4D;
-      const x = wave(4, 16, 16, 24);
+      const x = ripple(4, 16, 16, 24);
       const f = (y: tf.Tensor) => {
-        const c = tf.relu(tf.conv2d(y as tf.Tensor4D, wave(3, 3, 24, 40), 1, 'same'));
+        const c = tf.relu(tf.conv2d(y as tf.Tensor4D, ripple(3, 3, 24, 40), 1, 'same'));
         const t = tf.reshape(c, [4, 256, 40]) as tf.Tensor3D;
         const a = fused.attention(t, t, fused.gelu(t), 4);
         const n = fused.layerNorm(a, tf.ones([40]), tf.zeros([40]));
         return tf.mean(
-          tf.square(tf.matMul(tf.reshape(n, [1024, 40]), wave(40, 300) as unknown as tf.Tensor2D)),
+          tf.square(tf.matMul(tf.reshape(n, [1024, 40]), ripple(40, 300) as unknown as tf.Tensor2D)),
         );
       };
       const { value, grad } = tf.valueAndGrad(f)(x);
@@ -477,11 +401,11 @@ test('an Adam step in place equals its plain form and leaves sharers alone', () 
   const results = ['cpu', 'loom'].map(backend => {
     void tf.setBackend(backend);
     return tf.tidy(() => {
-      const wave = (f: number) => tf.sin(tf.mul(tf.range(0, 20_003), f));
-      const [x, m, v] = [wave(0.1), wave(0.2), tf.square(wave(0.3))].map(t => tf.variable(t));
+      const ripple = (f: number) => tf.sin(tf.mul(tf.range(0, 20_003), f));
+      const [x, m, v] = [ripple(0.1), ripple(0.2), tf.square(ripple(0.3))].map(t => tf.variable(t));
       const before = tf.reshape(x, [1, -1]);
       const copy = before.dataSync();
-      for (let i = 0; i < 3; i++) fused.adamStep(x, m, v, wave(0.4), settings);
+      for (let i = 0; i < 3; i++) fused.adamStep(x, m, v, ripple(0.4), settings);
       assert.equal(before.dataSync(), copy);
       const out = [x, m, v].map(t => t.dataSync());
       tf.dispose([x, m, v]);

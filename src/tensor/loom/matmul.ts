@@ -1,13 +1,9 @@
 /** BatchMatMul and _FusedMatMul. */
 import { broadcast_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { type Batch, gemm, type Matrix } from './gemm.ts';
-import { allFloat, define, filled, run } from './kernels.ts';
+import { activate } from './activate.ts';
+import { type Batch, gemm, rowMajor } from './gemm.ts';
+import { allFloat, define, filled } from './kernels.ts';
 import type { LoomBackend } from './loom-backend.ts';
-
-const matrix = (address: number, columns: number, transposed: boolean): Matrix =>
-  transposed
-    ? { address, rowStride: 1, columnStride: columns }
-    : { address, rowStride: columns, columnStride: 1 };
 
 /** Offsets of one batched operand, as strides over the last two batch axes; undefined when its broadcasting needs more. */
 function batchStrides(
@@ -45,12 +41,12 @@ function multiply(
   const product = {
     k,
     n,
-    b: matrix(backend.address(b), bc, transposeB),
+    b: rowMajor(backend.address(b), bc, transposeB),
     bias: bias && backend.address(bias),
     relu,
   };
   return filled(backend, [...batch, m, n], 'float32', c => {
-    const left = matrix(backend.address(a), ac, transposeA);
+    const left = rowMajor(backend.address(a), ac, transposeA);
     if (count === 1 || (bBatch[0] === 0 && aBatch[0] !== 0 && !transposeA)) {
       // One matrix on the right for all: the batch is nothing but more rows.
       gemm({ ...product, m: m * count, a: left, c });
@@ -73,17 +69,5 @@ define('_FusedMatMul', ({ a, b, bias, preluActivationWeights }, attributes, back
     bias === undefined || (util.sizeFromShape(bias.shape) === columns && bias.shape.at(-1) === columns);
   if (!plainBias) return undefined;
   const y = multiply(backend, a, b, transposeA, transposeB, bias, activation === 'relu');
-  if (!y || !activation || activation === 'linear' || activation === 'relu') return y;
-  const names: Record<string, string> = {
-    relu6: 'Relu6',
-    elu: 'Elu',
-    sigmoid: 'Sigmoid',
-    leakyrelu: 'LeakyRelu',
-  };
-  const activated =
-    activation === 'prelu'
-      ? run('Prelu', { x: y, alpha: preluActivationWeights }, {}, backend)
-      : run(names[activation], { x: y }, { alpha: leakyreluAlpha }, backend);
-  backend.disposeIntermediateTensorInfo(y);
-  return activated;
+  return y && activate(backend, y, activation, leakyreluAlpha, preluActivationWeights);
 });

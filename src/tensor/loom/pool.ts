@@ -2,10 +2,10 @@
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { kernel, parallel } from '../../compute/index.ts';
 import { alias, allFloat, define, filled } from './kernels.ts';
+import { geometryOf, type Window } from './window.ts';
 
-type Info = backend_util.Conv2DInfo;
 // biome-ignore lint/suspicious/noExplicitAny: attributes of tfjs kernels have no type
-const infoOf = (shape: number[], a: any): Info =>
+const infoOf = (shape: number[], a: any): Window =>
   backend_util.computePool2DInfo(
     shape as [number, number, number, number],
     a.filterSize,
@@ -14,20 +14,6 @@ const infoOf = (shape: number[], a: any): Info =>
     a.pad,
     a.dimRoundingMode,
   );
-
-const geometry = (i: Info): number[] => [
-  i.inHeight,
-  i.inWidth,
-  i.inChannels,
-  i.outHeight,
-  i.outWidth,
-  i.filterHeight,
-  i.filterWidth,
-  i.strideHeight,
-  i.strideWidth,
-  i.padInfo.top,
-  i.padInfo.left,
-];
 
 for (const [name, average] of [
   ['MaxPool', 0],
@@ -40,7 +26,7 @@ for (const [name, average] of [
       return alias(backend, x, x.shape);
     }
     return filled(backend, i.outShape, 'float32', out =>
-      parallel(kernel('pool'), i.batchSize * i.outHeight, backend.address(x), out, ...geometry(i), average),
+      parallel(kernel('pool'), i.batchSize * i.outHeight, backend.address(x), out, ...geometryOf(i), average),
     );
   });
 
@@ -53,7 +39,7 @@ for (const [name, average] of [
       const span = Math.max(4, Math.ceil(i.inChannels / Math.max(1, Math.ceil(8 / i.batchSize)) / 4) * 4);
       const bands = i.batchSize * Math.ceil(i.inChannels / span);
       const addresses = [backend.address(dy), backend.address(input), dx];
-      parallel(kernel('poolGradient'), bands, ...addresses, ...geometry(i), average, span);
+      parallel(kernel('poolGradient'), bands, ...addresses, ...geometryOf(i), average, span);
     });
   });
 }
