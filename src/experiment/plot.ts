@@ -209,7 +209,7 @@ export const bandChart = ({
   const vertical = {
     type: 'quantitative',
     title: y,
-    scale: { type: logY ? 'log' : 'linear', zero: false, nice: false, padding: 8 },
+    scale: { type: logY ? 'log' : 'linear', zero: false, nice: false, padding: 18 },
     axis: { tickCount: 6 },
   };
   const color = {
@@ -257,8 +257,8 @@ export const bandChart = ({
             },
             {
               data: { values: [level] },
-              mark: { type: 'text', align: 'right', baseline: 'top', dx: -4, dy: 4, color: INK },
-              encoding: { y: { ...vertical, field: 'y' }, x: { value: width }, text: { field: 'label' } },
+              mark: { type: 'text', align: 'left', baseline: 'top', dx: 4, dy: 4, color: INK },
+              encoding: { y: { ...vertical, field: 'y' }, x: { value: 0 }, text: { field: 'label' } },
             },
           ]),
     ],
