@@ -185,23 +185,23 @@ const transformer = (backward: boolean): Question => ({
 await ask('transformer', [transformer(false), transformer(true)]);
 
 const conv = (
-  what: 'forward' | 'input' | 'filter',
+  part: 'forward' | 'input' | 'filter',
   n: number,
   s: number,
   cin: number,
   cout: number,
 ): Question => ({
-  name: `3x3, ${cin} to ${cout}, ${s} x ${s}, batch ${n}: ${what}`,
+  name: `3x3, ${cin} to ${cout}, ${s} x ${s}, batch ${n}: ${part}`,
   what: 'conv',
-  parameters: { n, h: s, w: s, cin, cout, what },
-  wasm: what !== 'filter',
+  parameters: { n, h: s, w: s, cin, cout, part },
+  wasm: part !== 'filter',
   make: () => {
     const x = uniform(n, s, s, cin) as tf.Tensor4D;
     const filter = uniform(3, 3, cin, cout) as tf.Tensor4D;
     const dy = uniform(n, s, s, cout) as tf.Tensor4D;
     const inputs: tf.NamedTensorMap =
-      what === 'forward' ? { x, filter } : what === 'input' ? { dy, filter } : { x, dy };
-    const kernel = { forward: 'Conv2D', input: 'Conv2DBackpropInput', filter: 'Conv2DBackpropFilter' }[what];
+      part === 'forward' ? { x, filter } : part === 'input' ? { dy, filter } : { x, dy };
+    const kernel = { forward: 'Conv2D', input: 'Conv2DBackpropInput', filter: 'Conv2DBackpropFilter' }[part];
     const attributes = {
       strides: [1, 1],
       pad: 'same',

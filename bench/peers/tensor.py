@@ -59,7 +59,7 @@ def transformer(width, layers, heads, tokens, batch, backward):
     return run
 
 
-def conv(n, h, w, cin, cout, what):
+def conv(n, h, w, cin, cout, part):
     x = torch.rand(n, cin, h, w).contiguous(memory_format=torch.channels_last)
     weight = torch.rand(cout, cin, 3, 3).contiguous(memory_format=torch.channels_last)
     dy = torch.rand(n, cout, h, w).contiguous(memory_format=torch.channels_last)
@@ -68,7 +68,7 @@ def conv(n, h, w, cin, cout, what):
         "forward": lambda: F.conv2d(x, weight, padding=1),
         "input": lambda: torch.nn.grad.conv2d_input(shape, weight, dy, padding=1),
         "filter": lambda: torch.nn.grad.conv2d_weight(x, wshape, dy, padding=1),
-    }[what]
+    }[part]
 
 
 def vgg(batch, size, backward):
