@@ -18,6 +18,7 @@ import {
   type MethodResult,
   meanInterval,
   meanOverSeeds,
+  mergeConfigs,
   metricLabel,
   nestedOrder,
   number,
@@ -67,6 +68,8 @@ const Parameters = t.strict({
   ),
   /** What the permuted zoo and the augmentation do to hidden units. */
   disorder: t.array(t.keyof({ 'hidden-permutation': null, 'hidden-scaling': null })),
+  /** What of the diffusion is different where the order says nothing: other noise levels decide there. */
+  orderless: t.strict({ diffusion: t.UnknownRecord }),
   /** Baselines measured at every size. */
   baselines: t.array(t.keyof({ ...BASELINES, ...ORBIT_BASELINES })),
 });
@@ -111,34 +114,35 @@ async function trainOn(
   { run }: RunContext,
   protocol: Protocol,
   order: Order,
-  { methods, seeds, disorder, diffusion, training, rollout, sampling, baselines }: Parameters,
+  { methods, seeds, disorder, diffusion, orderless, training, rollout, sampling, baselines }: Parameters,
 ): Promise<Cell> {
   const { study } = protocol;
   const size = study.train.names.length;
   const runs: MethodResult[] = [];
   const contenders: Contender[] = [];
   const errors: Record<string, number> = {};
+  const mixed = mergeConfigs(diffusion, orderless.diffusion) as Record<string, unknown>;
   for (const [name, { denoiser, parameters, augmented = false }] of Object.entries(methods)) {
     // Where the order says nothing, or is made to say nothing, no method is given anything that depends on it.
-    const orderless = order === 'permuted' || augmented;
+    const lost = order === 'permuted' || augmented;
     for (const seed of seeds) {
       const { contender, methods: sampled } = await protocol.contend(
         {
           denoiser,
           parameters,
           label: `${name}, ${size}, ${order} (seed ${seed})`,
-          diffusion,
+          diffusion: lost ? mixed : diffusion,
           training,
           rollout,
           hiddenAugmentation: augmented ? disorder : [],
-          sharedStatistics: orderless ? SHARED : [],
-          anchor: !orderless,
+          sharedStatistics: lost ? SHARED : [],
+          anchor: !lost,
           sampling,
           seed,
         },
         { [name]: {} },
         async trained => {
-          if (orderless) errors[name] = (errors[name] ?? 0) + probe(trained, study, seed) / seeds.length;
+          if (lost) errors[name] = (errors[name] ?? 0) + probe(trained, study, seed) / seeds.length;
         },
       );
       contenders.push(contender);
@@ -318,11 +322,12 @@ ${await curves(cells, protocol)}
           }
 The augmented transformer gives it up: it sees every NCA in a new order each time, with statistics shared over all units.</p>
 <p><b>Permuted.</b> Every training NCA's units stand in a random order of its own (${parameters.disorder.join(', ')}); what the NCAs grow is the same. No method has an
-anchor, and all have statistics shared over units, which is all the order leaves to know. A strictly equivariant method without anchor cannot tell the two zoos apart, so its permuted
+anchor, and all have statistics shared over units, which is all the order leaves to know; all are trained at lower noise levels, where units take their places
+(<code>orderless</code> in the configuration, for the augmented transformer too): above them an order is anyone's guess. A strictly equivariant method without anchor cannot tell the two zoos apart, so its permuted
 curve is also what it would do on the zoo as it is without anchor.</p>`,
         },
         {
-          title: `${metricLabel(protocol.metrics[0].name)} by size`,
+          title: `By size: ${metricLabel(protocol.metrics[0].name)}`,
           body: html`${sizesTable(cells, protocol)}
 <p>Can the order be found again? Weight matching to the first NCA (linear assignment) puts ${(100 * recovered).toFixed(1)}% of the permuted zoo's hidden units back where
 the zoo as it is has them. Where that is nearly all of them, aligning first is the alternative to every method here.</p>`,
