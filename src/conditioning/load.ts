@@ -6,7 +6,7 @@ import {
   checkClauses,
   decode,
   type Failure,
-  importUserFile,
+  importKind,
   inUserFile,
   isPath,
   orThrow,
@@ -26,23 +26,9 @@ type AnyKind = EncoderKind<any>;
  */
 export async function loadEncoder(nameOrPath: string): Promise<AnyKind> {
   if (!isPath(nameOrPath)) return orThrow(encoderKind(nameOrPath));
-  const kind = (await importUserFile(nameOrPath)).default;
-  checkClauses<AnyKind>(nameOrPath, 'default export', 'an encoder kind', kind, {
-    name: 'string',
-    summary: 'string',
-    config: 'object',
-    defaults: 'object',
-    build: 'function',
-  });
-  checkClauses<AnyKind['config']>(nameOrPath, 'default export: config', 'an io-ts codec', kind.config, {
-    decode: 'function',
-    is: 'function',
-  });
+  const kind = await importKind<AnyKind>(nameOrPath, 'an encoder kind');
   return {
-    name: kind.name,
-    summary: kind.summary,
-    config: kind.config,
-    defaults: kind.defaults,
+    ...kind,
     build: (config, context) =>
       attempt(nameOrPath, async () => {
         const task = inUserFile(nameOrPath, 'build', () => kind.build(config, context));

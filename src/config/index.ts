@@ -24,5 +24,5 @@ export {
   systemFailure,
   UserError,
 } from './failure.ts';
-export { breaksClause, type Clauses, checkClauses, inUserFile } from './user-contract.ts';
+export { breaksClause, type Clauses, checkClauses, importKind, inUserFile } from './user-contract.ts';
 export { importUserFile, isPath } from './user-module.ts';

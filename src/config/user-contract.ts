@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { show } from './decode.ts';
 import { failure, UserError } from './failure.ts';
+import { importUserFile } from './user-module.ts';
 
 /** The fields of a thing, with the type of each. */
 export type Clauses<T> = { readonly [K in keyof T]?: 'string' | 'number' | 'object' | 'function' };
@@ -33,6 +34,36 @@ export function checkClauses<T>(
       throw new UserError(failure(file, article(type), found(given), { field: `${subject}: ${field}` }));
     }
   }
+}
+
+/** What kinds of denoisers and of encoders have in common. */
+interface Kind {
+  readonly name: string;
+  readonly summary: string;
+  readonly config: { readonly decode: unknown; readonly is: unknown };
+  readonly defaults: unknown;
+  readonly build: unknown;
+}
+
+/**
+ * The kind that a file of the user's own exports by default.
+ * @param what what it should be, in words
+ * @throws UserError naming the file and the clause it breaks
+ */
+export async function importKind<K extends Kind>(file: string, what: string): Promise<K> {
+  const kind = (await importUserFile(file)).default;
+  checkClauses<K>(file, 'default export', what, kind, {
+    name: 'string',
+    summary: 'string',
+    config: 'object',
+    defaults: 'object',
+    build: 'function',
+  } as Clauses<K>);
+  checkClauses<K['config']>(file, 'default export: config', 'an io-ts codec', kind.config, {
+    decode: 'function',
+    is: 'function',
+  } as Clauses<K['config']>);
+  return kind;
 }
 
 const found = (value: unknown): string =>

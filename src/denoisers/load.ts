@@ -1,5 +1,5 @@
 /** Denoisers from anywhere: a registered name, or the path of a TypeScript file in the user's own project. */
-import { breaksClause, checkClauses, importUserFile, inUserFile, isPath, orThrow } from '../config/index.ts';
+import { breaksClause, checkClauses, importKind, inUserFile, isPath, orThrow } from '../config/index.ts';
 import { SYMMETRY_NAMES } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 import { type Inputs, inputs } from './contract.ts';
@@ -15,23 +15,9 @@ type AnyKind = DenoiserKind<any>;
  */
 export async function loadDenoiser(nameOrPath: string): Promise<AnyKind> {
   if (!isPath(nameOrPath)) return orThrow(denoiserKind(nameOrPath));
-  const kind = (await importUserFile(nameOrPath)).default;
-  checkClauses<AnyKind>(nameOrPath, 'default export', 'a denoiser kind', kind, {
-    name: 'string',
-    summary: 'string',
-    config: 'object',
-    defaults: 'object',
-    build: 'function',
-  });
-  checkClauses<AnyKind['config']>(nameOrPath, 'default export: config', 'an io-ts codec', kind.config, {
-    decode: 'function',
-    is: 'function',
-  });
+  const kind = await importKind<AnyKind>(nameOrPath, 'a denoiser kind');
   return {
-    name: kind.name,
-    summary: kind.summary,
-    config: kind.config,
-    defaults: kind.defaults,
+    ...kind,
     build: (config, context) => {
       const denoiser = inUserFile(nameOrPath, 'build', () => kind.build(config, context));
       checkBuilt(nameOrPath, denoiser, context);

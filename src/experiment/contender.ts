@@ -55,7 +55,7 @@ export interface ContenderSettings {
   readonly augmentation?: readonly PictureSymmetry[];
   /** Augmentation by symmetries that keep the picture: every batch shows the same NCAs with their hidden units in another order. Default: none. */
   readonly hiddenAugmentation?: readonly HiddenSymmetry[];
-  /** Symmetries that share a coordinate's mean and deviation. Default: those of both augmentations. */
+  /** Symmetries that share a coordinate's mean and deviation. Default: those of both augmentations but scalings. */
   readonly sharedStatistics?: readonly SymmetryName[];
   /** Whether the denoiser is given the zoo's common base. Default true. */
   readonly anchor?: boolean;
@@ -185,7 +185,9 @@ export async function trainContender(
   const diffusion = orThrow(createDiffusion(settings.diffusion));
   // Weights that symmetries move about must be normalised by statistics the symmetries share.
   const { augmentation = [], hiddenAugmentation = [] } = settings;
-  const shared = settings.sharedStatistics ?? [...augmentation, ...hiddenAugmentation];
+  // A rescaled weight has no deviation to share: only groups that move weights about do.
+  const moving = hiddenAugmentation.filter(name => name !== 'hidden-scaling');
+  const shared = settings.sharedStatistics ?? [...augmentation, ...moving];
   const normaliser = fitNormaliser(spec, train.weights, {
     sigmaData: diffusion.sigmaData,
     mean: shared,

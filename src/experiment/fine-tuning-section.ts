@@ -7,9 +7,9 @@ import {
   renderGallery,
 } from '../evaluation/index.ts';
 import { metricLabel, number } from './comparison-report.ts';
+import { bandChart } from './curve-chart.ts';
 import { type GoalTimes, goalRecord, goalTable, type Tuning } from './goal-times.ts';
 import { type Html, html } from './html.ts';
-import { bandChart } from './plot.ts';
 import type { Protocol } from './protocol.ts';
 import { type Cell, image, plots, type Section, table } from './report.ts';
 

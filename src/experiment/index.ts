@@ -23,7 +23,7 @@ export {
   SamplingSettingsCodec,
   trainContender,
 } from './contender.ts';
-export { type CurveChart, curveChart } from './curve-chart.ts';
+export { type BandChart, bandChart, type CurveChart, type CurveMean, curveChart } from './curve-chart.ts';
 export { type Experiment, experimentNames, loadExperiment, type RunContext } from './experiment.ts';
 export { tuningRecord, tuningSections } from './fine-tuning-section.ts';
 export { type Goal, type GoalTimes, goalTimes, type Tuning, type TuningCurve } from './goal-times.ts';
@@ -32,8 +32,6 @@ export { type Html, html, raw } from './html.ts';
 export { comparisonLatex, type LatexOptions, latexText } from './latex.ts';
 export { type FinishedRun, groupRuns, type RunGroup, readRuns } from './merge-runs.ts';
 export {
-  type BandChart,
-  bandChart,
   type IntervalChart,
   intervalChart,
   type LineChart,

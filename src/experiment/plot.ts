@@ -5,7 +5,7 @@
 import * as vega from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
 
-const INK = '#7a808c';
+export const INK = '#7a808c';
 /** Okabe and Ito's palette (2008), safe for colour-blind readers; black replaced by grey for dark pages. */
 const PALETTE = ['#0072b2', '#e69f00', '#009e73', '#cc79a7', '#56b4e9', '#d55e00', '#b3a125', '#888888'];
 
@@ -163,104 +163,3 @@ export const stripChart = ({
           ]),
     ],
   } as unknown as Omit<TopLevelSpec, '$schema'>);
-
-export interface BandChart {
-  readonly title?: string;
-  readonly x: string;
-  readonly y: string;
-  /** One row per point: a mean and its interval. */
-  readonly points: readonly {
-    readonly series: string;
-    readonly x: number;
-    readonly mean: number;
-    readonly low: number;
-    readonly high: number;
-  }[];
-  /** A dashed line at a height, and what it is. */
-  readonly level?: { readonly y: number; readonly label: string };
-  readonly logY?: boolean;
-  readonly width?: number;
-  readonly height?: number;
-}
-
-/**
- * Curves with their intervals as bands, one colour a series. The horizontal axis has a mark at every x, and is linear up to the first
- * one above zero and logarithmic beyond it: doublings are evenly apart. Non-finite points are left out.
- */
-export const bandChart = ({
-  title,
-  x,
-  y,
-  points,
-  level,
-  logY,
-  width = 440,
-  height = 300,
-}: BandChart): Promise<string> => {
-  const shown = points.filter(({ low, high }) => Number.isFinite(low) && Number.isFinite(high));
-  const marks = [...new Set(shown.map(point => point.x))].sort((a, b) => a - b);
-  const horizontal = {
-    field: 'x',
-    type: 'quantitative',
-    title: x,
-    scale: { type: 'symlog', constant: marks.find(mark => mark > 0) ?? 1, nice: false },
-    axis: { values: marks, grid: false },
-  };
-  const vertical = {
-    type: 'quantitative',
-    title: y,
-    scale: { type: logY ? 'log' : 'linear', zero: false, nice: false, padding: 18 },
-    axis: { tickCount: 6 },
-  };
-  const color = {
-    field: 'series',
-    type: 'nominal',
-    title: null,
-    sort: null,
-    legend: {
-      orient: 'bottom',
-      columns: 3,
-      labelLimit: 240,
-      symbolType: 'stroke',
-      symbolOpacity: 1,
-      symbolStrokeWidth: 3,
-    },
-  };
-  const data = { values: shown };
-  return renderSvg({
-    title,
-    width,
-    height,
-    layer: [
-      {
-        data,
-        mark: { type: 'area', opacity: 0.16 },
-        encoding: {
-          x: horizontal,
-          y: { ...vertical, field: 'low' },
-          y2: { field: 'high' },
-          color,
-        },
-      },
-      {
-        data,
-        mark: { type: 'line', strokeWidth: 1.8, point: { size: 22, filled: true } },
-        encoding: { x: horizontal, y: { ...vertical, field: 'mean' }, color },
-      },
-      ...(level === undefined
-        ? []
-        : [
-            {
-              data: { values: [level] },
-              mark: { type: 'rule', strokeDash: [4, 3], color: INK },
-              encoding: { y: { ...vertical, field: 'y' } },
-            },
-            {
-              data: { values: [level] },
-              mark: { type: 'text', align: 'left', baseline: 'top', dx: 4, dy: 4, color: INK },
-              encoding: { y: { ...vertical, field: 'y' }, x: { value: 0 }, text: { field: 'label' } },
-            },
-          ]),
-    ],
-  } as unknown as Omit<TopLevelSpec, '$schema'>);
-};
