@@ -1,10 +1,12 @@
 // `npm test [-- PATH-PART ...]`: every *.test.ts (uvu) in a process of its own, as many at a time as there are cores,
 // gathered by Node's test runner.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const wanted = process.argv.slice(2);
@@ -19,13 +21,31 @@ if (files.length === 0) {
   console.error(`no test file matches ${wanted.join(' ')}`);
   process.exit(2);
 }
-const { status } = spawnSync(
+const run = spawn(
   process.execPath,
-  ['--import', 'tsx', '--test', `--test-concurrency=${availableParallelism()}`, ...files],
+  [
+    '--import',
+    'tsx',
+    '--test',
+    `--test-concurrency=${availableParallelism()}`,
+    `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`,
+    ...files,
+  ],
   {
     cwd: root,
-    stdio: 'inherit',
+    stdio: ['inherit', 'pipe', 'inherit'],
     env: { ...process.env, WEIGHTLOOM_THREADS: process.env.WEIGHTLOOM_THREADS ?? '2' },
   },
 );
-process.exit(status ?? 1);
+// A uvu suite whose `before` throws runs nothing and still ends well: its tests are counted.
+const counts = { Total: 0, Passed: 0, Skipped: 0 };
+createInterface({ input: run.stdout }).on('line', line => {
+  console.log(line);
+  const [, name, count] = /\b(Total|Passed|Skipped): +(\d+)/.exec(stripVTControlCharacters(line)) ?? [];
+  if (name) counts[name] += Number(count);
+});
+run.on('close', status => {
+  const lost = counts.Total - counts.Passed - counts.Skipped;
+  if (status === 0 && lost > 0) console.error(`${lost} tests neither passed nor failed: they never ran`);
+  process.exit(status || (lost > 0 ? 1 : 0));
+});
