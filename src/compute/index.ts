@@ -6,6 +6,7 @@ export {
   kernel,
   kernelBuild,
   parallel,
+  revectorized,
   setThreadCount,
   threadCount,
 } from './pool.ts';

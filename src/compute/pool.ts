@@ -77,11 +77,20 @@ interface Libraries {
 }
 let loaded: Libraries | undefined;
 
+const nodeMajor = Number(process.versions.node.split('.')[0]);
+
+/**
+ * V8 can join pairs of 128-bit operations into 256-bit ones. Nothing is rounded otherwise. On from Node 24, where matrix products and a
+ * transformer take three quarters of the time; WEIGHTLOOM_REVECTORIZE=0 keeps it off.
+ */
+export const revectorized = (): boolean => nodeMajor >= 24 && process.env.WEIGHTLOOM_REVECTORIZE !== '0';
+
 /** Loads the best kernel build this runtime accepts; WEIGHTLOOM_BUILD=simd|fma forces one. */
 function libraries(): Libraries {
   if (loaded) return loaded;
-  // Node 20 has relaxed SIMD behind a flag, later ones without; an unknown flag is ignored.
-  setFlagsFromString('--experimental-wasm-relaxed-simd');
+  // Node 20 has relaxed SIMD behind a flag, later ones without; V8 complains on stderr of a flag it does not know.
+  if (nodeMajor < 21) setFlagsFromString('--experimental-wasm-relaxed-simd');
+  if (revectorized()) setFlagsFromString('--experimental-wasm-revectorize');
   const forced = process.env.WEIGHTLOOM_BUILD;
   if (forced !== undefined && forced !== 'simd' && forced !== 'fma') {
     throw new UserError(`environment variable WEIGHTLOOM_BUILD: expected simd or fma, found "${forced}"`);

@@ -1,6 +1,6 @@
 /** Which tfjs backend computes: TensorFlow's native library where it loads, else our own. */
 import * as tf from '@tensorflow/tfjs-core';
-import { kernelBuild, threadCount } from '../compute/index.ts';
+import { kernelBuild, revectorized, threadCount } from '../compute/index.ts';
 import { UserError } from '../config/index.ts';
 import './backend.ts';
 
@@ -85,7 +85,7 @@ export async function startBackend(options: { readonly prefer?: BackendName } = 
     backend === 'tensorflow'
       ? `tensorflow (${source})`
       : backend === 'loom'
-        ? `loom (${build === 'fma' ? 'SIMD + FMA' : 'SIMD'}, ${threads} thread${threads === 1 ? '' : 's'})`
+        ? `loom (${build === 'fma' ? 'SIMD + FMA' : 'SIMD'}${revectorized() ? ', 256 bits' : ''}, ${threads} thread${threads === 1 ? '' : 's'})`
         : 'cpu (tfjs, one thread)';
   running = { backend, summary, threads, build, package: source, passedOver };
   return running;

@@ -2,7 +2,7 @@
 import { cpus, totalmem } from 'node:os';
 import Table from 'cli-table3';
 import type { Command } from 'commander';
-import { statistics } from '../../compute/index.ts';
+import { revectorized, statistics } from '../../compute/index.ts';
 import { type BackendReport, startBackend, tf } from '../../tensor/index.ts';
 
 /** GFLOP/s of a 512 x 512 x 512 product: the best of a few, after a warm-up. */
@@ -28,7 +28,7 @@ export function diagnosis(report: BackendReport): [string, string][] {
   return [
     ['backend', report.summary],
     ...report.passedOver.map(({ backend, reason }): [string, string] => [`not ${backend}`, reason]),
-    ['kernels', build],
+    ['kernels', revectorized() ? `${build}, joined to 256 bits` : build],
     ['threads', `${report.threads} of ${cores.length} cores (WEIGHTLOOM_THREADS changes it)`],
     ['512 x 512 product', `${productSpeed().toFixed(0)} GFLOP/s`],
     ['tensor memory', `${(statistics().limit / 2 ** 30).toFixed(1)} GiB at most`],
