@@ -1,5 +1,12 @@
 /** Distances between all pairs of NCAs: by their weights modulo symmetry, and by their pictures. */
-import { actOnWeights, balancing, type NcaSpec, symmetricDistance, weightCount } from '../nca/index.ts';
+import {
+  actOnWeights,
+  balancing,
+  distanceOfUnits,
+  hiddenUnits,
+  type NcaSpec,
+  weightCount,
+} from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 import { patchDistance, type TextureDistance } from './metrics/index.ts';
 
@@ -47,11 +54,13 @@ export function weightDistances(
   options: PairwiseOptions = {},
 ): Promise<DistanceMatrix> {
   const size = weightCount(spec);
-  const row = (i: number) => weights.subarray(i * size, (i + 1) * size);
   const count = weights.length / size;
+  const units = Array.from({ length: count }, (_, i) =>
+    hiddenUnits(spec, weights.subarray(i * size, (i + 1) * size)),
+  );
   return fill(
     count,
-    i => Array.from({ length: count - 1 - i }, (_, k) => symmetricDistance(spec, row(i), row(i + 1 + k))),
+    i => Array.from({ length: count - 1 - i }, (_, k) => distanceOfUnits(units[i], units[i + 1 + k])),
     options,
   );
 }

@@ -2,54 +2,12 @@
  * NCAs up to their symmetries: a canonical form of the hidden units, the element that brings one NCA closest to another, and the distance
  * that is left (weight matching: Ainsworth, Hayase and Srinivasa 2023, "Git Re-Basin").
  */
-import { linearSumAssignment } from 'linear-sum-assignment';
 import { Matrix } from 'ml-matrix';
 import { type NcaSpec, weightBlocks, weightCount } from '../spec.ts';
 import { actOnWeights, type Floats } from './act.ts';
 import { signedPermutation } from './bases.ts';
-import {
-  compose,
-  hiddenPermutation,
-  hiddenScaling,
-  identity,
-  inverse,
-  type SymmetryElement,
-  sizeOf,
-} from './element.ts';
-import { SYMMETRIES } from './groups.ts';
-
-/** What belongs to hidden unit i: its input weights and bias, and its output weights. */
-function unit(spec: NcaSpec, weights: Floats, i: number): { input: Float64Array; output: Float64Array } {
-  const [w1, b1, w2] = weightBlocks(spec);
-  const inputs = 4 * spec.channels;
-  const input = new Float64Array(inputs + 1);
-  for (let j = 0; j < inputs; j++) input[j] = weights[w1.offset + i * inputs + j];
-  input[inputs] = weights[b1.offset + i];
-  const output = Float64Array.from(
-    { length: spec.channels },
-    (_, c) => weights[w2.offset + c * spec.hidden + i],
-  );
-  return { input, output };
-}
-
-const norm = (x: Float64Array) => Math.sqrt(x.reduce((sum, v) => sum + v * v, 0));
-
-/**
- * The scaling that gives every hidden unit input and output weights of equal norm: one representative for all scalings. Units without
- * input or output weights, and specs whose hidden clip forbids scaling, stay.
- */
-export function balancing(spec: NcaSpec, weights: Floats): SymmetryElement {
-  const size = sizeOf(spec);
-  if (SYMMETRIES['hidden-scaling'].obstacle(spec)) return identity(size);
-  return hiddenScaling(
-    size,
-    Float64Array.from({ length: spec.hidden }, (_, i) => {
-      const { input, output } = unit(spec, weights, i);
-      const ratio = Math.sqrt(norm(output) / norm(input));
-      return Number.isFinite(ratio) && ratio > 0 ? ratio : 1;
-    }),
-  );
-}
+import { compose, hiddenPermutation, identity, inverse, type SymmetryElement, sizeOf } from './element.ts';
+import { balancing, cheapestAssignment, distanceOfUnits, hiddenUnits, norm, unit } from './hidden-units.ts';
 
 export interface Canonical {
   readonly weights: Float64Array;
@@ -147,12 +105,6 @@ function squaredDistance(a: Floats, b: Floats): number {
   return sum;
 }
 
-/** For every row its column, with the least total cost. */
-function cheapestAssignment(cost: Matrix): Uint32Array {
-  const { rowAssignments } = linearSumAssignment(cost, { maximaze: false });
-  return Uint32Array.from(rowAssignments);
-}
-
 /** Matches hidden units by vectors that describe them. */
 const matchUnits =
   (describe: (spec: NcaSpec, weights: Float64Array, i: number) => Float64Array): Match =>
@@ -209,6 +161,7 @@ function matchChannels(spec: NcaSpec, weights: Float64Array, target: Float64Arra
  * their balanced weights under the best matching. With hidden units alone it is a metric on NCAs up to these symmetries.
  */
 export function symmetricDistance(spec: NcaSpec, a: Floats, b: Floats, options: AlignOptions = {}): number {
+  if (!options.channels) return distanceOfUnits(hiddenUnits(spec, a), hiddenUnits(spec, b));
   const [p, q] = [a, b].map(w => actOnWeights(spec, balancing(spec, w), Float64Array.from(w)));
   const aligned = actOnWeights(spec, align(spec, p, q, options), p);
   return Math.sqrt(squaredDistance(aligned, q) / p.length);

@@ -3,7 +3,6 @@ export { actOnImage, actOnMask, actOnState, actOnWeights, type Floats, type Grid
 export {
   type AlignOptions,
   align,
-  balancing,
   type Canonical,
   canonicalHidden,
   symmetricDistance,
@@ -27,5 +26,6 @@ export {
   sizeOf as elementSize,
 } from './element.ts';
 export { finiteOrbit, SYMMETRIES, SYMMETRY_NAMES, type SymmetryGroup, type SymmetryName } from './groups.ts';
+export { balancing, distanceOfUnits, type HiddenUnits, hiddenUnits } from './hidden-units.ts';
 export { type NearestNca, nearestModuloSymmetry } from './nearest.ts';
 export { type WeightOrbits, weightOrbits } from './orbits.ts';

@@ -1,7 +1,7 @@
 /** The nearest of many NCAs modulo hidden permutation and scaling, without matching them all. */
 import { type NcaSpec, weightBlocks, weightCount } from '../spec.ts';
 import { actOnWeights, type Floats } from './act.ts';
-import { balancing, symmetricDistance } from './align.ts';
+import { balancing, distanceOfUnits, hiddenUnits } from './hidden-units.ts';
 
 export interface NearestNca {
   /** Row among the candidates. */
@@ -27,7 +27,10 @@ export function nearestModuloSymmetry(
   const row = (all: Float32Array, n: number) => all.subarray(n * size, (n + 1) * size);
   const sorted = (all: Float32Array) =>
     Array.from({ length: all.length / size }, (_, n) => sortedUnits(spec, row(all, n)));
+  const unitsOf = (all: Float32Array) =>
+    Array.from({ length: all.length / size }, (_, n) => hiddenUnits(spec, row(all, n)));
   const [ours, theirs] = [sorted(queries), sorted(candidates)];
+  const [ourUnits, theirUnits] = [unitsOf(queries), unitsOf(candidates)];
   return ours.map((query, q) => {
     const order = theirs
       .map((candidate, index) => ({ index, bound: rootMeanSquare(query, candidate) }))
@@ -36,7 +39,7 @@ export function nearestModuloSymmetry(
     let best: NearestNca = { index: -1, distance: Infinity };
     for (const { index, bound } of order) {
       if (bound >= best.distance) break;
-      const distance = symmetricDistance(spec, row(queries, q), row(candidates, index));
+      const distance = distanceOfUnits(ourUnits[q], theirUnits[index], best.distance);
       if (distance < best.distance) best = { index, distance };
     }
     return best;
