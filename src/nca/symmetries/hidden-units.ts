@@ -69,7 +69,8 @@ export function hiddenUnits(spec: NcaSpec, weights: Floats): HiddenUnits {
 
 /** For every row its column, with the least total cost. */
 export function cheapestAssignment(cost: Matrix): Uint32Array {
-  const { rowAssignments } = linearSumAssignment(cost, { maximaze: false });
+  // The library changes the matrix it is given.
+  const { rowAssignments } = linearSumAssignment(cost.clone(), { maximaze: false });
   return Uint32Array.from(rowAssignments);
 }
 
