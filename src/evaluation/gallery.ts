@@ -23,10 +23,10 @@ const GAP = 6;
 const ROW_LABEL = 132;
 const MAGENTA = [255, 0, 255];
 
-/** Long labels are broken at spaces, dashes or slashes into at most three lines. */
+/** Long labels are broken at spaces, dashes, slashes or underscores into at most three lines. */
 function wrap(label: string, width: number): string[] {
   const lines: string[] = [];
-  for (const word of label.split(/(?<=[ \-/])/)) {
+  for (const word of label.split(/(?<=[ \-/_])/)) {
     const last = lines.at(-1);
     if (last !== undefined && (last + word).trim().length <= width) lines[lines.length - 1] = last + word;
     else lines.push(word);
