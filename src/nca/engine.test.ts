@@ -108,8 +108,11 @@ test('the engine computes what the plain version computes', () => {
   );
 });
 
-/** d <final state, direction> / d (weights or state) along `along`, by central differences of the plain version in float64. */
-function slope(one: Case, seeds: number[], direction: ArrayLike<number>, along: Along): number {
+/**
+ * d <final state, direction> / d (weights or state) along `along`, by central differences of the plain version in float64; and how far the
+ * slopes on both sides are apart a little farther out, which tells of hidden units and clips that switch there.
+ */
+function slope(one: Case, seeds: number[], direction: ArrayLike<number>, along: Along) {
   const { spec, batch, height, width, steps, shared, seed } = one;
   const rows = shared ? 1 : batch;
   const count = weightCount(spec);
@@ -131,7 +134,11 @@ function slope(one: Case, seeds: number[], direction: ArrayLike<number>, along: 
   };
   // Small enough that next to no hidden unit or clip switches inside the interval, large enough for float64.
   const h = 1e-7;
-  return (value(h) - value(-h)) / (2 * h);
+  // As far as float32 rounding moves what a unit switches on.
+  const reach = 2e-6;
+  const here = value(0);
+  const kink = Math.abs(value(reach) - 2 * here + value(-reach)) / reach;
+  return { expected: (value(h) - value(-h)) / (2 * h), kink };
 }
 interface Along {
   weights: ArrayLike<number>;
@@ -145,6 +152,7 @@ const dot = (a: ArrayLike<number>, b: ArrayLike<number>) => {
 };
 
 test('gradients are the slopes of the plain version', () => {
+  const count = { all: 0, compared: 0 };
   fc.assert(
     fc.property(cases, one => {
       const { spec, batch, height, width, steps, seed } = one;
@@ -173,9 +181,13 @@ test('gradients are the slopes of the plain version', () => {
             state: part === 'state' ? random.normals(state.size) : new Float32Array(state.size),
           };
           const found = part === 'weights' ? dot(ofWeights, along.weights) : dot(ofState, along.state);
-          const expected = slope(one, seeds, direction, along);
+          const { expected, kink } = slope(one, seeds, direction, along);
           const size = Math.hypot(...(part === 'weights' ? ofWeights : ofState));
-          // Float32 sums give 1e-6; a unit that switches between float32 and float64 gives the rest.
+          // There is no slope to compare with where one unit that decides much switches.
+          count.all++;
+          if (kink > 1e-3 * size) continue;
+          count.compared++;
+          // Float32 sums give 1e-6; units that switch between float32 and float64, none of which decides much, give the rest.
           assert.ok(Math.abs(found - expected) <= 5e-3 * size + 1e-6);
         }
       }
@@ -184,6 +196,7 @@ test('gradients are the slopes of the plain version', () => {
     }),
     { numRuns: 40 },
   );
+  assert.ok(count.compared > 0.8 * count.all, `${count.compared} of ${count.all} have a slope`);
 });
 
 const reference = await golden('01_nca_step');
