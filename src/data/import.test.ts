@@ -252,6 +252,21 @@ test('.pt files become a zoo with pictures; stopping leaves nothing', async () =
   assert.equal(readdirSync(folder), before);
 });
 
+test('one of the NCAs may be the base of the others: it is kept as such and never held out', async () => {
+  const paths = [file('one.pt'), file('two.pt')];
+  for (const base of ['one', 'two']) {
+    await settle(importZoo(paths, file(`based-${base}`), { base, render: { steps: 1, size: 8 } }));
+    const zoo = await settle(readZoo(file(`based-${base}`)));
+    const at = zoo.entries.findIndex(({ name }) => name === base);
+    assert.equal(zoo.base, zoo.weights.slice(at * weightCount(spec), (at + 1) * weightCount(spec)));
+    assert.is(zoo.entries[at].split, 'train');
+  }
+  assert.match(
+    await sentence(importZoo(paths, file('no-base'), { base: 'tow' })),
+    'option --base: expected the name of one of the NCAs, found "tow". Did you mean two?',
+  );
+});
+
 test('frames of a growing NCA end in its picture, and nothing leaks', async () => {
   const nca = await settle(loadWeights(file('one.pt')));
   const before = tf.memory().numTensors;

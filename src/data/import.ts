@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
-import { attempt, type Failure, refuse, settle, UserError } from '../config/index.ts';
+import { attempt, type Failure, refuse, settle, suggestion, UserError } from '../config/index.ts';
 import { checkImage, readBytes } from '../formats/index.ts';
 import { weightCount } from '../nca/index.ts';
 import { openModelsJson } from './importers/models-json.ts';
@@ -17,6 +17,8 @@ import { writeZoo, type ZooImage } from './zoo-write.ts';
 export interface ImportOptions extends ReferenceOptions {
   /** Share of the entries to hold out, chosen by the hash of the name. */
   readonly heldOut?: number;
+  /** The NCA that the others were fine-tuned from: the zoo's base, and never held out. */
+  readonly base?: string;
   /** How NCAs without a picture of their own are run. */
   readonly render?: Partial<RenderOptions>;
   readonly command?: string;
@@ -76,7 +78,13 @@ export const importZoo = (
       if (options.signal?.aborted) throw new UserError('Stopped: no zoo was written.');
     };
     const files = fileNames(names);
-    const splits = splitsOf(names, options.heldOut);
+    const baseAt = options.base === undefined ? -1 : names.indexOf(options.base);
+    if (options.base !== undefined && baseAt < 0) {
+      refuse('option --base', 'the name of one of the NCAs', `"${options.base}"`, {
+        hint: suggestion(options.base, names),
+      });
+    }
+    const splits = splitsOf(names, options.heldOut).map((split, i) => (i === baseAt ? 'train' : split));
     const pictures = { image: 0, rendering: 0 };
     const stored = (i: number, kind: 'image' | 'rendering') => {
       const path = source.picture(i, kind);
@@ -146,9 +154,11 @@ export const importZoo = (
       const provenance = {
         imported: paths,
         command: options.command ?? null,
+        ...(options.base === undefined ? {} : { base: options.base }),
         rendering: { steps, size, seed },
       };
-      await settle(writeZoo(out, { spec, entries, weights: weights(), provenance }, images()));
+      const base = baseAt < 0 ? null : await source.rows(baseAt, 1);
+      await settle(writeZoo(out, { spec, entries, weights: weights(), base, provenance }, images()));
     } finally {
       await source.close();
     }

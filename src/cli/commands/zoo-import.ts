@@ -10,11 +10,13 @@ interface Options {
   steps: number;
   size: number;
   seed: number;
+  base?: string;
   images?: string;
   renderings?: string;
 }
 
-async function run(paths: string[], { out, heldOut, steps, size, seed, images, renderings }: Options) {
+async function run(paths: string[], options: Options) {
+  const { out, heldOut, steps, size, seed, base, images, renderings } = options;
   const { importZoo } = await import('../../data/index.ts');
   const { interruption, progressBar } = await import('../../experiment/index.ts');
   const { startBackend } = await import('../../tensor/index.ts');
@@ -25,10 +27,11 @@ async function run(paths: string[], { out, heldOut, steps, size, seed, images, r
     const summary = await settle(
       importZoo(paths, out, {
         heldOut,
+        base,
         images,
         renderings,
         render: { steps, size, seed },
-        command: `weightloom zoo import ${paths.join(' ')} --out ${out} --held-out ${heldOut} --steps ${steps} --size ${size} --seed ${seed}`,
+        command: `weightloom zoo import ${paths.join(' ')} --out ${out} --held-out ${heldOut} --steps ${steps} --size ${size} --seed ${seed}${base === undefined ? '' : ` --base ${base}`}`,
         signal,
         onProgress(done, total, what) {
           if (bar?.what !== what) {
@@ -62,6 +65,7 @@ export const register = (program: Command): void => {
     )
     .requiredOption('-o, --out <folder>', 'the new zoo')
     .option('--held-out <share>', 'share held out, chosen by a hash of the name', within(0, 1), 0.15)
+    .option('--base <name>', 'the NCA that the others were fine-tuned from')
     .option('--images <folder>', 'photographs NAME.jpg (default: images/flickr+dtd_128 in the set)')
     .option('--renderings <folder>', 'renderings NAME.jpg (default: images/nca_flickr+dtd_128 in the set)')
     .option('--steps <n>', 'NCA steps of pictures made here', whole(0), 400)
@@ -73,7 +77,7 @@ export const register = (program: Command): void => {
 NCAs that come without a rendering of their own are run and their picture is stored.
 
 Examples:
-  $ weightloom zoo import self-organising-textures.models.json --out zoos/mondrian
+  $ weightloom zoo import self-organising-textures.models.json --base mondrian --out zoos/mondrian
   $ weightloom zoo import dots.pt chess.pt --out zoos/grafting`,
     )
     .action(run);
