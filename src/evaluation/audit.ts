@@ -16,7 +16,7 @@ export interface AuditReference {
   readonly heldOut: Float32Array;
   /** Renderings of each, [., S, S, 3] in [0, 1]; leave out to compare weights alone. */
   readonly renderings?: { readonly train: tf.Tensor4D; readonly heldOut: tf.Tensor4D };
-  /** Distance of renderings; default the patch sliced-Wasserstein distance. */
+  /** Distance of renderings, symmetric; default the patch sliced-Wasserstein distance. */
   readonly distance?: TextureDistance;
 }
 
@@ -104,14 +104,13 @@ async function nearestPictures(
   train: tf.Tensor4D,
   distance: TextureDistance,
 ): Promise<Nearness> {
-  const [count] = train.shape;
   const result = {
     index: new Int32Array(pictures.shape[0]),
     distance: new Float64Array(pictures.shape[0]),
   };
   for (let i = 0; i < pictures.shape[0]; i++) {
-    // One picture against all training renderings: the loss compares row with row.
-    const all = tf.tidy(() => distance(tf.tile(tf.slice(pictures, i, 1), [count, 1, 1, 1]), train));
+    // All training renderings against one picture, which is then prepared but once.
+    const all = tf.tidy(() => distance(train, tf.slice(pictures, i, 1)));
     const values = await all.data();
     all.dispose();
     result.index[i] = values.indexOf(Math.min(...values));

@@ -89,7 +89,7 @@ export function unmatchedDistances(
   );
 }
 
-/** @param pictures [n, H, W, 3] in [0, 1] @returns the distance of every pair, by default the patch sliced-Wasserstein distance */
+/** @param pictures [n, H, W, 3] in [0, 1] @returns the distance of every pair, which has to be symmetric; by default the patch sliced-Wasserstein distance */
 export function pictureDistances(
   pictures: tf.Tensor4D,
   options: PairwiseOptions & { readonly distance?: TextureDistance } = {},
@@ -100,9 +100,7 @@ export function pictureDistances(
     count,
     async i => {
       const rest = count - 1 - i;
-      const result = tf.tidy(() =>
-        distance(tf.tile(tf.slice(pictures, i, 1), [rest, 1, 1, 1]), tf.slice(pictures, i + 1, rest)),
-      );
+      const result = tf.tidy(() => distance(tf.slice(pictures, i + 1, rest), tf.slice(pictures, i, 1)));
       const values = await result.data();
       result.dispose();
       return values;
