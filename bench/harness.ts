@@ -44,11 +44,15 @@ function now(): number {
   return (user + system) / 1000;
 }
 
-/** A contestant from a function; a promise it returns is awaited. */
-export function contestant(name: string, run: () => unknown): Contestant {
+/**
+ * A contestant from a function; a promise it returns is awaited.
+ * @param prepare what has to be done before each round and is not its work, such as choosing the backend
+ */
+export function contestant(name: string, run: () => unknown, prepare: () => unknown = () => {}): Contestant {
   return {
     name,
     async time(count) {
+      await prepare();
       const start = now();
       for (let i = 0; i < count; i++) {
         const result = run();

@@ -25,12 +25,15 @@ type Work = () => tf.Tensor | tf.Tensor[] | undefined;
 /** The work on a backend of ours: built there once, its results disposed of after each run. */
 function on(name: string, backend: 'loom' | 'wasm', threads: number, make: () => Work): Contestant {
   let work: Work | undefined;
-  return contestant(name, () => {
-    void tf.setBackend(backend);
-    if (backend === 'loom') setThreadCount(threads);
-    work ??= make();
-    tf.dispose(work() ?? []);
-  });
+  return contestant(
+    name,
+    () => tf.dispose(work?.() ?? []),
+    async () => {
+      await tf.setBackend(backend);
+      if (backend === 'loom') setThreadCount(threads);
+      work ??= make();
+    },
+  );
 }
 
 interface Question {
