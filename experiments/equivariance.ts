@@ -14,6 +14,7 @@ import {
   disorderWeights,
   type Experiment,
   html,
+  listOf,
   loadDenoiser,
   type MethodResult,
   meanInterval,
@@ -46,18 +47,14 @@ import {
 const Order = t.keyof({ aligned: null, permuted: null });
 type Order = t.TypeOf<typeof Order>;
 
-/** A list of at least one. */
-const some = <C extends t.Mixed>(codec: C) =>
-  t.refinement(t.array(codec), list => list.length > 0, 'a list of at least one');
-
 const Parameters = t.strict({
   ...studyKeys,
   ...contestKeys,
   preset: t.string,
-  seeds: some(t.number),
+  seeds: listOf(t.number),
   /** Shares of the training NCAs, the largest last. */
-  shares: some(t.refinement(t.number, x => x > 0 && x <= 1, 'a share above 0, at most 1')),
-  orders: some(Order),
+  shares: listOf(t.refinement(t.number, x => x > 0 && x <= 1, 'a share above 0, at most 1')),
+  orders: listOf(Order),
   /** By the name they have in tables. */
   methods: t.record(
     t.string,

@@ -61,17 +61,22 @@ const STUDIES: Record<string, { readonly overrides: string[]; readonly pictures:
 const isPng = (path: string) =>
   assert.equal([...readFileSync(path).subarray(1, 4)], [...Buffer.from('PNG')], path);
 
+async function runKeepingNoTensor(name: string, overrides: readonly string[]) {
+  await startBackend();
+  const experiment = await loadExperiment(name);
+  const { value } = await settle(loadConfig(experiment.parameters, name, { overrides }));
+  const before = tf.memory().numTensors;
+  const run = await runExperiment(experiment, value, {
+    folder: join(scratch, name),
+    command: `test of ${name}`,
+  });
+  assert.is(tf.memory().numTensors, before);
+  return run;
+}
+
 for (const [name, { overrides, pictures }] of Object.entries(STUDIES)) {
   test(`${name} runs, writes a report and its results, and keeps no tensor`, async () => {
-    await startBackend();
-    const experiment = await loadExperiment(name);
-    const { value } = await settle(loadConfig(experiment.parameters, name, { overrides }));
-    const before = tf.memory().numTensors;
-    const run = await runExperiment(experiment, value, {
-      folder: join(scratch, name),
-      command: `test of ${name}`,
-    });
-    assert.is(tf.memory().numTensors, before);
+    const run = await runKeepingNoTensor(name, overrides);
     const results = JSON.parse(readFileSync(run.file('results.json'), 'utf8'));
     assert.is(results.version, 1);
     assert.is(results.experiment, name);
@@ -85,16 +90,7 @@ for (const [name, { overrides, pictures }] of Object.entries(STUDIES)) {
 
 for (const name of experimentNames().filter(name => !(name in STUDIES))) {
   test(`${name} runs, writes a report and every number of it, and keeps no tensor`, async () => {
-    await startBackend();
-    const experiment = await loadExperiment(name);
-    const overrides = [...SMALL, ...(MORE[name] ?? [])];
-    const { value } = await settle(loadConfig(experiment.parameters, name, { overrides }));
-    const before = tf.memory().numTensors;
-    const run = await runExperiment(experiment, value, {
-      folder: join(scratch, name),
-      command: `test of ${name}`,
-    });
-    assert.is(tf.memory().numTensors, before);
+    const run = await runKeepingNoTensor(name, [...SMALL, ...(MORE[name] ?? [])]);
 
     const results = await readResults(run.path);
     assert.is(results.experiment, name);

@@ -10,6 +10,7 @@ import {
   contestKeys,
   type Experiment,
   html,
+  listOf,
   loadDenoiser,
   type MethodResult,
   meanInterval,
@@ -38,16 +39,12 @@ const PLACEMENTS = {
 } as const;
 const Placement = t.keyof(PLACEMENTS);
 
-/** A list of at least one. */
-const some = <C extends t.Mixed>(codec: C) =>
-  t.refinement(t.array(codec), list => list.length > 0, 'a list of at least one');
-
 const Parameters = t.strict({
   ...studyKeys,
   ...contestKeys,
   preset: t.string,
-  seeds: some(t.number),
-  placements: some(Placement),
+  seeds: listOf(t.number),
+  placements: listOf(Placement),
   /** Of edge-mpnn, whatever the placement. */
   parameters: t.UnknownRecord,
   /** Other denoisers as they are, for reference, with their parameters. */

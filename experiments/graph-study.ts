@@ -16,6 +16,7 @@ import {
   html,
   image,
   mantel,
+  natural,
   neighbourPurity,
   number,
   type Picture,
@@ -40,8 +41,6 @@ import {
   type Zoo,
   zooFolder,
 } from '../src/index.ts';
-
-const natural = t.refinement(t.number, n => Number.isSafeInteger(n) && n >= 1, 'a whole number from 1');
 
 const Parameters = t.strict({
   preset: t.string,

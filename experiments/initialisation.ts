@@ -13,6 +13,7 @@ import {
   loadDenoiser,
   type Method,
   type MethodResult,
+  natural,
   type Protocol,
   patchSlicedWasserstein,
   type RunContext,
@@ -26,8 +27,6 @@ import {
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
-
-const natural = t.refinement(t.number, n => Number.isSafeInteger(n) && n >= 1, 'a whole number from 1');
 
 const Parameters = t.strict({
   ...studyKeys,

@@ -1,8 +1,8 @@
 /** Distances between all pairs of NCAs: by their weights modulo symmetry, and by their pictures. */
 import {
-  actOnWeights,
-  balancing,
+  distanceInPlace,
   distanceOfUnits,
+  type HiddenUnits,
   hiddenUnits,
   type NcaSpec,
   weightCount,
@@ -47,11 +47,12 @@ async function fill(
   return { count, values };
 }
 
-/** @param weights [n * D] @returns `symmetricDistance` of every pair */
-export function weightDistances(
+/** A distance of every pair of NCAs [n * D] by their hidden units. */
+function unitDistances(
   spec: NcaSpec,
   weights: Float32Array,
-  options: PairwiseOptions = {},
+  between: (a: HiddenUnits, b: HiddenUnits) => number,
+  options: PairwiseOptions,
 ): Promise<DistanceMatrix> {
   const size = weightCount(spec);
   const count = weights.length / size;
@@ -60,34 +61,21 @@ export function weightDistances(
   );
   return fill(
     count,
-    i => Array.from({ length: count - 1 - i }, (_, k) => distanceOfUnits(units[i], units[i + 1 + k])),
+    i => Array.from({ length: count - 1 - i }, (_, k) => between(units[i], units[i + 1 + k])),
     options,
   );
 }
+
+/** @param weights [n * D] @returns `symmetricDistance` of every pair */
+export const weightDistances = (spec: NcaSpec, weights: Float32Array, options: PairwiseOptions = {}) =>
+  unitDistances(spec, weights, (a, b) => distanceOfUnits(a, b), options);
 
 /**
  * The same without matching hidden units: the root mean square difference of the balanced weights as they stand. Never below
  * `weightDistances`; equal to it for a pair whose units are in the same order already.
  */
-export function unmatchedDistances(
-  spec: NcaSpec,
-  weights: Float32Array,
-  options: PairwiseOptions = {},
-): Promise<DistanceMatrix> {
-  const size = weightCount(spec);
-  const count = weights.length / size;
-  const balanced = Array.from({ length: count }, (_, n) => {
-    const flat = Float64Array.from(weights.subarray(n * size, (n + 1) * size));
-    return actOnWeights(spec, balancing(spec, flat), flat);
-  });
-  const between = (a: Float64Array, b: Float64Array) =>
-    Math.sqrt(a.reduce((sum, x, d) => sum + (x - b[d]) ** 2, 0) / size);
-  return fill(
-    count,
-    i => Array.from({ length: count - 1 - i }, (_, k) => between(balanced[i], balanced[i + 1 + k])),
-    options,
-  );
-}
+export const unmatchedDistances = (spec: NcaSpec, weights: Float32Array, options: PairwiseOptions = {}) =>
+  unitDistances(spec, weights, distanceInPlace, options);
 
 /** @param pictures [n, H, W, 3] in [0, 1] @returns the distance of every pair, which has to be symmetric; by default the patch sliced-Wasserstein distance */
 export function pictureDistances(

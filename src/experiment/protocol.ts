@@ -3,6 +3,7 @@
  * and the baselines stand beside them.
  */
 import * as t from 'io-ts';
+import { natural, optional } from '../config/index.ts';
 import {
   compareMethods,
   type Method,
@@ -21,9 +22,6 @@ import {
 import type { RunContext } from './experiment.ts';
 import { baselineMethods, openStudy, renderingSteps, type Study, zooFolder } from './study.ts';
 import { buildEncoder } from './train-model.ts';
-
-const optional = <C extends t.Mixed>(codec: C) => t.union([codec, t.null]);
-const natural = t.refinement(t.number, x => Number.isSafeInteger(x) && x >= 1, 'a whole number from 1');
 
 /** A registered kind, or the path of a TypeScript file, and its parameters. */
 export const KindCodec = t.intersection([t.strict({ kind: t.string }), t.UnknownRecord]);

@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { pipe } from 'fp-ts/lib/function.js';
 import * as t from 'io-ts';
 import { encoderKind } from '../conditioning/index.ts';
-import { decode, type Failure } from '../config/index.ts';
+import { decode, type Failure, natural, optional, whole } from '../config/index.ts';
 import { denoiserKind } from '../denoisers/index.ts';
 import { SYMMETRY_NAMES, type SymmetryName } from '../nca/index.ts';
 import {
@@ -13,9 +13,6 @@ import {
   TrainingSettingsCodec,
 } from '../training/index.ts';
 
-const optional = <C extends t.Mixed>(codec: C) => t.union([codec, t.null]);
-const natural = t.refinement(t.number, x => Number.isSafeInteger(x) && x >= 1, 'a whole number from 1');
-const whole = t.refinement(t.number, x => Number.isSafeInteger(x) && x >= 0, 'a whole number from 0');
 const positive = t.refinement(t.number, x => x > 0, 'a number above 0');
 
 const symmetries = t.array(

@@ -1,14 +1,12 @@
 /** Training settings from a configuration. */
 import * as t from 'io-ts';
+import { natural, optional, whole } from '../config/index.ts';
 
 const refined = (name: string, holds: (x: number) => boolean) => t.refinement(t.number, holds, name);
 const positive = refined('a number above 0', x => x > 0 && Number.isFinite(x));
 const notNegative = refined('a number from 0', x => x >= 0 && Number.isFinite(x));
-const natural = refined('a whole number from 1', x => Number.isSafeInteger(x) && x >= 1);
-const whole = refined('a whole number from 0', x => Number.isSafeInteger(x) && x >= 0);
 const share = refined('a number from 0 to 1', x => x >= 0 && x <= 1);
 const width = refined('a width above 0 and below 0.28', x => x > 0 && x < 0.28);
-const optional = <C extends t.Mixed>(codec: C) => t.union([codec, t.null]);
 
 /** TrainingSettings without the seed, which a run has one of. */
 export const TrainingSettingsCodec = t.strict({

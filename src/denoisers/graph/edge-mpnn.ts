@@ -9,6 +9,7 @@
  * the output has an inner product of an edge's two nodes.
  */
 import * as t from 'io-ts';
+import { natural, whole } from '../../config/index.ts';
 import { layerNorm, linear, mlp, Parameters, silu, tf } from '../../tensor/index.ts';
 import { type Denoiser, type DenoiserContext, registerDenoiser } from '../denoiser.ts';
 import { type EdgeFeatures, type EdgeSpace, mapEdges, zipEdges } from './edges.ts';
@@ -19,7 +20,7 @@ import { neighbourMessages } from './messages.ts';
 import { ncaGraph, ncaSymmetries } from './nca-graph.ts';
 import { type Adapt, Placement, placement } from './placement.ts';
 import { ReferenceConfig, referenceMpnn } from './reference.ts';
-import { checkHeads, natural, whole } from './sizes.ts';
+import { checkHeads } from './sizes.ts';
 import { edgeSpace } from './space.ts';
 
 export const EdgeMpnnConfig = t.strict({

@@ -5,6 +5,7 @@
  * gate (adaLN-Zero): each block starts as the identity. No batch statistics.
  */
 import * as t from 'io-ts';
+import { natural, whole } from '../../config/index.ts';
 import { layerNorm, linear, mlp, normalise, Parameters, silu, tf } from '../../tensor/index.ts';
 import { type Denoiser, type DenoiserContext, registerDenoiser } from '../denoiser.ts';
 import { globalContext } from './context.ts';
@@ -14,7 +15,7 @@ import { frame } from './frame.ts';
 import { head, reading } from './global.ts';
 import { neighbourMessages } from './messages.ts';
 import { ncaGraph, ncaSymmetries } from './nca-graph.ts';
-import { checkHeads, natural, whole } from './sizes.ts';
+import { checkHeads } from './sizes.ts';
 import { edgeSpace } from './space.ts';
 
 export const GraphDitConfig = t.strict({

@@ -10,13 +10,12 @@
  * into the next linear layer; both change the order of sums, not the function.
  */
 import * as t from 'io-ts';
-import { UserError } from '../../config/index.ts';
+import { natural, UserError } from '../../config/index.ts';
 import { Parameters, sinusoidalEmbedding, tf } from '../../tensor/index.ts';
 import type { Denoiser, DenoiserContext } from '../denoiser.ts';
 import { type EdgeFeatures, type EdgeSpace, mapEdges, type Reduction, zipEdges } from './edges.ts';
 import { classes } from './features.ts';
 import { ncaGraph } from './nca-graph.ts';
-import { natural } from './sizes.ts';
 import { edgeSpace, type Path } from './space.ts';
 
 export const ReferenceConfig = t.strict({

@@ -102,6 +102,13 @@ export function distanceOfUnits(a: HiddenUnits, b: HiddenUnits, limit = Infinity
   return root(columns.reduce((sum, column, row) => sum + cost.get(row, column), 0));
 }
 
+/** The same with every unit where it stands. */
+export function distanceInPlace(a: HiddenUnits, b: HiddenUnits): number {
+  const { rows, others } = a;
+  const sum = squared(rows, 0, b.rows, 0, rows.length) + squared(others, 0, b.others, 0, others.length);
+  return Math.sqrt(sum / (rows.length + others.length));
+}
+
 function squared(a: Float64Array, from: number, b: Float64Array, at: number, length: number): number {
   let sum = 0;
   for (let k = 0; k < length; k++) sum += (a[from + k] - b[at + k]) ** 2;

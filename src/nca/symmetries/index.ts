@@ -26,6 +26,12 @@ export {
   sizeOf as elementSize,
 } from './element.ts';
 export { finiteOrbit, SYMMETRIES, SYMMETRY_NAMES, type SymmetryGroup, type SymmetryName } from './groups.ts';
-export { balancing, distanceOfUnits, type HiddenUnits, hiddenUnits } from './hidden-units.ts';
+export {
+  balancing,
+  distanceInPlace,
+  distanceOfUnits,
+  type HiddenUnits,
+  hiddenUnits,
+} from './hidden-units.ts';
 export { type NearestNca, nearestModuloSymmetry } from './nearest.ts';
 export { type WeightOrbits, weightOrbits } from './orbits.ts';

@@ -1,7 +1,6 @@
 /** The nearest of many NCAs modulo hidden permutation and scaling, without matching them all. */
-import { type NcaSpec, weightBlocks, weightCount } from '../spec.ts';
-import { actOnWeights, type Floats } from './act.ts';
-import { balancing, distanceOfUnits, hiddenUnits } from './hidden-units.ts';
+import { type NcaSpec, weightCount } from '../spec.ts';
+import { distanceInPlace, distanceOfUnits, type HiddenUnits, hiddenUnits } from './hidden-units.ts';
 
 export interface NearestNca {
   /** Row among the candidates. */
@@ -25,48 +24,35 @@ export function nearestModuloSymmetry(
 ): NearestNca[] {
   const size = weightCount(spec);
   const row = (all: Float32Array, n: number) => all.subarray(n * size, (n + 1) * size);
-  const sorted = (all: Float32Array) =>
-    Array.from({ length: all.length / size }, (_, n) => sortedUnits(spec, row(all, n)));
   const unitsOf = (all: Float32Array) =>
     Array.from({ length: all.length / size }, (_, n) => hiddenUnits(spec, row(all, n)));
-  const [ours, theirs] = [sorted(queries), sorted(candidates)];
-  const [ourUnits, theirUnits] = [unitsOf(queries), unitsOf(candidates)];
+  const [ours, theirs] = [unitsOf(queries), unitsOf(candidates)];
+  const sorted = theirs.map(sortedUnits);
   return ours.map((query, q) => {
-    const order = theirs
-      .map((candidate, index) => ({ index, bound: rootMeanSquare(query, candidate) }))
+    const own = sortedUnits(query);
+    const order = sorted
+      .map((candidate, index) => ({ index, bound: distanceInPlace(own, candidate) }))
       .filter(({ index }) => !skip(q, index))
       .sort((a, b) => a.bound - b.bound);
     let best: NearestNca = { index: -1, distance: Infinity };
     for (const { index, bound } of order) {
       if (bound >= best.distance) break;
-      const distance = distanceOfUnits(ourUnits[q], theirUnits[index], best.distance);
+      const distance = distanceOfUnits(query, theirs[index], best.distance);
       if (distance < best.distance) best = { index, distance };
     }
     return best;
   });
 }
 
-/** Balanced weights [D], each input column, the bias and each output row sorted over the hidden units. */
-function sortedUnits(spec: NcaSpec, weights: Floats): Float64Array {
-  const flat = actOnWeights(spec, balancing(spec, weights), Float64Array.from(weights));
-  const { hidden } = spec;
-  for (const { name, offset, size } of weightBlocks(spec)) {
-    if (name === 'b2') continue;
-    // w1 is [hidden, inputs]: unit by unit; w2 [channels, hidden] and b1 have their units side by side.
-    const across = name === 'w1' ? size / hidden : 1;
-    for (let line = 0; line < size / hidden; line++) {
-      const at = (i: number) => offset + (name === 'w1' ? i * across + line : line * hidden + i);
-      const values = Float64Array.from({ length: hidden }, (_, i) => flat[at(i)]).sort();
-      values.forEach((value, i) => {
-        flat[at(i)] = value;
-      });
-    }
+/** Each kind of weight sorted over the units: what is left of them when their order is forgotten kind by kind. */
+function sortedUnits(units: HiddenUnits): HiddenUnits {
+  const { count, width, rows } = units;
+  const sorted = new Float64Array(rows.length);
+  for (let kind = 0; kind < width; kind++) {
+    const values = Float64Array.from({ length: count }, (_, i) => rows[i * width + kind]).sort();
+    values.forEach((value, i) => {
+      sorted[i * width + kind] = value;
+    });
   }
-  return flat;
-}
-
-function rootMeanSquare(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) ** 2;
-  return Math.sqrt(sum / a.length);
+  return { ...units, rows: sorted };
 }
