@@ -166,20 +166,24 @@ export const summarise = (results: readonly MethodResult[]): Summary[] =>
 export const paired = (a: MethodResult, b: MethodResult, metric: string): PairedDifference =>
   pairedDifference(a.values[metric], b.values[metric]);
 
+/** What tables need of a result to set its mean in bold. */
+type Measured = Pick<MethodResult, 'kind' | 'values'>;
+
 /**
- * The names of the methods of one kind that nothing in their kind is surely better than: the method with the best mean and all whose paired
- * difference to it has an interval that holds zero.
+ * The results that every table sets in bold: the one with the best mean and all whose paired difference to it has an interval that holds
+ * zero. Bounds are never among them; none is where that would be all, for then nothing is told apart.
  */
-export function best(
-  results: readonly MethodResult[],
-  metric: PairMetric,
-  kinds: readonly MethodKind[],
-): string[] {
-  const candidates = results.filter(({ kind }) => kinds.includes(kind));
-  const sign = metric.better === 'lower' ? 1 : -1;
-  const mean = (result: MethodResult) => sign * meanInterval(result.values[metric.name]).mean;
-  const leader = candidates.reduce((a, b) => (mean(b) < mean(a) ? b : a));
-  return candidates
-    .filter(result => result === leader || !paired(result, leader, metric.name).significant)
-    .map(({ name }) => name);
+export function leaders<R extends Measured>(
+  results: readonly R[],
+  { name, better }: Pick<PairMetric, 'name' | 'better'>,
+): Set<R> {
+  const contenders = results.filter(({ kind }) => kind !== 'bound');
+  if (contenders.length === 0) return new Set();
+  const sign = better === 'lower' ? 1 : -1;
+  const total = ({ values }: R) => sign * values[name].reduce((sum, value) => sum + value, 0);
+  const best = contenders.reduce((a, b) => (total(b) < total(a) ? b : a));
+  const leading = contenders.filter(
+    result => result === best || !pairedDifference(result.values[name], best.values[name]).significant,
+  );
+  return new Set(leading.length < contenders.length ? leading : []);
 }

@@ -10,9 +10,9 @@ export {
 export { BASELINES, type BaselineInput, type BaselineName, baselines } from './baselines.ts';
 export { colourMap } from './colour-map.ts';
 export {
-  best,
   type ComparisonOptions,
   compareMethods,
+  leaders,
   type Method,
   type MethodKind,
   type MethodResult,

@@ -1,6 +1,6 @@
 /** A comparison made readable: tables, plots and galleries for the report, and the same numbers as JSON and CSV. */
 import {
-  best,
+  leaders,
   type MethodResult,
   type PairMetric,
   paired,
@@ -35,17 +35,14 @@ export const number = (value: number): string =>
 
 /** Methods by metrics: mean and 95% interval; bold where no method of its kind is surely better, and one surely is worse. */
 export function comparisonTable(results: readonly MethodResult[], metrics: readonly PairMetric[]): Html {
-  const kinds = ['denoiser', 'baseline'] as const;
-  const winners = new Map(metrics.map(metric => [metric.name, best(results, metric, kinds)]));
-  const contenders = results.filter(({ kind }) => kind !== 'bound').length;
-  const rows = summarise(results).map(({ method, kind, metrics: intervals, diverged }) => [
+  const bold = new Map(metrics.map(metric => [metric.name, leaders(results, metric)]));
+  const rows = summarise(results).map(({ method, kind, metrics: intervals, diverged }, i) => [
     kind === 'bound' ? `${method} (bound)` : method,
     ...metrics.map((metric): Cell => {
       const { mean, low, high } = intervals[metric.name];
-      const leading = winners.get(metric.name)!;
       return {
         text: `${number(mean)} [${number(low)}, ${number(high)}]`,
-        best: kind !== 'bound' && leading.includes(method) && leading.length < contenders,
+        best: bold.get(metric.name)!.has(results[i]),
       };
     }),
     `${(100 * diverged).toFixed(0)}%`,

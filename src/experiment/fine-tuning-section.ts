@@ -1,6 +1,6 @@
 /** Fine-tuning curves of several starts as sections of a report: the curves, tables at every checkpoint, iterations to a quality, pictures. */
 import {
-  best,
+  leaders,
   type MethodResult,
   meanInterval,
   type PairMetric,
@@ -37,11 +37,10 @@ async function curveCharts(
 
 /** Starts by checkpoints; bold the best of a column and what the paired interval does not part from it. */
 function metricTable({ checkpoints, curves, bound }: Tuning, metric: PairMetric): Html {
-  const leaders = checkpoints.map((_, i) =>
-    best(
-      curves.map(({ start, results }) => ({ ...results[i], name: start, kind: 'baseline' as const })),
+  const bold = checkpoints.map((_, i) =>
+    leaders(
+      curves.map(({ results }) => results[i]),
       metric,
-      ['baseline'],
     ),
   );
   const text = (result: MethodResult) => {
@@ -55,7 +54,7 @@ function metricTable({ checkpoints, curves, bound }: Tuning, metric: PairMetric)
         start,
         ...results.map((result, i) => ({
           text: text(result),
-          best: leaders[i].includes(start) && leaders[i].length < curves.length,
+          best: bold[i].has(result),
         })),
       ]),
       [`${bound.name} (bound)`, text(bound), ...checkpoints.slice(1).map(() => '')],

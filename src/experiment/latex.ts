@@ -1,5 +1,11 @@
 /** Tables for papers: LaTeX with booktabs. */
-import type { PairMetric, Summary } from '../evaluation/index.ts';
+import {
+  type Interval,
+  leaders,
+  type MethodResult,
+  type PairMetric,
+  summarise,
+} from '../evaluation/index.ts';
 import { metricLabel, number } from './comparison-report.ts';
 
 const SPECIAL: Record<string, string> = {
@@ -22,27 +28,8 @@ const SPECIAL: Record<string, string> = {
 export const latexText = (text: string): string =>
   text.replace(/[\\{}$&#%_^~<>−]/g, sign => SPECIAL[sign]).replace(/\s+/g, ' ');
 
-type Direction = PairMetric['better'];
-interface Ends {
-  readonly mean: number;
-  readonly low: number;
-  readonly high: number;
-}
-
-/**
- * Which of several means lead: the best one and all whose intervals overlap with its own; none where that is all of them, for then nothing
- * is told apart.
- */
-export function leading(intervals: readonly Ends[], better: Direction): boolean[] {
-  if (intervals.length === 0) return [];
-  const sign = better === 'lower' ? 1 : -1;
-  const best = intervals.reduce((a, b) => (sign * b.mean < sign * a.mean ? b : a));
-  const leads = intervals.map(({ low, high }) => low <= best.high && high >= best.low);
-  return leads.every(Boolean) ? leads.map(() => false) : leads;
-}
-
 /** $0.0316$ {\scriptsize $[0.0276, 0.0367]$} */
-function cell({ mean, low, high }: Ends, best: boolean): string {
+function cell({ mean, low, high }: Interval, best: boolean): string {
   const middle = best ? `$\\mathbf{${number(mean)}}$` : `$${number(mean)}$`;
   return `${middle} {\\scriptsize $[${number(low)}, ${number(high)}]$}`;
 }
@@ -57,36 +44,30 @@ export interface LatexOptions {
 }
 
 /**
- * Methods by metrics as a booktabs table, best first by the first metric: mean with its 95% interval; bold where intervals part. Bounds
+ * Methods by metrics as a booktabs table, best first by the first metric: mean with its 95% interval; bold as in the report. Bounds
  * stand below a rule of their own. The preamble needs `\usepackage{booktabs}`.
  */
 export function comparisonLatex(
-  summaries: readonly Summary[],
+  results: readonly MethodResult[],
   metrics: readonly Pick<PairMetric, 'name' | 'better'>[],
   { command, caption = 'Comparison of methods.', label = 'tab:comparison' }: LatexOptions = {},
 ): string {
   const [lead] = metrics;
   const sign = lead.better === 'lower' ? 1 : -1;
-  const sorted = [...summaries].sort(
-    (a, b) => sign * (a.metrics[lead.name].mean - b.metrics[lead.name].mean),
-  );
-  const contenders = sorted.filter(({ kind }) => kind !== 'bound');
-  const bounds = sorted.filter(({ kind }) => kind === 'bound');
-  const bold = new Map(
-    metrics.map(({ name, better }) => [
-      name,
-      leading(
-        contenders.map(({ metrics: intervals }) => intervals[name]),
-        better,
-      ),
-    ]),
-  );
-  const row = ({ method, metrics: intervals, diverged }: Summary, i: number | null) =>
-    `    ${[
-      latexText(method),
-      ...metrics.map(({ name }) => cell(intervals[name], i !== null && bold.get(name)![i])),
-      `${(100 * diverged).toFixed(0)}\\%`,
-    ].join(' & ')} \\\\`;
+  const bold = new Map(metrics.map(metric => [metric.name, leaders(results, metric)]));
+  const rows = summarise(results)
+    .map((summary, i) => ({ ...summary, result: results[i] }))
+    .sort((a, b) => sign * (a.metrics[lead.name].mean - b.metrics[lead.name].mean))
+    .map(({ method, kind, metrics: intervals, diverged, result }) => ({
+      kind,
+      line: `    ${[
+        latexText(method),
+        ...metrics.map(({ name }) => cell(intervals[name], bold.get(name)!.has(result))),
+        `${(100 * diverged).toFixed(0)}\\%`,
+      ].join(' & ')} \\\\`,
+    }));
+  const contenders = rows.filter(({ kind }) => kind !== 'bound').map(({ line }) => line);
+  const bounds = rows.filter(({ kind }) => kind === 'bound').map(({ line }) => line);
   const head = [
     'method',
     ...metrics.map(
@@ -100,14 +81,14 @@ export function comparisonLatex(
     '% needs \\usepackage{booktabs}',
     '\\begin{table}',
     '  \\centering',
-    `  \\caption{${latexText(caption)} Mean with 95\\% interval; arrows say which way is better; bold: the best, and what its interval overlaps with.${made}}`,
+    `  \\caption{${latexText(caption)} Mean with 95\\% interval; arrows say which way is better; bold: the best, and what its paired interval does not part from it.${made}}`,
     `  \\label{${label}}`,
     `  \\begin{tabular}{l${'r'.repeat(metrics.length + 1)}}`,
     '    \\toprule',
     `    ${head.join(' & ')} \\\\`,
     '    \\midrule',
-    ...contenders.map(row),
-    ...(bounds.length > 0 ? ['    \\midrule', ...bounds.map(summary => row(summary, null))] : []),
+    ...contenders,
+    ...(bounds.length > 0 ? ['    \\midrule', ...bounds] : []),
     '    \\bottomrule',
     '  \\end{tabular}',
     '\\end{table}',

@@ -155,7 +155,7 @@ export async function writeRunsReport(
     'results.tex',
     groups
       .map((group, i) =>
-        comparisonLatex(summarise(group.methods), group.metrics, {
+        comparisonLatex(group.methods, group.metrics, {
           command,
           caption: `${subject(group.runs)}: mean over ${group.textures.length} held-out textures.`,
           label: groups.length > 1 ? `tab:comparison-${i + 1}` : undefined,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { settle } from '../config/index.ts';
 import {
   type Interval,
+  leaders,
   type MethodKind,
   meanInterval,
   overSeeds,
@@ -12,7 +13,6 @@ import {
 import { writeAtomically } from '../formats/index.ts';
 import { metricLabel, number } from './comparison-report.ts';
 import { html } from './html.ts';
-import { leading } from './latex.ts';
 import { intervalChart } from './plot.ts';
 import { type Cell, plots, renderReport, table } from './report.ts';
 import { isComparison, methodsOf, RESULTS, type Results, readResults, readResultsHead } from './results.ts';
@@ -28,6 +28,8 @@ export interface SweepRow {
   readonly seeds: number;
   /** By metric. */
   readonly intervals: Readonly<Record<string, Interval>>;
+  /** By metric, a number for each texture, the mean over seeds; what is paired where all cells share their textures. */
+  readonly values: Readonly<Record<string, Float64Array>>;
 }
 
 export interface SweepTable {
@@ -38,36 +40,39 @@ export interface SweepTable {
   /** The metrics that all cells have; the first one leads. */
   readonly metrics: readonly Pick<PairMetric, 'name' | 'better'>[];
   readonly rows: readonly SweepRow[];
+  /** Whether all cells were measured on the same textures, so that any two rows can be paired. */
+  readonly paired: boolean;
   /** Cells without results. */
   readonly missing: readonly string[];
 }
 
 type Measured = readonly { readonly cell: SweepCell; readonly results: Results; readonly path: string }[];
 
+const shareTextures = (cells: Measured): boolean =>
+  new Set(cells.map(({ results }) => results.textures.join('\n'))).size <= 1;
+
 /** A method under one setting: texture by texture the mean over seeds, where they share their textures; else the seeds' own means. */
 function overCells(
   cells: Measured,
   method: string,
   metrics: SweepTable['metrics'],
-): Record<string, Interval> {
+): Pick<SweepRow, 'intervals' | 'values'> {
   const runs = cells.map(
     ({ results, path }) => methodsOf(results, path).find(({ name }) => name === method)!,
   );
-  const textures = cells[0].results.textures.join('\n');
-  const shared = cells.every(({ results }) => results.textures.join('\n') === textures);
-  const pooled = overSeeds(runs, method);
-  const mean = (values: Float64Array) => values.reduce((a, b) => a + b, 0) / values.length;
-  return Object.fromEntries(
-    metrics.map(({ name }) => [
-      name,
-      shared
-        ? meanInterval(pooled.values[name])
-        : meanInterval(
-            runs.map(({ values }) => mean(values[name])),
-            { method: 't' },
-          ),
-    ]),
-  );
+  const shared = shareTextures(cells);
+  const { values } = overSeeds(runs, method);
+  const mean = (of: Float64Array) => of.reduce((a, b) => a + b, 0) / of.length;
+  const intervals = metrics.map(({ name }) => [
+    name,
+    shared
+      ? meanInterval(values[name])
+      : meanInterval(
+          runs.map(run => mean(run.values[name])),
+          { method: 't' },
+        ),
+  ]);
+  return { intervals: Object.fromEntries(intervals), values };
 }
 
 /** Reads what the cells found. @throws UserError when a cell's results are no comparison of this version */
@@ -107,7 +112,7 @@ export async function sweepTable(cells: readonly SweepCell[], folder: string): P
           method,
           kind,
           seeds: having.length,
-          intervals: overCells(having, method, metrics),
+          ...overCells(having, method, metrics),
         };
       })
       .sort((a, b) => sign * (a.intervals[lead.name].mean - b.intervals[lead.name].mean));
@@ -117,6 +122,7 @@ export async function sweepTable(cells: readonly SweepCell[], folder: string): P
     overSeeds: all.includes('seed'),
     metrics,
     rows,
+    paired: shareTextures(measured),
     missing: cells.filter(cell => !there.includes(cell)).map(({ id }) => id),
   };
 }
@@ -175,18 +181,9 @@ function csv({ keys, metrics, rows }: SweepTable): string {
   return `${[head, ...lines].map(line => line.map(csvCell).join(',')).join('\n')}\n`;
 }
 
-/** The HTML table: every metric, bold where the intervals of denoisers and baselines part. */
-function htmlTable({ keys, overSeeds, metrics, rows }: SweepTable) {
-  const contenders = rows.filter(({ kind }) => kind !== 'bound');
-  const bold = new Map(
-    metrics.map(({ name, better }) => {
-      const leads = leading(
-        contenders.map(({ intervals }) => intervals[name]),
-        better,
-      );
-      return [name, new Set(contenders.filter((_, i) => leads[i]))];
-    }),
-  );
+/** The HTML table: every metric, bold as in all tables, where rows can be paired. */
+function htmlTable({ keys, overSeeds, metrics, rows, paired }: SweepTable) {
+  const bold = new Map(metrics.map(metric => [metric.name, leaders(paired ? rows : [], metric)]));
   return table(
     [
       ...keys,
@@ -250,7 +247,11 @@ export async function writeSweepReport(report: SweepReport): Promise<SweepTable>
         {
           title: 'Cells side by side',
           body: html`<p class="dim">Mean with 95% interval over the held-out textures${sweep.overSeeds ? ', each the mean over seeds' : ''};
-arrows say which way is better. Bold: the best, and what its interval overlaps with.</p>
+arrows say which way is better. ${
+            sweep.paired
+              ? 'Bold: the best, and what its paired interval does not part from it.'
+              : 'Nothing is bold: the cells were measured on different textures, and cannot be paired.'
+          }</p>
 ${htmlTable(sweep)}${chart}`,
         },
         {

@@ -147,6 +147,22 @@ test('the table has a row per setting and method, each texture the mean over see
   assert.match(report, 'name="viewport"');
 });
 
+test('rows are set in bold by pairs of textures, and not at all where cells have different ones', async () => {
+  const folder = join(root, 'bold');
+  const { cells, table } = await sweep(folder, ['rate=0.1,0.4']);
+  const report = () => readFileSync(join(folder, 'report.html'), 'utf8');
+  assert.ok(table.paired);
+  assert.match(report(), 'what its paired interval does not part from it');
+  assert.match(report(), '<td class="best">');
+  const results = join(folder, cells[0].id, 'results.json');
+  const other = JSON.parse(readFileSync(results, 'utf8'));
+  other.textures = other.textures.map((name: string) => `another ${name}`);
+  writeFileSync(results, JSON.stringify(other));
+  assert.not((await sweep(folder, ['rate=0.1,0.4'])).table.paired);
+  assert.match(report(), 'Nothing is bold');
+  assert.not.match(report(), '<td class="best">');
+});
+
 test('a failed cell is named with its reason, the others go on, and the next sweep tries it again', async () => {
   const folder = join(root, 'failing');
   const words = ['seed=0,1,2'];

@@ -124,7 +124,7 @@ export async function writeComparison<P>(
   run.write('gallery.png', gallery);
   run.write('results.csv', comparisonCsv(heldOut.names, results));
   run.write('results.md', comparisonMarkdown(summarise(results), metrics));
-  run.write('results.tex', comparisonLatex(summarise(results), metrics, { command: context.command }));
+  run.write('results.tex', comparisonLatex(results, metrics, { command: context.command }));
   const record = {
     version: 1,
     experiment: experiment.name,
