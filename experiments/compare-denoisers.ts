@@ -11,8 +11,10 @@ import {
   type Experiment,
   html,
   KindCodec,
+  listOf,
   loadDenoiser,
   type MethodResult,
+  mappingOf,
   meanInterval,
   metricLabel,
   number,
@@ -26,7 +28,7 @@ import {
   summarise,
   table,
   trainingSection,
-  UserError,
+  whole,
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
@@ -37,12 +39,12 @@ const Parameters = t.strict({
   ...zooKeys,
   ...contestKeys,
   preset: t.string,
-  seeds: t.array(t.number),
-  denoisers: t.array(t.string),
+  seeds: listOf(whole),
+  denoisers: listOf(t.string),
   /** The denoisers' own parameters by name. */
   parameters: t.record(t.string, t.UnknownRecord),
   /** By the name they have in tables; the first one's baselines are shown. */
-  encoders: t.record(t.string, KindCodec),
+  encoders: mappingOf(KindCodec),
   /** Other ways to sample than `sampling`, by the name they have in tables. */
   samplings: t.record(t.string, SamplingChangesCodec),
 });
@@ -136,8 +138,7 @@ const compareDenoisers: Experiment<Parameters> = {
   async run(context, parameters) {
     const { denoisers, encoders, seeds } = parameters;
     for (const denoiser of denoisers) await loadDenoiser(denoiser);
-    const [[first, encoder] = [], ...others] = Object.entries(encoders);
-    if (!first || !encoder) throw new UserError('encoders: expected at least one, found none.');
+    const [[first, encoder], ...others] = Object.entries(encoders);
     const ways = new Map<string, MethodResult[]>();
     const contenders: Contender[] = [];
     const compete = async (protocol: Protocol, name: string) => {

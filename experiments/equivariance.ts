@@ -17,6 +17,7 @@ import {
   listOf,
   loadDenoiser,
   type MethodResult,
+  mappingOf,
   meanInterval,
   meanOverSeeds,
   mergeConfigs,
@@ -40,6 +41,7 @@ import {
   trainedEquivarianceError,
   verifyDenoiser,
   weightCount,
+  whole,
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
@@ -51,13 +53,12 @@ const Parameters = t.strict({
   ...studyKeys,
   ...contestKeys,
   preset: t.string,
-  seeds: listOf(t.number),
+  seeds: listOf(whole),
   /** Shares of the training NCAs, the largest last. */
   shares: listOf(t.refinement(t.number, x => x > 0 && x <= 1, 'a share above 0, at most 1')),
   orders: listOf(Order),
   /** By the name they have in tables. */
-  methods: t.record(
-    t.string,
+  methods: mappingOf(
     t.intersection([
       t.strict({ denoiser: t.string }),
       t.partial({ parameters: t.UnknownRecord, augmented: t.boolean }),

@@ -6,6 +6,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   BASELINES,
+  composeConfig,
+  describe,
   experimentNames,
   loadConfig,
   loadExperiment,
@@ -110,6 +112,46 @@ for (const name of experimentNames().filter(name => !(name in STUDIES))) {
     for (const { method } of results.summary) assert.ok(report.includes(method), method);
     assert.not.match(report, /(src|href)="(?!data:)/, 'nothing is loaded from elsewhere');
     isPng(run.file('gallery.png'));
+  });
+}
+
+/** Keys that say what an experiment is about: with none of them there is nothing to be found out. */
+const NOT_EMPTY = ['seeds', 'denoisers', 'variants', 'placements', 'shares', 'orders', 'starts'];
+const REFUSED: Record<string, readonly unknown[]> = {
+  ...Object.fromEntries(NOT_EMPTY.map(key => [key, [[]]])),
+  methods: [{}],
+  encoders: [{}],
+  seed: [-1, 0.5],
+  seeds: [[], [-1], [0.5]],
+  count: [0, 1.5],
+  permutations: [0],
+  'training.steps': [0, -2, 1.5],
+  'training.batch': [0],
+  'sampling.steps': [0, 2.5],
+  'limit.heldOut': [0, 1.5],
+  'evaluation.seed': [0.5],
+  'fineTuning.pool': [-1],
+  'fineTuning.checkpoints': [[0, 1.5]],
+  'fineTuning.learningRate': [0],
+};
+const at = (config: unknown, path: string) =>
+  path.split('.').reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], config);
+
+for (const name of experimentNames()) {
+  test(`${name} refuses empty lists, and counts that are none, with a sentence that names the key`, async () => {
+    const { parameters } = await loadExperiment(name);
+    const { config } = await settle(composeConfig(name));
+    const keys = Object.keys(REFUSED).filter(key => at(config, key) !== undefined);
+    assert.ok(keys.length > 0);
+    for (const [key, value] of keys.flatMap(key => REFUSED[key].map(value => [key, value] as const))) {
+      const override = `${key}=${JSON.stringify(value)}`;
+      const outcome = await loadConfig(parameters, name, { overrides: [override] })();
+      assert.is(outcome._tag, 'Left', override);
+      if (outcome._tag === 'Right') continue;
+      const sentence = describe(outcome.left);
+      assert.ok(sentence.startsWith(`command line (${override}): ${key}`), sentence);
+      assert.match(sentence, /: expected a (whole number|number|list|mapping)[^|]*, found /);
+    }
   });
 }
 

@@ -27,6 +27,7 @@ import {
   tf,
   trainingSection,
   weightCount,
+  whole,
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
@@ -43,7 +44,7 @@ const Parameters = t.strict({
   ...studyKeys,
   ...contestKeys,
   preset: t.string,
-  seeds: listOf(t.number),
+  seeds: listOf(whole),
   placements: listOf(Placement),
   /** Of edge-mpnn, whatever the placement. */
   parameters: t.UnknownRecord,

@@ -19,6 +19,7 @@ import {
   natural,
   neighbourPurity,
   number,
+  optional,
   type Picture,
   pictureDistances,
   type RunContext,
@@ -38,6 +39,7 @@ import {
   weightCount,
   weightDistances,
   weightSection,
+  whole,
   type Zoo,
   zooFolder,
 } from '../src/index.ts';
@@ -48,9 +50,9 @@ const Parameters = t.strict({
   zoo: t.string,
   /** At most so many NCAs, drawn at random from the zoo. */
   count: natural,
-  seed: t.number,
+  seed: whole,
   /** Side of the pictures that are compared, in pixels; null takes them as they are stored. */
-  pictureSize: t.union([natural, t.null]),
+  pictureSize: optional(natural),
   /** Graphs drawn. */
   drawn: natural,
   /** Of every permutation test. */

@@ -5,17 +5,23 @@
  */
 import * as t from 'io-ts';
 import {
+  BASELINES,
+  type ContenderSampleOptions,
   contestKeys,
   type Experiment,
   fineTune,
   type Goal,
   goalTimes,
+  listOf,
   loadDenoiser,
   type Method,
   type MethodResult,
   natural,
+  notNegative,
+  ORBIT_BASELINES,
   type Protocol,
   patchSlicedWasserstein,
+  positive,
   type RunContext,
   studyKeys,
   type Tuning,
@@ -24,6 +30,7 @@ import {
   tuningRecord,
   tuningSections,
   UserError,
+  whole,
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
@@ -32,42 +39,51 @@ const Parameters = t.strict({
   ...studyKeys,
   ...contestKeys,
   preset: t.string,
-  seed: t.number,
+  seed: whole,
   denoiser: t.string,
   /** The denoiser's own parameters. */
   parameters: t.UnknownRecord,
   /** Baselines by name, `conditional sample` and `unconditional sample`. */
-  starts: t.array(t.string),
+  starts: listOf(t.string),
   fineTuning: t.strict({
     /** Iterations after which the NCAs are measured; the first is 0. */
-    checkpoints: t.array(t.number),
+    checkpoints: t.array(whole),
     /** Checkpoints whose pictures are shown. */
-    shown: t.array(t.number),
-    learningRate: t.number,
+    shown: listOf(whole),
+    learningRate: positive,
     /** Grid cells a side. */
     size: natural,
     pool: natural,
     batch: natural,
     seedEvery: natural,
     steps: t.tuple([natural, natural]),
-    overflow: t.number,
-    loss: t.strict({ scales: natural, patch: natural, projections: natural, factor: t.number }),
-    seed: t.number,
+    overflow: notNegative,
+    loss: t.strict({ scales: natural, patch: natural, projections: natural, factor: positive }),
+    seed: whole,
     /** NCAs that train side by side: changes the speed, not the result. */
     together: natural,
   }),
   /** Qualities to be reached: what these starts reach at the end, and so many times the patch distance of the texture's own NCA. */
-  goals: t.strict({ endOf: t.array(t.string), timesOwn: t.array(t.number) }),
+  goals: t.strict({ endOf: t.array(t.string), timesOwn: t.array(positive) }),
   /** Starts that speed-ups are given against. */
   references: t.array(t.string),
 });
 type Parameters = t.TypeOf<typeof Parameters>;
 
+/** Ways to sample the denoiser, by the name they have as starts. */
+const SAMPLES: Record<string, ContenderSampleOptions> = {
+  'conditional sample': {},
+  'unconditional sample': { conditional: false },
+};
+
 /** Refuses a configuration that could only fail after the denoiser is trained. */
-function check({ fineTuning: { checkpoints, shown, steps, pool, batch }, goals, starts }: Parameters): void {
-  const rising = checkpoints.every(
-    (c, i) => Number.isSafeInteger(c) && (i === 0 ? c === 0 : c > checkpoints[i - 1]),
-  );
+function check({ fineTuning, goals, starts, references }: Parameters): void {
+  const { checkpoints, shown, steps, pool, batch } = fineTuning;
+  const known = [...Object.keys(SAMPLES), ...Object.keys(BASELINES), ...Object.keys(ORBIT_BASELINES)];
+  const unknown = starts.find(start => !known.includes(start));
+  if (unknown !== undefined)
+    throw new UserError(`starts: expected some of ${known.join(', ')}, found "${unknown}".`);
+  const rising = checkpoints.every((c, i) => (i === 0 ? c === 0 : c > checkpoints[i - 1]));
   if (!rising || checkpoints.length < 2) {
     throw new UserError(
       `fineTuning.checkpoints: expected rising whole numbers from 0, at least two, found [${checkpoints.join(', ')}].`,
@@ -80,28 +96,23 @@ function check({ fineTuning: { checkpoints, shown, steps, pool, batch }, goals, 
   }
   if (batch > pool)
     throw new UserError(`fineTuning.batch: expected at most the pool, ${pool}, found ${batch}.`);
-  const missing = goals.endOf.find(start => !starts.includes(start));
-  if (missing !== undefined)
-    throw new UserError(`goals.endOf: expected one of the starts, found "${missing}".`);
+  for (const [key, names] of Object.entries({ 'goals.endOf': goals.endOf, references })) {
+    const missing = names.find(start => !starts.includes(start));
+    if (missing !== undefined)
+      throw new UserError(`${key}: expected some of the starts, found "${missing}".`);
+  }
 }
 
-/** The measured starts by name; `base` is left out of a zoo that has none. */
+/** The measured starts by name: a zoo without a common base has no `base`, and clips forbid some colour maps. */
 function chosenStarts(
   { starts }: Parameters,
   found: readonly MethodResult[],
   { say }: RunContext,
 ): MethodResult[] {
-  const known = found.filter(({ kind }) => kind !== 'bound');
   return starts.flatMap(name => {
-    const result = known.find(method => method.name === name);
-    if (result) return [result];
-    if (name === 'base') {
-      say('the zoo has no common base: there is no such start');
-      return [];
-    }
-    throw new UserError(
-      `starts: expected one of ${known.map(method => method.name).join(', ')}, found "${name}".`,
-    );
+    const result = found.find(method => method.name === name);
+    if (!result) say(`this zoo gives no baseline ${name}: that start is left out`);
+    return result ?? [];
   });
 }
 
@@ -184,7 +195,7 @@ const initialisation: Experiment<Parameters> = {
       const baselines = await protocol.baselines(seed);
       const { contender, methods } = await protocol.contend(
         { denoiser, parameters: parameters.parameters, diffusion, training, rollout, sampling, seed },
-        { 'conditional sample': {}, 'unconditional sample': { conditional: false } },
+        SAMPLES,
       );
       const results = [...(await protocol.measure(methods)), ...baselines];
       context.signal.throwIfAborted();

@@ -6,10 +6,12 @@ import {
   type Contender,
   contestKeys,
   type Experiment,
+  listOf,
   loadDenoiser,
   type Method,
   studyKeys,
   trainingSection,
+  whole,
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
@@ -17,8 +19,8 @@ import {
 const Parameters = t.strict({
   ...studyKeys,
   ...contestKeys,
-  seed: t.number,
-  denoisers: t.array(t.string),
+  seed: whole,
+  denoisers: listOf(t.string),
   parameters: t.record(t.string, t.UnknownRecord),
 });
 type Parameters = t.TypeOf<typeof Parameters>;

@@ -9,6 +9,7 @@ import {
   type ContenderSampleOptions,
   contestKeys,
   type Experiment,
+  listOf,
   loadDenoiser,
   type MethodResult,
   meanOverSeeds,
@@ -16,6 +17,7 @@ import {
   RolloutSettingsCodec,
   type RunContext,
   studyKeys,
+  whole,
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
@@ -33,9 +35,9 @@ const symmetries = t.array(t.keyof({ colour: null, d4: null }));
 const Parameters = t.strict({
   ...studyKeys,
   ...contestKeys,
-  seeds: t.array(t.number),
-  denoisers: t.array(t.string),
-  variants: t.array(variant),
+  seeds: listOf(whole),
+  denoisers: listOf(t.string),
+  variants: listOf(variant),
   augmentation: symmetries,
   canonical: symmetries,
   rollout: t.partial(RolloutSettingsCodec.type.props),

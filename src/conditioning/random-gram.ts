@@ -10,22 +10,23 @@
  */
 import * as TE from 'fp-ts/lib/TaskEither.js';
 import * as t from 'io-ts';
+import { natural, whole } from '../config/index.ts';
 import { randomStream, tf } from '../tensor/index.ts';
 import type { Encoder } from './encoder.ts';
 import { registerEncoder } from './registry.ts';
 
 export const RandomGramConfig = t.strict({
   /** Octaves: full resolution, and blurred by 2, 4, ... pixels with filters spread as far. */
-  scales: t.number,
+  scales: natural,
   /** Random filters per scale. */
-  filters: t.number,
-  /** Taps of the square filters along each side. */
-  filterSize: t.number,
+  filters: natural,
+  /** Taps of the square filters along each side; they sum to zero, so one is too few. */
+  filterSize: t.refinement(natural, taps => taps >= 2, 'a whole number from 2'),
   /** Random projections of the Gram correlations kept per scale. */
-  correlations: t.number,
+  correlations: natural,
   /** One token per scale and one of colour, or everything in a single token. */
   layout: t.union([t.literal('single'), t.literal('scales')]),
-  seed: t.number,
+  seed: whole,
 });
 export type RandomGramConfig = t.TypeOf<typeof RandomGramConfig>;
 

@@ -6,6 +6,7 @@
 import { pipe } from 'fp-ts/lib/function.js';
 import * as TE from 'fp-ts/lib/TaskEither.js';
 import * as t from 'io-ts';
+import { natural, whole } from '../config/index.ts';
 import { gelu, linear, Parameters, resize, tf } from '../tensor/index.ts';
 import type { Encoder } from './encoder.ts';
 import { normaliseChannels, pillowResizeAndCrop, resizeAndCrop } from './preprocess.ts';
@@ -83,7 +84,7 @@ export const VitConfig = t.strict({
   weights,
   layout: Layout,
   /** Trained layers behind the frozen network. */
-  blocks: t.Int,
+  blocks: whole,
 });
 export type VitConfig = t.TypeOf<typeof VitConfig>;
 
@@ -91,7 +92,7 @@ export const vitKind = registerEncoder<VitConfig>({
   name: 'vit',
   summary: "torchvision's ViT-B/16, class token or patch tokens, with trained projection layers",
   config: VitConfig,
-  defaults: { weights: null, layout: 'pooled', blocks: 3 as t.Int },
+  defaults: { weights: null, layout: 'pooled', blocks: 3 },
   build: ({ weights, layout, blocks }, { seed, width = DEFAULT_WIDTH }) =>
     pipe(
       locateWeights('vit-b-16', weights),
@@ -131,7 +132,7 @@ export const clipKind = registerEncoder<ClipConfig>({
   name: 'clip',
   summary: 'vision tower of CLIP ViT-B/32, picture embedding or patch tokens, with trained projection layers',
   config: ClipConfig,
-  defaults: { weights: null, layout: 'pooled', blocks: 1 as t.Int, resize: 'pillow' },
+  defaults: { weights: null, layout: 'pooled', blocks: 1, resize: 'pillow' },
   build: ({ weights, layout, blocks, resize: way }, { seed, width = DEFAULT_WIDTH }) =>
     pipe(
       locateWeights('clip-vit-b-32', weights),
@@ -152,12 +153,12 @@ export const clipKind = registerEncoder<ClipConfig>({
 
 export const SmallVitConfig = t.strict({
   /** Pictures are resized to this many pixels along each side. */
-  image: t.Int,
-  patch: t.Int,
-  layers: t.Int,
-  heads: t.Int,
+  image: natural,
+  patch: natural,
+  layers: natural,
+  heads: natural,
   /** Width of the MLPs between their two layers. */
-  mlp: t.Int,
+  mlp: natural,
   layout: Layout,
 });
 export type SmallVitConfig = t.TypeOf<typeof SmallVitConfig>;
@@ -197,18 +198,16 @@ export function smallVit(config: SmallVitConfig, { seed, width }: { seed: number
   };
 }
 
-const int = (n: number) => n as t.Int;
-
 export const smallVitKind = registerEncoder<SmallVitConfig>({
   name: 'vit-small',
   summary: 'a small vision transformer trained from scratch with the denoiser',
   config: SmallVitConfig,
   defaults: {
-    image: int(128),
-    patch: int(16),
-    layers: int(6),
-    heads: int(8),
-    mlp: int(512),
+    image: 128,
+    patch: 16,
+    layers: 6,
+    heads: 8,
+    mlp: 512,
     layout: 'pooled',
   },
   build: (config, { seed, width = DEFAULT_WIDTH }) => TE.right(smallVit(config, { seed, width })),

@@ -1,12 +1,16 @@
 /** Codecs that configurations have in common; their names are what a failure says was expected. */
 import * as t from 'io-ts';
 
-export const natural = t.refinement(
-  t.number,
-  x => Number.isSafeInteger(x) && x >= 1,
-  'a whole number from 1',
-);
-export const whole = t.refinement(t.number, x => Number.isSafeInteger(x) && x >= 0, 'a whole number from 0');
+const numberThat = (holds: (x: number) => boolean, name: string) => t.refinement(t.number, holds, name);
+
+export const natural = numberThat(x => Number.isSafeInteger(x) && x >= 1, 'a whole number from 1');
+/** Also what seeds are: streams of random numbers know no fractions. */
+export const whole = numberThat(x => Number.isSafeInteger(x) && x >= 0, 'a whole number from 0');
+/** YAML also knows .inf and .nan. */
+export const finite = numberThat(Number.isFinite, 'a finite number');
+export const positive = numberThat(x => Number.isFinite(x) && x > 0, 'a number above 0');
+export const notNegative = numberThat(x => Number.isFinite(x) && x >= 0, 'a number from 0');
+export const share = numberThat(x => x >= 0 && x <= 1, 'a number from 0 to 1');
 
 /** The value, or null for none. */
 export const optional = <C extends t.Mixed>(codec: C) => t.union([codec, t.null]);
@@ -14,3 +18,7 @@ export const optional = <C extends t.Mixed>(codec: C) => t.union([codec, t.null]
 /** A list of at least one. */
 export const listOf = <C extends t.Mixed>(codec: C) =>
   t.refinement(t.array(codec), list => list.length > 0, 'a list of at least one');
+
+/** A mapping from names, of at least one. */
+export const mappingOf = <C extends t.Mixed>(codec: C) =>
+  t.refinement(t.record(t.string, codec), map => Object.keys(map).length > 0, 'a mapping of at least one');

@@ -2,7 +2,17 @@
 
 /** io-ts, for the codecs of user files: they need no other package than this one. */
 export * as t from 'io-ts';
-export { listOf, natural, optional, whole } from './codecs.ts';
+export {
+  finite,
+  listOf,
+  mappingOf,
+  natural,
+  notNegative,
+  optional,
+  positive,
+  share,
+  whole,
+} from './codecs.ts';
 export {
   CONFIGS,
   type ComposedConfig,

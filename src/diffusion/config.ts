@@ -2,23 +2,18 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { pipe } from 'fp-ts/lib/function.js';
 import * as t from 'io-ts';
-import { decode, type Failure } from '../config/index.ts';
+import { decode, type Failure, finite, natural, notNegative, positive, share } from '../config/index.ts';
 import { ddim } from './ddim.ts';
 import type { Diffusion } from './diffusion.ts';
 import { edm } from './edm.ts';
 import { SAMPLERS } from './samplers.ts';
 import { SCHEDULES } from './schedules.ts';
 
-const refined = (name: string, holds: (x: number) => boolean) => t.refinement(t.number, holds, name);
-const positive = refined('a number above 0', x => x > 0 && Number.isFinite(x));
-const natural = refined('a whole number from 1', x => Number.isInteger(x) && x >= 1);
-const share = refined('a number from 0 to 1', x => x >= 0 && x <= 1);
-const notNegative = refined('a number from 0', x => x >= 0);
 const keys = <T extends object>(of: T) =>
   t.keyof(Object.fromEntries(Object.keys(of).map(key => [key, null])) as Record<keyof T & string, null>);
 
 const noise = t.union([
-  t.strict({ kind: t.literal('log-normal'), mean: t.number, std: positive }),
+  t.strict({ kind: t.literal('log-normal'), mean: finite, std: positive }),
   t.strict({ kind: t.literal('log-uniform'), min: positive, max: positive }),
 ]);
 
@@ -43,7 +38,7 @@ const EdmCodec = t.intersection([
       rho: positive,
       churn,
       eta: share,
-      order: refined('a whole number from 1 to 4', x => [1, 2, 3, 4].includes(x)),
+      order: t.refinement(t.number, x => [1, 2, 3, 4].includes(x), 'a whole number from 1 to 4'),
     }),
   }),
 ]);

@@ -3,7 +3,7 @@
  * and the baselines stand beside them.
  */
 import * as t from 'io-ts';
-import { natural, optional } from '../config/index.ts';
+import { natural, optional, whole } from '../config/index.ts';
 import {
   compareMethods,
   type Method,
@@ -24,7 +24,10 @@ import { baselineMethods, openStudy, renderingSteps, type Study, zooFolder } fro
 import { buildEncoder } from './train-model.ts';
 
 /** A registered kind, or the path of a TypeScript file, and its parameters. */
-export const KindCodec = t.intersection([t.strict({ kind: t.string }), t.UnknownRecord]);
+export const KindCodec = t.intersection(
+  [t.strict({ kind: t.string }), t.UnknownRecord],
+  'a mapping with kind',
+);
 
 /** Configuration keys of every experiment on a zoo. */
 export const studyKeys = {
@@ -33,7 +36,7 @@ export const studyKeys = {
   /** What NCAs are conditioned on; null takes textures where all have one. */
   picture: optional(t.keyof({ texture: null, rendering: null })),
   encoder: KindCodec,
-  evaluation: t.strict({ steps: optional(natural), seed: t.number }),
+  evaluation: t.strict({ steps: optional(natural), seed: whole }),
   /** For trials: only so many NCAs of each split. */
   limit: t.strict({ train: optional(natural), heldOut: optional(natural) }),
 };

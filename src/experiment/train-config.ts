@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { pipe } from 'fp-ts/lib/function.js';
 import * as t from 'io-ts';
 import { encoderKind } from '../conditioning/index.ts';
-import { decode, type Failure, natural, optional, whole } from '../config/index.ts';
+import { decode, type Failure, finite, natural, optional, positive, whole } from '../config/index.ts';
 import { denoiserKind } from '../denoisers/index.ts';
 import { SYMMETRY_NAMES, type SymmetryName } from '../nca/index.ts';
 import {
@@ -13,14 +13,12 @@ import {
   TrainingSettingsCodec,
 } from '../training/index.ts';
 
-const positive = t.refinement(t.number, x => x > 0, 'a number above 0');
-
 const symmetries = t.array(
   t.keyof(Object.fromEntries(SYMMETRY_NAMES.map(name => [name, null])) as Record<SymmetryName, null>),
 );
 
 /** A registered kind and any of its parameters, decoded when it is built. */
-const kind = t.intersection([t.strict({ kind: t.string }), t.UnknownRecord]);
+const kind = t.intersection([t.strict({ kind: t.string }), t.UnknownRecord], 'a mapping with kind');
 
 const TrainConfigCodec = t.strict({
   seed: whole,
@@ -38,7 +36,7 @@ const TrainConfigCodec = t.strict({
   /** `process: edm` or `process: ddim`, and its parameters. */
   diffusion: t.UnknownRecord,
   /** Scale of guidance in previews, and of samples unless another is asked for; 1 for none. */
-  guidance: t.number,
+  guidance: finite,
   normaliser: t.strict({ mean: symmetries, std: t.union([symmetries, t.literal('pooled')]) }),
   training: TrainingSettingsCodec,
   /** The loss through the rollout; null for none. */

@@ -1,12 +1,9 @@
 /** Training settings from a configuration. */
 import * as t from 'io-ts';
-import { natural, optional, whole } from '../config/index.ts';
+import { natural, notNegative, optional, positive, share, whole } from '../config/index.ts';
 
-const refined = (name: string, holds: (x: number) => boolean) => t.refinement(t.number, holds, name);
-const positive = refined('a number above 0', x => x > 0 && Number.isFinite(x));
-const notNegative = refined('a number from 0', x => x >= 0 && Number.isFinite(x));
-const share = refined('a number from 0 to 1', x => x >= 0 && x <= 1);
-const width = refined('a width above 0 and below 0.28', x => x > 0 && x < 0.28);
+/** Of a moving average, as a share of the training: there is no power profile of 0.28 or more. */
+const width = t.refinement(t.number, x => x > 0 && x < 0.28, 'a width above 0 and below 0.28');
 
 /** TrainingSettings without the seed, which a run has one of. */
 export const TrainingSettingsCodec = t.strict({

@@ -15,6 +15,7 @@ import {
   layerNorm,
   linear,
   mlp,
+  natural,
   Parameters,
   sinusoidalEmbedding,
   t,
@@ -24,9 +25,9 @@ import {
 /** Its parameters. They can be set in a configuration: `parameters={"./my-denoiser.ts": {width: 32}}`. */
 const Config = t.strict({
   /** Numbers per token inside the network. */
-  width: t.number,
+  width: natural,
   /** Residual blocks. */
-  layers: t.number,
+  layers: natural,
 });
 type Config = t.TypeOf<typeof Config>;
 

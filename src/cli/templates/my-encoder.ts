@@ -4,12 +4,12 @@
  *   weightloom run quickstart 'encoder={kind: ./my-encoder.ts}'
  *   weightloom train quick 'encoder={kind: ./my-encoder.ts}'
  */
-import { attempt, type Encoder, type EncoderKind, linear, Parameters, t, tf } from 'weightloom';
+import { attempt, type Encoder, type EncoderKind, linear, natural, Parameters, t, tf } from 'weightloom';
 
 /** Its parameters. They can be set in a configuration: `encoder={kind: ./my-encoder.ts, bins: 16}`. */
 const Config = t.strict({
   /** Bins per channel. */
-  bins: t.number,
+  bins: natural,
 });
 type Config = t.TypeOf<typeof Config>;
 

@@ -4,14 +4,24 @@
  * A file with a question, a codec of its parameters (their values stand in my-experiment.yaml) and what is done to answer it. The report says the
  * rest.
  */
-import { type Experiment, type Method, studyKeys, t, withProtocol, writeComparison } from 'weightloom';
+import {
+  type Experiment,
+  listOf,
+  type Method,
+  share,
+  studyKeys,
+  t,
+  whole,
+  withProtocol,
+  writeComparison,
+} from 'weightloom';
 
 const Parameters = t.strict({
   // The zoo, its pictures and encoder, how methods are measured: the keys of every experiment on a zoo.
   ...studyKeys,
-  seed: t.number,
-  /** Shares of the mean training weights, from 0 to 1. */
-  shares: t.array(t.number),
+  seed: whole,
+  /** Shares of the mean training weights. */
+  shares: listOf(share),
 });
 type Parameters = t.TypeOf<typeof Parameters>;
 
@@ -35,10 +45,10 @@ const experiment: Experiment<Parameters> = {
       const mean = meanOf(train.weights, train.names.length);
       // A method is a name and the weights [M, D] that it gives for the held-out textures: found in whatever way.
       const methods = parameters.shares.map(
-        (share): Method => ({
-          name: `${Math.round(100 * share)}% mean`,
+        (part): Method => ({
+          name: `${Math.round(100 * part)}% mean`,
           kind: 'baseline',
-          weights: heldOut.weights.map((w, i) => (1 - share) * w + share * mean[i % mean.length]),
+          weights: heldOut.weights.map((w, i) => (1 - part) * w + part * mean[i % mean.length]),
         }),
       );
       // All are run with the same masks and measured with the same metrics, and stand beside everything simpler.

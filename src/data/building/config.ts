@@ -1,38 +1,36 @@
 /** What a zoo build is told: spec, textures, base, training. */
 import * as t from 'io-ts';
+import { finite, natural, notNegative, positive, whole } from '../../config/index.ts';
 import { type NcaSpec, NcaSpecCodec, SPECS } from '../../nca/index.ts';
 import { textureFamilies } from '../textures/index.ts';
 
 const keys = <K extends string>(names: readonly K[]) =>
   t.keyof(Object.fromEntries(names.map(name => [name, null])) as Record<K, null>);
 
-const natural = t.refinement(t.number, n => Number.isInteger(n) && n >= 0, 'a whole number from 0');
-const positive = t.refinement(t.number, n => Number.isInteger(n) && n > 0, 'a whole number from 1');
-const range = t.tuple([t.number, t.number]);
-const ranges = t.record(t.string, range);
+const ranges = t.record(t.string, t.tuple([finite, finite]));
 
 const training = t.strict({
-  iterations: positive,
+  iterations: natural,
   /** Grid cells a side. */
-  size: positive,
-  pool: positive,
-  batch: positive,
-  seedEvery: positive,
+  size: natural,
+  pool: natural,
+  batch: natural,
+  seedEvery: natural,
   /** Steps per iteration, from the first to below the second. */
-  steps: range,
-  overflow: t.number,
-  learningRate: t.number,
+  steps: t.tuple([natural, natural]),
+  overflow: notNegative,
+  learningRate: positive,
   /** Iterations at which the learning rate is multiplied by `decay`. */
-  milestones: t.array(positive),
-  decay: t.number,
-  loss: t.strict({ scales: positive, patch: positive, projections: positive, factor: t.number }),
+  milestones: t.array(natural),
+  decay: positive,
+  loss: t.strict({ scales: natural, patch: natural, projections: natural, factor: positive }),
 });
 
 const texture = t.intersection([
   t.strict({
     family: keys(Object.keys(textureFamilies)),
-    train: natural,
-    heldOut: natural,
+    train: whole,
+    heldOut: whole,
   }),
   t.partial({ /** Narrower ranges for some of the family's parameters. */ ranges }),
 ]);
@@ -43,15 +41,15 @@ export const ZooBuildCodec = t.intersection([
     spec: t.union([keys(Object.keys(SPECS)), NcaSpecCodec]),
     /** Folder of the zoo, relative to the working directory. */
     out: t.string,
-    seed: natural,
+    seed: whole,
     textures: t.array(texture),
     /** Pixels a side: the picture that is kept, and the larger one of the same texture that is trained on. */
-    picture: t.strict({ kept: positive, target: positive }),
+    picture: t.strict({ kept: natural, target: natural }),
     base: t.strict({
       /** What the base is trained on: a mosaic of this many textures of each family listed. */
       textures: t.array(
         t.intersection([
-          t.strict({ family: keys(Object.keys(textureFamilies)), count: positive }),
+          t.strict({ family: keys(Object.keys(textureFamilies)), count: natural }),
           t.partial({ ranges }),
         ]),
       ),
@@ -59,8 +57,8 @@ export const ZooBuildCodec = t.intersection([
     }),
     training,
     /** NCAs that train side by side. Changes the speed, not the result. */
-    together: positive,
-    rendering: t.strict({ steps: positive, seed: natural }),
+    together: natural,
+    rendering: t.strict({ steps: natural, seed: whole }),
   }),
   t.partial({
     /** Ranges for the parameters that all families share. */

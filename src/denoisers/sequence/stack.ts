@@ -1,6 +1,6 @@
 /** The transformer that the token denoisers share: everything between the weight tokens' embedding and their last representation. */
 import * as t from 'io-ts';
-import { UserError } from '../../config/index.ts';
+import { finite, natural, positive, UserError } from '../../config/index.ts';
 import { encoderLayer, layerNorm, type Parameters, tf } from '../../tensor/index.ts';
 import type { Condition, DenoiserContext } from '../denoiser.ts';
 import {
@@ -12,40 +12,33 @@ import {
 
 export const StackConfig = t.strict({
   /** Width of the tokens inside the model. */
-  width: t.Int,
-  layers: t.Int,
-  heads: t.Int,
+  width: natural,
+  layers: natural,
+  heads: natural,
   /** The MLPs are this many times wider than the tokens. */
-  mlpRatio: t.number,
+  mlpRatio: positive,
   /** How the condition enters: as tokens of the sequence, or by cross-attention in every block. */
   conditioning: t.union([t.literal('tokens'), t.literal('cross-attention')]),
   /** Width of the sinusoidal embedding of the noise label. */
-  noiseWidth: t.Int,
+  noiseWidth: natural,
   /** Factor on the noise label before its embedding. */
-  noiseScale: t.number,
+  noiseScale: finite,
 });
 export type StackConfig = t.TypeOf<typeof StackConfig>;
 
-const int = (n: number) => n as t.Int;
-
 /** Small enough to train in minutes on two cores. The published baseline is width 256, 8 layers, 4 heads. */
 export const STACK_DEFAULTS: StackConfig = {
-  width: int(128),
-  layers: int(4),
-  heads: int(4),
+  width: 128,
+  layers: 4,
+  heads: 4,
   mlpRatio: 4,
   conditioning: 'tokens',
-  noiseWidth: int(64),
+  noiseWidth: 64,
   noiseScale: 16,
 };
 
 /** Throws a UserError when the sizes do not fit together. `where` names the denoiser. */
-export function checkSizes(where: string, config: { width: number; layers: number; heads: number }): void {
-  for (const field of ['width', 'layers', 'heads'] as const) {
-    if (!(config[field] >= 1)) {
-      throw new UserError({ where, field, expected: 'a positive whole number', found: `${config[field]}` });
-    }
-  }
+export function checkSizes(where: string, config: { width: number; heads: number }): void {
   if (config.width % config.heads !== 0) {
     throw new UserError({
       where,
