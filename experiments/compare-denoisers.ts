@@ -4,7 +4,7 @@
  */
 import * as t from 'io-ts';
 import {
-  type Contender,
+  type ContenderRecord,
   type ContenderSampleOptions,
   compareSets,
   contestKeys,
@@ -53,7 +53,7 @@ type Parameters = t.TypeOf<typeof Parameters>;
 /** Everything measured: by way of sampling, then by denoiser and encoder. */
 interface Contest {
   readonly ways: Map<string, MethodResult[]>;
-  readonly contenders: Contender[];
+  readonly contenders: ContenderRecord[];
 }
 
 /** The way of sampling that `sampling` describes; the others are named in `samplings`. */
@@ -66,7 +66,7 @@ async function contest(
   encoder: string | null,
   { denoisers, seeds, samplings, sampling, ...parameters }: Parameters,
 ): Promise<Contest> {
-  const contenders: Contender[] = [];
+  const contenders: ContenderRecord[] = [];
   const ways = new Map<string, MethodResult[]>();
   const options: Record<string, ContenderSampleOptions> = {
     [PLAIN]: {},
@@ -140,7 +140,7 @@ const compareDenoisers: Experiment<Parameters> = {
     for (const denoiser of denoisers) await loadDenoiser(denoiser);
     const [[first, encoder], ...others] = Object.entries(encoders);
     const ways = new Map<string, MethodResult[]>();
-    const contenders: Contender[] = [];
+    const contenders: ContenderRecord[] = [];
     const compete = async (protocol: Protocol, name: string) => {
       const found = await contest(context, protocol, others.length > 0 ? name : null, parameters);
       contenders.push(...found.contenders);

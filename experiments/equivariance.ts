@@ -8,6 +8,7 @@ import {
   BASELINES,
   BOUND,
   type Contender,
+  type ContenderRecord,
   conditionOf,
   contestKeys,
   curveChart,
@@ -79,7 +80,7 @@ interface Cell {
   readonly size: number;
   readonly results: readonly MethodResult[];
   /** What was trained, one for each method and seed. */
-  readonly contenders: readonly Contender[];
+  readonly contenders: readonly ContenderRecord[];
   /** Relative error of the trained denoisers under hidden permutations, by method; where the statistics are shared. */
   readonly errors: Readonly<Record<string, number>>;
 }
@@ -117,14 +118,18 @@ async function trainOn(
   const { study } = protocol;
   const size = study.train.names.length;
   const runs: MethodResult[] = [];
-  const contenders: Contender[] = [];
+  const contenders: ContenderRecord[] = [];
   const errors: Record<string, number> = {};
   const mixed = mergeConfigs(diffusion, orderless.diffusion) as Record<string, unknown>;
   for (const [name, { denoiser, parameters, augmented = false }] of Object.entries(methods)) {
     // Where the order says nothing, or is made to say nothing, no method is given anything that depends on it.
     const lost = order === 'permuted' || augmented;
     for (const seed of seeds) {
-      const { contender, methods: sampled } = await protocol.contend(
+      const {
+        contender,
+        methods: sampled,
+        inspected: error,
+      } = await protocol.contend(
         {
           denoiser,
           parameters,
@@ -139,10 +144,9 @@ async function trainOn(
           seed,
         },
         { [name]: {} },
-        async trained => {
-          if (lost) errors[name] = (errors[name] ?? 0) + probe(trained, study, seed) / seeds.length;
-        },
+        async trained => (lost ? probe(trained, study, seed) : null),
       );
+      if (error !== null) errors[name] = (errors[name] ?? 0) + error / seeds.length;
       contenders.push(contender);
       const measured = await protocol.measure(sampled, `run and measure ${name}`);
       for (const { values } of measured) run.log({ method: name, size, order, seed, values });

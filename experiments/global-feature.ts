@@ -6,7 +6,7 @@
 import * as t from 'io-ts';
 import {
   type Cell,
-  type Contender,
+  type ContenderRecord,
   contestKeys,
   type Experiment,
   html,
@@ -132,17 +132,16 @@ async function trial(
   parameters: Record<string, unknown>,
   { diffusion, training, rollout, sampling }: Parameters,
 ) {
-  let weights: Float32Array = new Float32Array();
-  const { contender, methods } = await protocol.contend(
+  const { contender, methods, inspected } = await protocol.contend(
     { denoiser, label: `${name} (seed ${seed})`, parameters, diffusion, training, rollout, sampling, seed },
     { [name]: {} },
     async trained => {
       const set = swap(protocol.study.heldOut);
-      weights = await trained.sample(set).finally(set.dispose);
+      return trained.sample(set).finally(set.dispose);
     },
   );
   const [own, swapped] = await protocol.measure(
-    [...methods, { name: 'swapped', kind: 'denoiser', weights }],
+    [...methods, { name: 'swapped', kind: 'denoiser', weights: inspected }],
     `run and measure ${name}`,
   );
   const sensitivity = await sensitivityOf(protocol, name, own, swapped);
@@ -209,7 +208,10 @@ ${table(
 }
 
 /** What each placement is, and how large the network is with it. */
-const placementsList = (contenders: readonly Contender[], names: readonly (readonly [string, string])[]) =>
+const placementsList = (
+  contenders: readonly ContenderRecord[],
+  names: readonly (readonly [string, string])[],
+) =>
   html`<ul>${names.map(([name, summary]) => {
     const found = contenders.find(({ label }) => label.startsWith(`${name} (`));
     return html`<li><b>${name}</b>: ${summary}; ${found?.parameterCount.toLocaleString('en')} parameters</li>`;
@@ -239,7 +241,7 @@ const globalFeature: Experiment<Parameters> = {
       })),
     ];
     await withProtocol(context, parameters, async protocol => {
-      const contenders: Contender[] = [];
+      const contenders: ContenderRecord[] = [];
       const runs: MethodResult[] = [];
       const changes: Sensitivity[] = [];
       for (const { name, denoiser, parameters: own } of trials) {

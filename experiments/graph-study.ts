@@ -104,16 +104,14 @@ function stacked(pictures: readonly Picture[]): tf.Tensor4D {
   return tf.tensor4d(data, [pictures.length, height, width, 3]);
 }
 
-/** Distances of all pairs, with a bar each. */
-async function distances({ progress, signal }: RunContext, { spec, weights, pictures }: StudiedNcas) {
+/** Distances of all pairs, with a bar each; what takes long is not done again by a resumed run. */
+async function distances({ run, progress, signal }: RunContext, { spec, weights, pictures }: StudiedNcas) {
   const pairs = (pictures.length * (pictures.length - 1)) / 2;
-  const during = async (
-    label: string,
-    work: (onProgress: (done: number) => void) => Promise<DistanceMatrix>,
-  ) => {
-    const bar = progress(label, pairs);
-    return work(done => bar.update(done)).finally(() => bar.stop());
-  };
+  const during = (label: string, work: (onProgress: (done: number) => void) => Promise<DistanceMatrix>) =>
+    run.once([label, spec, weights, pictures.map(({ data }) => data)], async () => {
+      const bar = progress(label, pairs);
+      return work(done => bar.update(done)).finally(() => bar.stop());
+    });
   const shown = stacked(pictures);
   try {
     return {
@@ -239,7 +237,6 @@ const graphStudy: Experiment<Parameters> = {
       weights: weights.record,
       maps: maps.record,
     };
-    run.write('results.json', `${JSON.stringify(record, null, 1)}\n`);
     run.write(
       'report.html',
       renderReport({
@@ -251,6 +248,8 @@ const graphStudy: Experiment<Parameters> = {
         environment: environment({ backend: backendReport() }),
       }),
     );
+    // The last one: a run that has its results is finished.
+    run.write('results.json', `${JSON.stringify(record, null, 1)}\n`);
     const { agreement, purity } = maps.record;
     say(`weights and pictures: rank correlation ${number(agreement.value)} (p ${number(agreement.p)})`);
     if (purity) {

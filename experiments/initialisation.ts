@@ -78,7 +78,7 @@ const SAMPLES: Record<string, ContenderSampleOptions> = {
 
 /** Refuses a configuration that could only fail after the denoiser is trained. */
 function check({ fineTuning, goals, starts, references }: Parameters): void {
-  const { checkpoints, shown, steps, pool, batch } = fineTuning;
+  const { checkpoints, shown, steps, size, pool, batch, loss } = fineTuning;
   const known = [...Object.keys(SAMPLES), ...Object.keys(BASELINES), ...Object.keys(ORBIT_BASELINES)];
   const unknown = starts.find(start => !known.includes(start));
   if (unknown !== undefined)
@@ -93,6 +93,14 @@ function check({ fineTuning, goals, starts, references }: Parameters): void {
   if (stray !== undefined) throw new UserError(`fineTuning.shown: expected checkpoints, found ${stray}.`);
   if (steps[1] <= steps[0]) {
     throw new UserError(`fineTuning.steps: expected two rising whole numbers, found [${steps.join(', ')}].`);
+  }
+  // Throws for projections that the loss cannot take.
+  patchSlicedWasserstein(loss);
+  const coarsest = 2 ** (loss.scales - 1);
+  if (size < coarsest) {
+    throw new UserError(
+      `fineTuning.size: expected at least ${coarsest} cells for ${loss.scales} scales, found ${size}.`,
+    );
   }
   if (batch > pool)
     throw new UserError(`fineTuning.batch: expected at most the pool, ${pool}, found ${batch}.`);
@@ -126,25 +134,27 @@ async function tune(
   const { study } = protocol;
   const { checkpoints, shown: _, size, loss, together, steps, ...rest } = fineTuning;
   const total = checkpoints.at(-1)! * study.heldOut.names.length;
-  const bar = context.progress(`fine-tune ${start.name}`, total);
-  const { weights, skipped } = await fineTune({
-    spec: study.spec,
-    initial: start.weights,
-    targets: study.heldOut.pictures,
-    checkpoints,
-    together,
-    training: {
-      ...rest,
-      steps: [steps[0], steps[1]],
-      height: size,
-      width: size,
-      milestones: [],
-      decay: 1,
-      loss: patchSlicedWasserstein(loss),
-    },
-    signal: context.signal,
-    onProgress: done => bar.update(done),
-  }).finally(() => bar.stop());
+  const { weights, skipped } = await protocol.once({ fineTuning, initial: start.weights }, () => {
+    const bar = context.progress(`fine-tune ${start.name}`, total);
+    return fineTune({
+      spec: study.spec,
+      initial: start.weights,
+      targets: study.heldOut.pictures,
+      checkpoints,
+      together,
+      training: {
+        ...rest,
+        steps: [steps[0], steps[1]],
+        height: size,
+        width: size,
+        milestones: [],
+        decay: 1,
+        loss: patchSlicedWasserstein(loss),
+      },
+      signal: context.signal,
+      onProgress: done => bar.update(done),
+    }).finally(() => bar.stop());
+  });
   const later = checkpoints.slice(1).map(
     (checkpoint, i): Method => ({
       name: `${start.name}, ${checkpoint} iterations`,
@@ -153,7 +163,6 @@ async function tune(
     }),
   );
   const results = [start, ...(await protocol.measure(later, `run and measure ${start.name}`))];
-  context.signal.throwIfAborted();
   results.forEach(({ values }, i) => {
     context.run.log({ start: start.name, iteration: checkpoints[i], values });
   });
@@ -198,7 +207,6 @@ const initialisation: Experiment<Parameters> = {
         SAMPLES,
       );
       const results = [...(await protocol.measure(methods)), ...baselines];
-      context.signal.throwIfAborted();
       const curves: TuningCurve[] = [];
       for (const start of chosenStarts(parameters, results, context)) {
         curves.push(await tune(context, protocol, start, parameters));

@@ -3,7 +3,7 @@
  */
 import * as t from 'io-ts';
 import {
-  type Contender,
+  type ContenderRecord,
   contestKeys,
   type Experiment,
   listOf,
@@ -36,7 +36,7 @@ const quickstart: Experiment<Parameters> = {
     // A misspelt name should not wait for its turn.
     for (const denoiser of denoisers) await loadDenoiser(denoiser);
     await withProtocol(context, parameters, async protocol => {
-      const contenders: Contender[] = [];
+      const contenders: ContenderRecord[] = [];
       const methods: Method[] = [];
       for (const denoiser of denoisers) {
         const found = await protocol.contend({

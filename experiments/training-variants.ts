@@ -5,7 +5,7 @@
  */
 import * as t from 'io-ts';
 import {
-  type Contender,
+  type ContenderRecord,
   type ContenderSampleOptions,
   contestKeys,
   type Experiment,
@@ -63,7 +63,7 @@ async function variantsOf(
   { variants, augmentation, canonical, rollout, diffusion, training, sampling }: Parameters,
 ) {
   const results: MethodResult[] = [];
-  const contenders: Contender[] = [];
+  const contenders: ContenderRecord[] = [];
   for (const [name, { direct, framed }] of Object.entries(TRAININGS)) {
     const ways: Record<string, ContenderSampleOptions> = {};
     if (variants.includes(direct)) ways[`${denoiser} ${direct}`] = {};
@@ -99,7 +99,7 @@ const trainingVariants: Experiment<Parameters> = {
     const { denoisers, seeds } = parameters;
     for (const denoiser of denoisers) await loadDenoiser(denoiser);
     await withProtocol(context, parameters, async protocol => {
-      const contenders: Contender[] = [];
+      const contenders: ContenderRecord[] = [];
       const runs: MethodResult[] = [];
       for (const denoiser of denoisers) {
         for (const seed of seeds) {

@@ -105,11 +105,11 @@ async function evaluate(method: Method, options: ComparisonOptions): Promise<Met
   return { ...method, pictures, health, values };
 }
 
-/** Runs and measures every method. Ends early, with what is done, when the signal is raised. */
+/** Runs and measures every method. Throws the signal's reason when interrupted. */
 export async function compareMethods(options: ComparisonOptions): Promise<MethodResult[]> {
   const results: MethodResult[] = [];
   for (const method of options.methods) {
-    if (options.signal?.aborted) break;
+    options.signal?.throwIfAborted();
     results.push(await evaluate(method, options));
     options.onProgress?.(results.length, options.methods.length);
   }

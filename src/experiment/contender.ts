@@ -87,14 +87,20 @@ export interface ContenderSampleOptions {
   onProgress?(done: number, total: number): void;
 }
 
-export interface Contender {
+/** What a contender was and what it cost: plain data, which stays when the contender is gone. */
+export interface ContenderRecord {
   readonly label: string;
-  readonly denoiser: Denoiser;
-  readonly diffusion: Diffusion;
-  readonly normaliser: Normaliser;
+  /** What the denoiser claims to respect. */
+  readonly symmetries: readonly SymmetryName[];
   readonly curve: readonly CurvePoint[];
   readonly trainingSeconds: number;
   readonly parameterCount: number;
+}
+
+export interface Contender extends ContenderRecord {
+  readonly denoiser: Denoiser;
+  readonly diffusion: Diffusion;
+  readonly normaliser: Normaliser;
   /** Samples weights [n * D] for the pictures of a set: before another contender of the study is trained, where the encoder has a trained part. */
   sample(set: StudySet, options?: ContenderSampleOptions): Promise<Float32Array>;
   dispose(): void;
@@ -172,7 +178,7 @@ async function sampleInFrame(
 
 /**
  * Builds and trains one denoiser on a study.
- * @throws UserError for an unknown denoiser or parameters, a loss that is not finite, or Ctrl-C
+ * @throws UserError for an unknown denoiser or parameters, or a loss that is not finite; the signal's reason when interrupted
  */
 export async function trainContender(
   context: RunContext,
@@ -261,12 +267,10 @@ export async function trainContender(
     });
     if (result.stopped === 'non-finite')
       throw new UserError(`${label}: the training loss is not finite at step ${result.steps + 1}.`);
-    if (result.stopped === 'interrupted')
-      throw new UserError(
-        `${label}: interrupted at step ${result.steps}; what was finished is in ${context.run.path}.`,
-      );
+    context.signal.throwIfAborted();
     return {
       label,
+      symmetries: denoiser.symmetries,
       denoiser,
       diffusion,
       normaliser,
@@ -291,6 +295,9 @@ export async function trainContender(
       },
       dispose: () => denoiser.dispose(),
     };
+  } catch (error) {
+    denoiser.dispose();
+    throw error;
   } finally {
     bar.stop();
   }

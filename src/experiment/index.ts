@@ -13,6 +13,7 @@ export {
 } from './comparison-report.ts';
 export {
   type Contender,
+  type ContenderRecord,
   type ContenderSampleOptions,
   type ContenderSettings,
   conditionOf,
@@ -61,8 +62,14 @@ export {
   table,
 } from './report.ts';
 export { methodsOf, metricsOf, RESULTS, type Results, ResultsCodec, readResults } from './results.ts';
-export { type RunOptions, runExperiment } from './run-experiment.ts';
-export { createRunFolder, type Environment, environment, type RunFolder } from './run-folder.ts';
+export { type RunOptions, resumeExperiment, runExperiment } from './run-experiment.ts';
+export {
+  createRunFolder,
+  type Environment,
+  environment,
+  type RunFolder,
+  type RunFolderOptions,
+} from './run-folder.ts';
 export { writeRunsReport } from './runs-report.ts';
 export { compareSets, type SetComparison } from './set-section.ts';
 export {

@@ -1,9 +1,10 @@
 /**
  * How every experiment on a zoo proceeds: a study is opened, methods give weights for its held-out textures, all are run and measured alike,
- * and the baselines stand beside them.
+ * and the baselines stand beside them. What is costly is done once, however often the run is stopped and resumed.
  */
+import { existsSync, readFileSync } from 'node:fs';
 import * as t from 'io-ts';
-import { natural, optional, whole } from '../config/index.ts';
+import { isPath, natural, optional, whole } from '../config/index.ts';
 import {
   compareMethods,
   type Method,
@@ -14,12 +15,14 @@ import {
 import { RolloutSettingsCodec, TrainingSettingsCodec } from '../training/index.ts';
 import {
   type Contender,
+  type ContenderRecord,
   type ContenderSampleOptions,
   type ContenderSettings,
   SamplingSettingsCodec,
   trainContender,
 } from './contender.ts';
 import type { RunContext } from './experiment.ts';
+import { digest } from './run-folder.ts';
 import { baselineMethods, openStudy, renderingSteps, type Study, zooFolder } from './study.ts';
 import { buildEncoder } from './train-model.ts';
 
@@ -56,6 +59,13 @@ export interface Protocol {
   readonly metrics: readonly PairMetric[];
   /** NCA steps to the measured picture. */
   readonly ncaSteps: number;
+  /**
+   * Work on this study that a resumed run takes from its folder where an earlier try had finished it: the trainings of `contend`, and
+   * whatever else takes long.
+   * @param key what the result depends on besides the study and the configuration: JSON and typed arrays
+   * @param work its result is plain data: JSON, typed arrays, undefined
+   */
+  once<T>(key: unknown, work: () => Promise<T>): Promise<T>;
   /** Runs and measures methods: all with the same masks. */
   measure(methods: readonly Method[], label?: string): Promise<MethodResult[]>;
   /** All baselines and the bound, measured, or only those with some names. */
@@ -64,12 +74,13 @@ export interface Protocol {
   on(study: Study): Protocol;
   /**
    * Trains a denoiser and samples it for the held-out textures, once for each named way; its tensors are disposed of, after a last look at it.
+   * @param inspect the last look: what it returns is plain data, as `once` keeps it
    */
-  contend(
+  contend<T = undefined>(
     settings: ContenderSettings,
-    ways?: Readonly<Record<string, ContenderSampleOptions>>,
-    inspect?: (contender: Contender) => Promise<void>,
-  ): Promise<{ contender: Contender; methods: Method[] }>;
+    ways?: Readonly<Record<string, Omit<ContenderSampleOptions, 'onProgress'>>>,
+    inspect?: (contender: Contender) => Promise<T>,
+  ): Promise<{ contender: ContenderRecord; methods: Method[]; inspected: T }>;
 }
 
 /** Opens the study of a configuration, works on it and closes it, whatever happens. */
@@ -98,6 +109,19 @@ export async function withProtocol<T>(
   }
 }
 
+/** Tells studies apart, by all that results on them depend on. */
+async function studyKey({ train, heldOut, encoder, zoo }: Study): Promise<string> {
+  const sets = [train, heldOut].map(async ({ weights, features, pictures }) => [
+    weights,
+    await features.data(),
+    await pictures.data(),
+  ]);
+  return digest([encoder.fingerprint, zoo.base, await Promise.all(sets)]);
+}
+
+/** A denoiser of the user's own is not the same any more when its file has changed. */
+const sourceOf = (kind: string) => (isPath(kind) && existsSync(kind) ? readFileSync(kind, 'utf8') : kind);
+
 function protocolOf(
   context: RunContext,
   study: Study,
@@ -125,10 +149,16 @@ function protocolOf(
       bar.stop();
     }
   };
+  let known: Promise<string> | undefined;
+  const once: Protocol['once'] = async (key, work) => {
+    known ??= studyKey(study);
+    return context.run.once([await known, key], work);
+  };
   return {
     study,
     metrics,
     ncaSteps,
+    once,
     measure,
     on: other => protocolOf(context, other, { evaluation }),
     async baselines(seed, only) {
@@ -140,29 +170,33 @@ function protocolOf(
       }).finally(() => bar.stop());
       return measure(methods, 'run and measure baselines');
     },
-    async contend(settings, ways, inspect) {
-      const contender = await trainContender(context, study, settings);
-      const { label } = contender;
-      const methods: Method[] = [];
-      const bar = context.progress(
-        `sample ${label}`,
-        Object.keys(ways ?? { '': 0 }).length * heldOut.names.length,
-      );
-      try {
-        for (const [name, options] of Object.entries(ways ?? { [label]: {} })) {
-          const before = methods.length * heldOut.names.length;
-          const weights = await contender.sample(heldOut, {
-            ...options,
-            onProgress: done => bar.update(before + Math.floor(done)),
-          });
-          methods.push({ name, kind: 'denoiser', weights });
+    contend: (settings, ways, inspect) =>
+      once([settings, sourceOf(settings.denoiser), ways ?? null], async () => {
+        const contender = await trainContender(context, study, settings);
+        const { label, symmetries, curve, trainingSeconds, parameterCount } = contender;
+        const methods: Method[] = [];
+        const bar = context.progress(
+          `sample ${label}`,
+          Object.keys(ways ?? { '': 0 }).length * heldOut.names.length,
+        );
+        try {
+          for (const [name, options] of Object.entries(ways ?? { [label]: {} })) {
+            const before = methods.length * heldOut.names.length;
+            const weights = await contender.sample(heldOut, {
+              ...options,
+              onProgress: done => bar.update(before + Math.floor(done)),
+            });
+            methods.push({ name, kind: 'denoiser', weights });
+          }
+          return {
+            contender: { label, symmetries, curve, trainingSeconds, parameterCount },
+            methods,
+            inspected: (await inspect?.(contender)) as Awaited<ReturnType<NonNullable<typeof inspect>>>,
+          };
+        } finally {
+          bar.stop();
+          contender.dispose();
         }
-        await inspect?.(contender);
-      } finally {
-        bar.stop();
-        contender.dispose();
-      }
-      return { contender, methods };
-    },
+      }),
   };
 }

@@ -1,16 +1,56 @@
 /** Runs one experiment in a run folder of its own. */
-import { existsSync } from 'node:fs';
-import { UserError } from '../config/index.ts';
+import { existsSync, readFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import * as t from 'io-ts';
+import { parse } from 'yaml';
+import { decode, isPath, orThrow, settle, UserError } from '../config/index.ts';
+import { readJson } from '../formats/index.ts';
 import { backendReport, startBackend } from '../tensor/index.ts';
-import type { Experiment, RunContext } from './experiment.ts';
+import { claim } from './claim.ts';
+import { type Experiment, loadExperiment, type RunContext } from './experiment.ts';
 import { interruption, progressBar } from './progress.ts';
-import { createRunFolder, type RunFolder } from './run-folder.ts';
+import { createRunFolder, environment, type RunFolder } from './run-folder.ts';
 
 export interface RunOptions {
   /** Run folder; default runs/<experiment>-<time>. */
   readonly folder?: string;
   /** The command line that reproduces the run, for the report. */
   readonly command: string;
+  /** What the experiment is loaded by when the run is resumed: its name, or the path of its file. Default: its name. */
+  readonly source?: string;
+  /** Goes on with the unfinished run in `folder`. */
+  readonly resume?: boolean;
+}
+
+/** What `resumeExperiment` needs to know of a run: its environment.json. */
+const Resumable = t.type({
+  command: t.string,
+  experiment: t.string,
+  commit: t.union([t.string, t.null]),
+});
+
+/**
+ * Goes on with a run that was stopped: what it had finished is taken from its folder.
+ * @throws UserError when the folder holds no unfinished run of an experiment, and what `runExperiment` throws
+ */
+export async function resumeExperiment(folder: string): Promise<RunFolder> {
+  const file = join(folder, 'environment.json');
+  const found = orThrow(decode(Resumable, await settle(readJson(file)), file, { unknownKeys: 'allow' }));
+  const { commit } = environment();
+  if (commit !== found.commit) {
+    console.error(
+      `${folder}: begun at commit ${found.commit}, goes on at ${commit}; finished parts stay as they are`,
+    );
+  }
+  const experiment = await loadExperiment(found.experiment);
+  const config = join(folder, 'config.yaml');
+  const parameters = orThrow(decode(experiment.parameters, parse(readFileSync(config, 'utf8')), config));
+  return runExperiment(experiment, parameters, {
+    folder,
+    command: found.command,
+    source: found.experiment,
+    resume: true,
+  });
 }
 
 /** @throws UserError when the folder cannot be used, when the experiment refuses its input, or when Ctrl-C ends it */
@@ -20,29 +60,35 @@ export async function runExperiment<P>(
   options: RunOptions,
 ): Promise<RunFolder> {
   await startBackend();
+  const { folder, command, resume, source = experiment.name } = options;
   const run = await createRunFolder(experiment.name, parameters, {
-    folder: options.folder,
-    command: options.command,
-    environment: { backend: backendReport() },
+    folder,
+    command,
+    environment: { backend: backendReport(), experiment: isPath(source) ? resolve(source) : source },
+    resume,
   });
+  const leave = claim(run.path, 'run');
+  if (resume) console.error(`${run.path}: goes on; parts that are finished: ${run.finishedParts}`);
   const { signal, release } = interruption();
   const context: RunContext = {
     run,
     signal,
-    command: options.command,
+    command,
     progress: progressBar,
     say: text => console.error(text),
   };
   try {
     await experiment.run(context, parameters);
+    run.finish();
     return run;
   } catch (error) {
     run.removeIfUnused();
     if (!signal.aborted || (error as Error)?.name !== 'AbortError') throw error;
     throw new UserError(
-      `${experiment.name}: interrupted${existsSync(run.path) ? `; what was finished is in ${run.path}` : ' before anything was finished'}.`,
+      `${experiment.name}: interrupted${existsSync(run.path) ? `; to go on: weightloom runs resume ${relative('', run.path) || '.'}` : ' before anything was finished'}.`,
     );
   } finally {
     release();
+    leave();
   }
 }

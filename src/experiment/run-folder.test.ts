@@ -1,10 +1,11 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UserError } from '../config/index.ts';
-import { createRunFolder } from './run-folder.ts';
+import { claim } from './claim.ts';
+import { createRunFolder, type RunFolder } from './run-folder.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'weightloom-run-'));
 
@@ -35,6 +36,65 @@ test('only a run that left nothing is removed', async () => {
   const other = await createRunFolder('x', {}, { folder: join(scratch, 'unused') });
   other.removeIfUnused();
   assert.not(existsSync(other.path));
+});
+
+test('a part that is finished is not done again by a resumed run, and its metrics are logged again', async () => {
+  const folder = join(scratch, 'parts');
+  const config = { seed: 0, rate: Number.POSITIVE_INFINITY };
+  let works = 0;
+  const part = (run: RunFolder, key: unknown) =>
+    run.once(key, async () => {
+      run.log({ works: ++works });
+      return { weights: Float32Array.of(works, 0.5), none: undefined, curve: [{ loss: Number.NaN }] };
+    });
+  const key = { weights: Float32Array.of(1, 2), steps: [1] };
+  const run = await createRunFolder('x', config, { folder });
+  run.log({ stray: true });
+  const first = await part(run, key);
+  const broken = run.once('broken', async () => {
+    throw new Error('no luck');
+  });
+  assert.match(await broken.catch(String), 'no luck');
+
+  const again = await createRunFolder('x', config, { folder, resume: true });
+  assert.is(again.finishedParts, 1);
+  assert.equal(await part(again, { weights: Float32Array.of(1, 2), steps: [1] }), first);
+  assert.is(works, 1);
+  // Another number in the key is another part.
+  assert.equal((await part(again, { ...key, weights: Float32Array.of(1, 3) })).weights[0], 2);
+  // What was logged outside of finished parts is logged by who does that again.
+  assert.is(readFileSync(again.file('metrics.jsonl'), 'utf8'), '{"works":1}\n{"works":2}\n');
+  again.finish();
+  assert.equal(readdirSync(folder).sort(), ['config.yaml', 'environment.json', 'metrics.jsonl']);
+});
+
+test('only the unfinished run of the same configuration is resumed', async () => {
+  const folder = join(scratch, 'other');
+  assert.match(
+    await refusal(() => createRunFolder('x', {}, { folder, resume: true })),
+    /expected a run folder/,
+  );
+  await createRunFolder('x', { seed: 0 }, { folder });
+  assert.match(
+    await refusal(() => createRunFolder('x', { seed: 1 }, { folder, resume: true })),
+    /config\.yaml: expected the configuration the run is resumed with, found another one/,
+  );
+});
+
+test('a folder is claimed by one process at a time', async () => {
+  const folder = mkdtempSync(join(scratch, 'claimed-'));
+  const leave = claim(folder, 'run');
+  claim(folder, 'run');
+  leave();
+  assert.not(existsSync(join(folder, 'run.pid')));
+  // The process that runs this one lives; a number no process has does not.
+  writeFileSync(join(folder, 'run.pid'), `${process.ppid}\n`);
+  assert.match(
+    await refusal(async () => claim(folder, 'run')),
+    /found a run that still runs \(process \d+\)/,
+  );
+  writeFileSync(join(folder, 'run.pid'), `${2 ** 30}\n`);
+  claim(folder, 'run');
 });
 
 test('a place where no folder can be made is named', async () => {

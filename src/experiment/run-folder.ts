@@ -2,11 +2,14 @@
  * A run folder: everything about one run of an experiment, written so that a reader (or a resumed run) never meets half a file.
  *
  *   config.yaml  environment.json  metrics.jsonl  and what the experiment itself writes
+ *   parts/       finished parts of a run that is not finished: see `once`
  */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -16,8 +19,10 @@ import {
 import { availableParallelism, cpus, platform, totalmem } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { stringify } from 'yaml';
-import { systemFailure, UserError } from '../config/index.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { deserialize, serialize } from 'node:v8';
+import { parse, stringify } from 'yaml';
+import { refuse, systemFailure, UserError } from '../config/index.ts';
 import { makeFolder } from '../formats/index.ts';
 
 const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -65,8 +70,18 @@ export function environment(more: Record<string, unknown> = {}): Environment {
 export interface RunFolder {
   readonly path: string;
   readonly name: string;
-  /** Appends one record to metrics.jsonl. */
+  /** Appends one record to metrics.jsonl; a resumed run begins it anew, and repeats what its finished parts logged. */
   log(record: Record<string, unknown>): void;
+  /**
+   * Does a part of the run, or takes its result (with its records of metrics) from where an earlier try of the run left it.
+   * @param key all that the result depends on besides the configuration: JSON and typed arrays
+   * @param work its result is plain data: JSON, typed arrays, undefined
+   */
+  once<T>(key: unknown, work: () => Promise<T>): Promise<T>;
+  /** How many parts earlier tries of the run have finished. */
+  readonly finishedParts: number;
+  /** Removes what only an unfinished run has a use for. */
+  finish(): void;
   /** Writes a file of the run under a temporary name, then renames it. */
   write(name: string, content: string | Uint8Array): void;
   /** Absolute path of a file of the run. */
@@ -75,46 +90,117 @@ export interface RunFolder {
   removeIfUnused(): void;
 }
 
-/** What the creation of a run folder writes. */
-const CREATED = ['config.yaml', 'environment.json'];
+/** What stands in the folder of a run that has done nothing yet. */
+const CREATED = ['config.yaml', 'environment.json', 'run.pid'];
+const PARTS = 'parts';
 
 /** `2026-03-01T10-20-30` */
 const timestamp = () => new Date().toISOString().slice(0, 19).replaceAll(':', '-');
 
+interface Part {
+  readonly value: unknown;
+  readonly logged: readonly Record<string, unknown>[];
+}
+
+const sha256 = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex');
+
+/** A hash of JSON and typed arrays: the same for equal ones, in any process. */
+export const digest = (key: unknown): string =>
+  sha256(
+    JSON.stringify(key, (_, value) =>
+      ArrayBuffer.isView(value)
+        ? sha256(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
+        : value,
+    ),
+  );
+
+export interface RunFolderOptions {
+  /** Where; by default `runs/<experiment>-<time>`. */
+  readonly folder?: string;
+  readonly command?: string;
+  /** More for environment.json. */
+  readonly environment?: Readonly<Record<string, unknown>>;
+  /** Goes on with the unfinished run that the folder holds: its configuration and environment stay as they are. */
+  readonly resume?: boolean;
+}
+
+/** The folder that a run begins in. @throws UserError when it holds a run already, or none that could be gone on with */
+function checkFolder(path: string, config: unknown, resume: boolean): void {
+  const file = join(path, 'config.yaml');
+  if (!resume) {
+    if (existsSync(file)) refuse(path, 'a new run folder', 'one that already holds a run');
+    return;
+  }
+  if (!existsSync(file)) refuse(path, 'a run folder, with config.yaml in it', 'none');
+  // Both through YAML, so that what it does not keep makes no difference.
+  if (!isDeepStrictEqual(parse(readFileSync(file, 'utf8')), parse(stringify(config)))) {
+    refuse(file, 'the configuration the run is resumed with', 'another one');
+  }
+}
+
 /**
  * Creates a run folder and writes the resolved configuration and the environment into it.
- * @param folder where; by default `runs/<experiment>-<time>`
  * @throws UserError when the folder cannot be written, or already holds a run
  */
 export async function createRunFolder(
   experiment: string,
   config: unknown,
-  options: { folder?: string; command?: string; environment?: Record<string, unknown> } = {},
+  { folder, command, environment: more, resume = false }: RunFolderOptions = {},
 ): Promise<RunFolder> {
-  const path = resolve(options.folder ?? join('runs', `${experiment}-${timestamp()}`));
-  if (existsSync(join(path, 'config.yaml'))) {
-    throw new UserError(`${path}: expected a new run folder, found one that already holds a run.`);
-  }
+  const path = resolve(folder ?? join('runs', `${experiment}-${timestamp()}`));
+  const file = (name: string) => join(path, name);
+  checkFolder(path, config, resume);
   try {
     await makeFolder(path);
     const write = (name: string, content: string | Uint8Array) => {
-      const target = join(path, name);
+      const target = file(name);
       writeFileSync(`${target}.${process.pid}.part`, content);
       renameSync(`${target}.${process.pid}.part`, target);
     };
-    write('config.yaml', stringify(config));
-    write(
-      'environment.json',
-      `${JSON.stringify({ ...environment(options.environment), command: options.command }, null, 2)}\n`,
-    );
+    if (!resume) {
+      write('config.yaml', stringify(config));
+      write('environment.json', `${JSON.stringify({ ...environment(more), command }, null, 2)}\n`);
+    }
+    let flag = resume ? 'w' : 'a';
+    /** Records of the part that is worked on. */
+    let logged: Record<string, unknown>[] | null = null;
+    const log = (record: Record<string, unknown>) => {
+      appendFileSync(file('metrics.jsonl'), `${JSON.stringify(record)}\n`, { flag });
+      flag = 'a';
+      logged?.push(record);
+    };
     return {
       path,
       name: basename(path),
       write,
-      log: record => appendFileSync(join(path, 'metrics.jsonl'), `${JSON.stringify(record)}\n`),
-      file: name => join(path, name),
+      log,
+      file,
+      finishedParts: existsSync(file(PARTS))
+        ? readdirSync(file(PARTS)).filter(name => name.endsWith('.bin')).length
+        : 0,
+      async once<T>(key: unknown, work: () => Promise<T>): Promise<T> {
+        const part = join(PARTS, `${digest(key)}.bin`);
+        if (existsSync(file(part))) {
+          const found = deserialize(readFileSync(file(part))) as Part;
+          for (const record of found.logged) log(record);
+          return found.value as T;
+        }
+        if (logged) throw new Error('a part of a run within another part');
+        const records: Record<string, unknown>[] = [];
+        logged = records;
+        try {
+          const value = await work();
+          mkdirSync(file(PARTS), { recursive: true });
+          write(part, serialize({ value, logged: records } satisfies Part));
+          return value;
+        } finally {
+          logged = null;
+        }
+      },
+      finish: () => rmSync(file(PARTS), { recursive: true, force: true }),
       removeIfUnused() {
-        if (readdirSync(path).every(name => CREATED.includes(name))) rmSync(path, { recursive: true });
+        const used = resume || readdirSync(path).some(name => !CREATED.includes(name));
+        if (!used) rmSync(path, { recursive: true });
       },
     };
   } catch (error) {

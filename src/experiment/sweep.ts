@@ -3,12 +3,12 @@
  * never run again, so a sweep that was stopped goes on where it was; a failed cell is named and leaves the others alone.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { refuse } from '../config/index.ts';
 import { makeFolder } from '../formats/index.ts';
+import { claim } from './claim.ts';
 import { RESULTS } from './results.ts';
 import { type Board, sweepBoard } from './sweep-board.ts';
 import type { SweepCell } from './sweep-cells.ts';
@@ -91,33 +91,11 @@ const inProcess =
       });
     });
 
-const alive = (pid: number) => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-};
-
-/** Two sweeps in one folder would remove each other's cells: the second is refused while the first lives. */
-function claim(folder: string): () => void {
-  const path = join(folder, 'sweep.pid');
-  const owner = existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
-  if (owner > 0 && owner !== process.pid && alive(owner)) {
-    refuse(folder, 'a folder that no sweep works in', `a sweep that still runs (process ${owner})`, {
-      hint: `If that process is something else, remove ${path}.`,
-    });
-  }
-  writeFileSync(path, `${process.pid}\n`);
-  return () => rmSync(path, { force: true });
-}
-
 /** Runs the cells that have no results yet. */
 export async function runSweep(options: SweepOptions): Promise<SweepOutcome> {
   const { experiment, cells, folder, slots = 1, signal, runner = inProcess(experiment) } = options;
   await makeFolder(folder);
-  const release = claim(folder);
+  const release = claim(folder, 'sweep');
   const threads = Math.max(1, Math.floor(availableParallelism() / slots));
   const skipped = cells.filter(({ id }) => options.finished.has(id)).map(({ id }) => id);
   const waiting = cells.filter(({ id }) => !options.finished.has(id));

@@ -1,10 +1,10 @@
 /** How the contenders' training went, as a section of a report. */
-import type { Contender } from './contender.ts';
+import type { ContenderRecord } from './contender.ts';
 import { lineChart } from './plot.ts';
 import { plots, type Section } from './report.ts';
 
 /** Curves of the denoising loss, and of the texture loss of the denoised weights' rollouts. */
-export async function trainingSection(contenders: readonly Contender[]): Promise<Section> {
+export async function trainingSection(contenders: readonly ContenderRecord[]): Promise<Section> {
   const points = (value: 'loss' | 'rolloutLoss') =>
     contenders.flatMap(({ label, curve }) =>
       curve.flatMap(point =>

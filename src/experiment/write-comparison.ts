@@ -15,7 +15,7 @@ import {
   metricLabel,
   pairedTable,
 } from './comparison-report.ts';
-import type { Contender } from './contender.ts';
+import type { ContenderRecord } from './contender.ts';
 import type { Experiment, RunContext } from './experiment.ts';
 import { html } from './html.ts';
 import { comparisonLatex } from './latex.ts';
@@ -27,7 +27,7 @@ export interface WrittenComparison<P> {
   readonly experiment: Experiment<P>;
   readonly parameters: P;
   readonly results: readonly MethodResult[];
-  readonly contenders: readonly Contender[];
+  readonly contenders: readonly ContenderRecord[];
   /** Sections that come first: what the experiment is about, where that is not the comparison itself. */
   readonly leading?: readonly Section[];
   /** Further sections of the report. */
@@ -89,15 +89,15 @@ function leaderOf(results: readonly MethodResult[], { name, better }: PairMetric
 }
 
 /** The contenders: what each is and what it cost. */
-const contenderTable = (contenders: readonly Contender[]) =>
+const contenderTable = (contenders: readonly ContenderRecord[]) =>
   table(
     ['denoiser', 'parameters', 'training time', 'final denoising loss', 'respects'],
-    contenders.map(({ label, parameterCount, trainingSeconds, curve, denoiser }) => [
+    contenders.map(({ label, parameterCount, trainingSeconds, curve, symmetries }) => [
       label,
       parameterCount.toLocaleString('en'),
       `${trainingSeconds.toFixed(0)} s`,
       curve.at(-1)?.loss.toPrecision(3) ?? '',
-      denoiser.symmetries.join(', ') || 'no symmetry',
+      symmetries.join(', ') || 'no symmetry',
     ]),
   );
 
@@ -141,8 +141,6 @@ export async function writeComparison<P>(
     ...(audit ? { audit: audit.record } : {}),
     ...written.record,
   };
-  run.write('results.json', `${JSON.stringify(record, null, 1)}\n`);
-
   const [lead] = metrics;
   const leader = leaderOf(results, lead);
   const animations = leader
@@ -195,6 +193,8 @@ ${pairedTable(results, lead)}`,
       environment: environment({ backend }),
     }),
   );
+  // The last one: a run that has its results is finished.
+  run.write('results.json', `${JSON.stringify(record, null, 1)}\n`);
   context.say(
     `\n${metricLabel(lead.name)}, mean over ${heldOut.names.length} held-out textures [95% interval]`,
   );

@@ -161,7 +161,7 @@ test('tensors do not leak', () => {
 
 test('says what is too small', () => {
   assert.throws(() => patchSlicedWasserstein().prepare(picture('a', 1, 8, 8)), /8x8 is too small/);
-  assert.throws(() => patchSlicedWasserstein({ projections: 12 }), /multiple of 8/);
+  assert.throws(() => patchSlicedWasserstein({ projections: 12 }), /multiple of 8, found 12/);
 });
 
 test.run();

@@ -6,6 +6,7 @@
  * direct patch distributions matching").
  */
 import { allocate, f32, kernel, parallel, release } from '../compute/index.ts';
+import { UserError } from '../config/index.ts';
 import { type RandomStream, tf } from '../tensor/index.ts';
 
 export interface TextureLoss {
@@ -76,8 +77,8 @@ function geometry(height: number, width: number, wrap: boolean, { scales, patch 
     const h = height >> level;
     const w = width >> level;
     if (h < 1 || w < 1 || h + pad < patch || w + pad < patch) {
-      throw new Error(
-        `a picture of ${width}x${height} is too small for patches of ${patch} pixels at ${scales} scales`,
+      throw new UserError(
+        `texture loss: a picture of ${width}x${height} is too small for patches of ${patch} pixels at ${scales} scales.`,
       );
     }
     const count = (h + pad - patch + 1) * (w + pad - patch + 1);
@@ -124,7 +125,9 @@ export function patchSlicedWasserstein(options: Partial<PatchOptions> = {}): Tex
   const settings = { ...PATCH_DEFAULTS, ...options };
   const { scales, patch, projections, wrap, wrapTarget } = settings;
   if (projections < GROUP || projections % GROUP !== 0) {
-    throw new Error(`projections ${projections} is not a positive multiple of ${GROUP}`);
+    throw new UserError(
+      `texture loss: projections: expected a positive multiple of ${GROUP}, found ${projections}.`,
+    );
   }
   const groups = projections / GROUP;
   const factor = settings.factor / (scales * projections);

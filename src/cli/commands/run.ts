@@ -91,7 +91,7 @@ async function run(name: string, overrides: readonly string[], flags: RunFlags) 
       `the sweep over ${Object.keys(block).join(', ')} in the configuration is left out: --multirun runs it`,
     );
   }
-  await runExperiment(experiment, parameters, { folder: flags.out, command: commandLine() });
+  await runExperiment(experiment, parameters, { folder: flags.out, command: commandLine(), source: name });
 }
 
 const positiveWhole = (text: string) => {
@@ -119,6 +119,7 @@ export const register = (program: Command): void => {
     .addHelpText(
       'after',
       `
+A run that was stopped goes on with: weightloom runs resume FOLDER
 A sweep goes on where it was stopped: finished cells are never run again, failed ones are tried again. What is swept may
 also stand in the configuration, as \`sweep: { seed: [0, 1, 2] }\`; the command line wins.
 

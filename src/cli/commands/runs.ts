@@ -12,6 +12,7 @@ import {
   prepareTraining,
   progressBar,
   readMetrics,
+  resumeExperiment,
   runTraining,
   trainConfig,
 } from '../../experiment/index.ts';
@@ -153,9 +154,12 @@ function leaves(value: unknown, path = ''): Map<string, string> {
 async function resume(path: string): Promise<void> {
   const run = readRun(path);
   const file = join(path, 'config.yaml');
-  if (!isTraining(run)) refuse(path, 'a run of weightloom train', 'another kind of run');
-  if (existsSync(join(path, MODEL))) {
+  if (state(run) === 'finished') {
     console.log(`${path}: finished already`);
+    return;
+  }
+  if (!isTraining(run)) {
+    await resumeExperiment(path);
     return;
   }
   const config = orThrow(trainConfig(run.config, file));
@@ -192,7 +196,9 @@ export const register = (program: Command): void => {
     .action(compare);
   runs
     .command('resume')
-    .description('Go on with a stopped training from its latest checkpoint')
+    .description(
+      'Go on with a stopped run: a training from its latest checkpoint, an experiment with the parts it had finished',
+    )
     .argument('<run>', 'its folder')
     .addHelpText('after', '\nExample:\n  $ weightloom runs resume runs/graph')
     .action(resume);
