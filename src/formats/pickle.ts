@@ -25,34 +25,35 @@ export class Tuple {
 const MARK = Symbol('mark');
 const LIMIT = 50_000_000;
 
+/** The bytes, and the machine that a pickle is a programme for. */
 class Reader {
-  private at = 0;
-  private readonly stack: unknown[] = [];
-  private readonly memo = new Map<number, unknown>();
+  at = 0;
+  readonly stack: unknown[] = [];
+  readonly memo = new Map<number, unknown>();
 
   constructor(
-    private readonly bytes: Buffer,
-    private readonly options: PickleOptions,
+    readonly bytes: Buffer,
+    readonly options: PickleOptions,
   ) {}
 
-  private bad(found: string): never {
+  bad(found: string): never {
     return refuse(this.options.where, 'a pickle of tensors and containers', found, {
       field: `byte ${this.at}`,
     });
   }
 
-  private take(length: number): Buffer {
+  take(length: number): Buffer {
     if (!(length >= 0 && this.at + length <= this.bytes.length)) this.bad('a truncated one');
     this.at += length;
     return this.bytes.subarray(this.at - length, this.at);
   }
-  private readonly u8 = () => this.take(1)[0];
-  private readonly u16 = () => this.take(2).readUInt16LE();
-  private readonly u32 = () => this.take(4).readUInt32LE();
-  private readonly u64 = () => Number(this.take(8).readBigUInt64LE());
-  private readonly text = (length: number) => this.take(length).toString('utf8');
+  readonly u8 = () => this.take(1)[0];
+  readonly u16 = () => this.take(2).readUInt16LE();
+  readonly u32 = () => this.take(4).readUInt32LE();
+  readonly u64 = () => Number(this.take(8).readBigUInt64LE());
+  readonly text = (length: number) => this.take(length).toString('utf8');
 
-  private line(): string {
+  line(): string {
     const end = this.bytes.indexOf(10, this.at);
     if (end < 0) this.bad('a truncated one');
     const text = this.text(end - this.at);
@@ -61,46 +62,71 @@ class Reader {
   }
 
   /** A little-endian two's complement number of any length. */
-  private long(length: number): number {
+  long(length: number): number {
     const bytes = this.take(length);
     let value = 0n;
     for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i]);
     return Number(BigInt.asIntN(8 * length, value));
   }
 
-  private push(value: unknown) {
+  push(value: unknown) {
     if (this.stack.length > LIMIT) this.bad('an endless one');
     this.stack.push(value);
   }
-  private pop(): unknown {
+  pop(): unknown {
     if (this.stack.length === 0 || this.stack.at(-1) === MARK) this.bad('one that takes what was not put');
     return this.stack.pop();
   }
   /** Everything above the last mark. */
-  private sinceMark(): unknown[] {
+  sinceMark(): unknown[] {
     const mark = this.stack.lastIndexOf(MARK);
     if (mark < 0) this.bad('one without a mark');
     const items = this.stack.splice(mark);
     return items.slice(1);
   }
-  private top<Kind>(kind: abstract new (...args: never[]) => Kind, name: string): Kind {
+  duplicate() {
+    const value = this.pop();
+    this.stack.push(value, value);
+  }
+  top<Kind>(kind: abstract new (...args: never[]) => Kind, name: string): Kind {
     const value = this.stack.at(-1);
     return value instanceof kind ? value : this.bad(`an operation for a ${name} on something else`);
   }
-  private remember(index: number) {
+  remember(index: number) {
     this.memo.set(index, this.stack.at(-1));
   }
-  private recall(index: number) {
+  recall(index: number) {
     if (!this.memo.has(index)) this.bad('one that recalls what was not stored');
     this.push(this.memo.get(index));
   }
-  private setItems(pairs: readonly unknown[]) {
+  setItems(pairs: readonly unknown[]) {
     if (pairs.length % 2 !== 0) this.bad('a key without a value');
     const map = this.top(Map, 'dictionary');
     for (let i = 0; i < pairs.length; i += 2) map.set(pairs[i], pairs[i + 1]);
   }
 
-  private global(module: string, name: string) {
+  pushMap(pairs: readonly unknown[]) {
+    this.push(new Map());
+    this.setItems(pairs);
+  }
+  pushTuple(length: number) {
+    this.push(new Tuple(Array.from({ length }, () => this.pop()).reverse()));
+  }
+  append(items: readonly unknown[]) {
+    const list = this.top(Array, 'list');
+    for (const item of items) list.push(item);
+  }
+  addToSet(items: readonly unknown[]) {
+    const set = this.top(Set, 'set');
+    for (const item of items) set.add(item);
+  }
+
+  /** A global whose names lie on the stack. */
+  stackGlobal() {
+    const name = this.pop();
+    this.global(String(this.pop()), String(name));
+  }
+  global(module: string, name: string) {
     const known = this.options.globals.get(`${module} ${name}`);
     if (known) return this.push(known);
     return refuse(
@@ -112,7 +138,7 @@ class Reader {
       },
     );
   }
-  private call() {
+  call() {
     const args = this.pop();
     const callable = this.pop();
     if (!(args instanceof Tuple && callable instanceof KnownFunction)) {
@@ -121,202 +147,85 @@ class Reader {
     this.push(callable.call(args.items));
   }
   /** The state of an object: it fills what keeps attributes; those that containers and tensors carry besides are dropped. */
-  private build() {
+  build() {
     const state = this.pop();
     const target = this.stack.at(-1);
     if (target instanceof Attributes && state instanceof Map)
       for (const [key, value] of state) target.set(key, value);
   }
 
-  private step(code: number): boolean {
-    switch (String.fromCharCode(code)) {
-      case '.':
-        return false;
-      case '(':
-        this.push(MARK);
-        break;
-      case '0':
-        if (this.stack.at(-1) === MARK) this.stack.pop();
-        else this.pop();
-        break;
-      case '1':
-        this.sinceMark();
-        break;
-      case '2': {
-        const value = this.pop();
-        this.stack.push(value, value);
-        break;
-      }
-      case 'N':
-        this.push(null);
-        break;
-      case 'J':
-        this.push(this.take(4).readInt32LE());
-        break;
-      case 'K':
-        this.push(this.u8());
-        break;
-      case 'M':
-        this.push(this.u16());
-        break;
-      case 'G':
-        this.push(this.take(8).readDoubleBE());
-        break;
-      case 'X':
-        this.push(this.text(this.u32()));
-        break;
-      case 'U':
-        this.push(this.take(this.u8()).toString('latin1'));
-        break;
-      case 'T':
-        this.push(this.take(this.u32()).toString('latin1'));
-        break;
-      case 'C':
-        this.push(this.take(this.u8()));
-        break;
-      case 'B':
-        this.push(this.take(this.u32()));
-        break;
-      case '}':
-        this.push(new Map());
-        break;
-      case ']':
-        this.push([]);
-        break;
-      case ')':
-        this.push(new Tuple([]));
-        break;
-      case 't':
-        this.push(new Tuple(this.sinceMark()));
-        break;
-      case 'l':
-        this.push(this.sinceMark());
-        break;
-      case 'd': {
-        const pairs = this.sinceMark();
-        this.push(new Map());
-        this.setItems(pairs);
-        break;
-      }
-      case 'a': {
-        const value = this.pop();
-        this.top(Array, 'list').push(value);
-        break;
-      }
-      case 'e': {
-        const items = this.sinceMark();
-        const list = this.top(Array, 'list');
-        for (const item of items) list.push(item);
-        break;
-      }
-      case 's': {
-        const value = this.pop();
-        this.setItems([this.pop(), value]);
-        break;
-      }
-      case 'u':
-        this.setItems(this.sinceMark());
-        break;
-      case 'q':
-        this.remember(this.u8());
-        break;
-      case 'r':
-        this.remember(this.u32());
-        break;
-      case 'h':
-        this.recall(this.u8());
-        break;
-      case 'j':
-        this.recall(this.u32());
-        break;
-      case 'c': {
-        const module = this.line();
-        this.global(module, this.line());
-        break;
-      }
-      case 'R':
-        this.call();
-        break;
-      case 'b':
-        this.build();
-        break;
-      case 'Q':
-        this.push(this.options.persistent(this.pop()));
-        break;
-      default:
-        this.stepHigh(code);
-    }
-    return true;
-  }
-
-  /** Opcodes of protocol 2 and above. */
-  private stepHigh(code: number) {
-    switch (code) {
-      case 0x80: // PROTO
-        if (this.u8() > 5) this.bad('a newer protocol');
-        break;
-      case 0x81: // NEWOBJ
-        this.call();
-        break;
-      case 0x85:
-      case 0x86:
-      case 0x87: {
-        const items = Array.from({ length: code - 0x84 }, () => this.pop());
-        this.push(new Tuple(items.reverse()));
-        break;
-      }
-      case 0x88:
-      case 0x89:
-        this.push(code === 0x88);
-        break;
-      case 0x8a:
-        this.push(this.long(this.u8()));
-        break;
-      case 0x8b:
-        this.push(this.long(this.u32()));
-        break;
-      case 0x8c:
-        this.push(this.text(this.u8()));
-        break;
-      case 0x8d:
-        this.push(this.text(this.u64()));
-        break;
-      case 0x8e:
-        this.push(this.take(this.u64()));
-        break;
-      case 0x8f:
-        this.push(new Set());
-        break;
-      case 0x90: {
-        const items = this.sinceMark();
-        const set = this.top(Set, 'set');
-        for (const item of items) set.add(item);
-        break;
-      }
-      case 0x91:
-        this.push(new Set(this.sinceMark()));
-        break;
-      case 0x93: {
-        const name = this.pop();
-        this.global(String(this.pop()), String(name));
-        break;
-      }
-      case 0x94:
-        this.remember(this.memo.size);
-        break;
-      case 0x95: // FRAME: a length that only helps readers of streams
-        this.u64();
-        break;
-      default:
-        this.bad(`the operation 0x${code.toString(16)}, which tensors do not need`);
-    }
-  }
-
   read(): unknown {
-    while (this.step(this.u8()));
+    for (let code = this.u8(); code !== STOP; code = this.u8()) {
+      const operation = OPERATIONS.get(code);
+      if (!operation) this.bad(`the operation 0x${code.toString(16)}, which tensors do not need`);
+      operation(this);
+    }
     return this.pop();
   }
 }
+
+const STOP = '.'.charCodeAt(0);
+
+/** The operations that tensors and containers need: those of protocols 0 and 1 by their letter, later ones by their number. */
+const OPERATIONS = new Map<number, (reader: Reader) => void>(
+  (
+    [
+      ['(', r => r.push(MARK)],
+      ['0', r => (r.stack.at(-1) === MARK ? r.stack.pop() : r.pop())],
+      ['1', r => r.sinceMark()],
+      ['2', r => r.duplicate()],
+      ['N', r => r.push(null)],
+      ['J', r => r.push(r.take(4).readInt32LE())],
+      ['K', r => r.push(r.u8())],
+      ['M', r => r.push(r.u16())],
+      ['G', r => r.push(r.take(8).readDoubleBE())],
+      ['X', r => r.push(r.text(r.u32()))],
+      ['U', r => r.push(r.take(r.u8()).toString('latin1'))],
+      ['T', r => r.push(r.take(r.u32()).toString('latin1'))],
+      ['C', r => r.push(r.take(r.u8()))],
+      ['B', r => r.push(r.take(r.u32()))],
+      ['}', r => r.push(new Map())],
+      [']', r => r.push([])],
+      [')', r => r.push(new Tuple([]))],
+      ['t', r => r.push(new Tuple(r.sinceMark()))],
+      ['l', r => r.push(r.sinceMark())],
+      ['d', r => r.pushMap(r.sinceMark())],
+      ['a', r => r.append([r.pop()])],
+      ['e', r => r.append(r.sinceMark())],
+      ['s', r => r.setItems([r.pop(), r.pop()].reverse())],
+      ['u', r => r.setItems(r.sinceMark())],
+      ['q', r => r.remember(r.u8())],
+      ['r', r => r.remember(r.u32())],
+      ['h', r => r.recall(r.u8())],
+      ['j', r => r.recall(r.u32())],
+      ['c', r => r.global(r.line(), r.line())],
+      ['R', r => r.call()],
+      ['b', r => r.build()],
+      ['Q', r => r.push(r.options.persistent(r.pop()))],
+      // PROTO
+      [0x80, r => r.u8() <= 5 || r.bad('a newer protocol')],
+      // NEWOBJ
+      [0x81, r => r.call()],
+      [0x85, r => r.pushTuple(1)],
+      [0x86, r => r.pushTuple(2)],
+      [0x87, r => r.pushTuple(3)],
+      [0x88, r => r.push(true)],
+      [0x89, r => r.push(false)],
+      [0x8a, r => r.push(r.long(r.u8()))],
+      [0x8b, r => r.push(r.long(r.u32()))],
+      [0x8c, r => r.push(r.text(r.u8()))],
+      [0x8d, r => r.push(r.text(r.u64()))],
+      [0x8e, r => r.push(r.take(r.u64()))],
+      [0x8f, r => r.push(new Set())],
+      [0x90, r => r.addToSet(r.sinceMark())],
+      [0x91, r => r.push(new Set(r.sinceMark()))],
+      [0x93, r => r.stackGlobal()],
+      [0x94, r => r.remember(r.memo.size)],
+      // FRAME: a length that only helps readers of streams
+      [0x95, r => r.u64()],
+    ] as const satisfies readonly (readonly [string | number, (reader: Reader) => unknown])[]
+  ).map(([code, operation]) => [typeof code === 'string' ? code.charCodeAt(0) : code, operation]),
+);
 
 /** A mapping whose entries Python keeps as attributes (argparse.Namespace and the like). */
 export class Attributes extends Map<unknown, unknown> {}
