@@ -2,105 +2,12 @@
  * The dense path: each block of edges is a tensor [B, outer, inner, F] (or [B, pairs, F]), its two ends are broadcast along an axis, and
  * aggregation is a reduction over the other.
  */
-import type { CompiledGraph, EdgeBlock } from '../../../graphs/index.ts';
+import type { CompiledGraph } from '../../../graphs/index.ts';
 import { edgeMessage, tf } from '../../tensor/index.ts';
-import { degrees, type EdgeFeatures, type EdgeSpace, type End } from './edges.ts';
-
-/** A set of nodes as a part of the node axis: contiguous ones are sliced, others gathered. */
-interface NodeSet {
-  readonly nodes: Int32Array;
-  readonly start: number;
-  readonly contiguous: boolean;
-}
-
-const nodeSet = (nodes: Int32Array): NodeSet => ({
-  nodes,
-  start: nodes[0],
-  contiguous: nodes.every((node, i) => node === nodes[0] + i),
-});
-
-/** A block's geometry. For pairs the inner end is empty. */
-interface Layout {
-  readonly block: EdgeBlock;
-  readonly pairs: boolean;
-  /** Nodes of a `pairs` block's two ends, or of the two axes of a dense one, by end. */
-  readonly ends: Readonly<Record<End, NodeSet>>;
-  /** Axis of [B, outer, inner, F] along which each end runs. */
-  readonly axis: Readonly<Record<End, 1 | 2>>;
-  readonly outer: number;
-  /** Distinct inner nodes; the inner axis has kernel times as many entries. */
-  readonly inner: number;
-}
-
-function layout(block: EdgeBlock): Layout {
-  const pairs = block.kind === 'pairs';
-  const ends = { source: nodeSet(block.sources), target: nodeSet(block.targets) };
-  return {
-    block,
-    pairs,
-    ends,
-    axis: block.reverse ? { source: 1, target: 2 } : { source: 2, target: 1 },
-    outer: pairs ? block.size : block.reverse ? block.sources.length : block.targets.length,
-    inner: pairs ? 1 : block.reverse ? block.targets.length : block.sources.length,
-  };
-}
+import { assemble, type Layout, layout, type NodeSet, spread, take } from './dense-layout.ts';
+import { degrees, type EdgeFeatures, type EdgeSpace, type End, slotMax } from './edges.ts';
 
 const other = (end: End): End => (end === 'source' ? 'target' : 'source');
-
-function take(x: tf.Tensor3D, { nodes, start, contiguous }: NodeSet): tf.Tensor3D {
-  const [batch, count, width] = x.shape;
-  if (contiguous && nodes.length === count) return x;
-  if (contiguous) return tf.slice(x, [0, start, 0], [batch, nodes.length, width]);
-  return tf.gather(x, nodes, 1);
-}
-
-/** Puts parts of the node axis together, adding where they meet; nodes of no part get 0. */
-function assemble(parts: readonly (readonly [NodeSet, tf.Tensor3D])[], count: number): tf.Tensor3D {
-  const groups = new Map<string, [NodeSet, tf.Tensor3D]>();
-  for (const [set, features] of parts) {
-    const key = set.nodes.join();
-    const before = groups.get(key);
-    groups.set(key, [set, before ? tf.add(before[1], features) : features]);
-  }
-  const sorted = [...groups.values()].sort(([a], [b]) => a.start - b.start);
-  const disjoint = sorted.every(
-    ([set], i) =>
-      set.contiguous && (i === 0 || set.start >= sorted[i - 1][0].start + sorted[i - 1][0].nodes.length),
-  );
-  if (!disjoint) return scatter(sorted, count);
-  const [batch, , width] = sorted[0][1].shape;
-  const pieces: tf.Tensor3D[] = [];
-  let next = 0;
-  for (const [set, features] of sorted) {
-    if (set.start > next) pieces.push(tf.zeros([batch, set.start - next, width]));
-    pieces.push(features);
-    next = set.start + set.nodes.length;
-  }
-  if (next < count) pieces.push(tf.zeros([batch, count - next, width]));
-  return pieces.length === 1 ? pieces[0] : tf.concat(pieces, 1);
-}
-
-function scatter(parts: readonly (readonly [NodeSet, tf.Tensor3D])[], count: number): tf.Tensor3D {
-  const nodes = parts.flatMap(([set]) => [...set.nodes]);
-  const features = tf.concat(
-    parts.map(([, part]) => part),
-    1,
-  );
-  const rows = tf.transpose(features, [1, 0, 2]);
-  return tf.transpose(
-    tf.unsortedSegmentSum(rows, tf.tensor1d(nodes, 'int32'), count),
-    [1, 0, 2],
-  ) as tf.Tensor3D;
-}
-
-/** [B, n, F] -> [B, n, 1, F] or [B, 1, n, F], each inner node once per kernel position. */
-function spread(x: tf.Tensor3D, axis: 1 | 2, kernel: number): tf.Tensor4D {
-  const [batch, count, width] = x.shape;
-  if (axis === 1) return tf.reshape(x, [batch, count, 1, width]);
-  if (kernel === 1) return tf.reshape(x, [batch, 1, count, width]);
-  const repeated = tf.tile(tf.reshape(x, [batch, count, 1, width]), [1, 1, kernel, 1]);
-  return tf.reshape(repeated, [batch, 1, count * kernel, width]);
-}
 
 /** The dense path of a compiled graph. */
 export function denseEdges(graph: CompiledGraph): EdgeSpace {
@@ -307,21 +214,3 @@ export function denseEdges(graph: CompiledGraph): EdgeSpace {
 
 const joined = (parts: tf.Tensor2D[], axis: 0 | 1): tf.Tensor2D =>
   parts.length === 1 ? parts[0] : tf.concat(parts, axis);
-/**
- * Maximum over the rows listed for each node, 0 for a node with none.
- * @param rows [B, R, F]  @returns [B, N, F]
- */
-export function slotMax(
-  rows: tf.Tensor3D,
-  slots: ReadonlyMap<number, readonly number[]>,
-  count: number,
-): tf.Tensor3D {
-  const [batch, rowCount, width] = rows.shape;
-  const most = Math.max(...[...slots.values()].map(list => list.length));
-  // Short lists are filled up with a row below all numbers, which takes no part in a gradient either; a node without a list points at zeros.
-  const index = new Int32Array(count * most).fill(rowCount);
-  for (const [node, list] of slots)
-    for (let k = 0; k < most; k++) index[node * most + k] = list[k] ?? rowCount + 1;
-  const padded = tf.concat([rows, tf.zeros([batch, 1, width]), tf.fill([batch, 1, width], -Infinity)], 1);
-  return tf.max(tf.reshape(tf.gather(padded, index, 1), [batch, count, most, width]), 2);
-}

@@ -4,7 +4,7 @@
  * `generalEdges` (one tensor for all edges, gather and segment reductions), which takes any graph.
  */
 import type { CompiledGraph } from '../../../graphs/index.ts';
-import type { tf } from '../../tensor/index.ts';
+import { tf } from '../../tensor/index.ts';
 
 /** Which end of its edges a node is. */
 export type End = 'source' | 'target';
@@ -74,4 +74,23 @@ export function degrees(graph: CompiledGraph, end: End): Float32Array {
   const counts = new Float32Array(graph.nodeCount);
   for (const node of graph[end]) counts[node]++;
   return counts;
+}
+
+/**
+ * Maximum over the rows listed for each node, 0 for a node with none.
+ * @param rows [B, R, F]  @returns [B, N, F]
+ */
+export function slotMax(
+  rows: tf.Tensor3D,
+  slots: ReadonlyMap<number, readonly number[]>,
+  count: number,
+): tf.Tensor3D {
+  const [batch, rowCount, width] = rows.shape;
+  const most = Math.max(...[...slots.values()].map(list => list.length));
+  // Short lists are filled up with a row below all numbers, which takes no part in a gradient either; a node without a list points at zeros.
+  const index = new Int32Array(count * most).fill(rowCount);
+  for (const [node, list] of slots)
+    for (let k = 0; k < most; k++) index[node * most + k] = list[k] ?? rowCount + 1;
+  const padded = tf.concat([rows, tf.zeros([batch, 1, width]), tf.fill([batch, 1, width], -Infinity)], 1);
+  return tf.max(tf.reshape(tf.gather(padded, index, 1), [batch, count, most, width]), 2);
 }

@@ -4,8 +4,7 @@
  */
 import type { CompiledGraph } from '../../../graphs/index.ts';
 import { fused, tf } from '../../tensor/index.ts';
-import { slotMax } from './dense.ts';
-import { degrees, type EdgeSpace, type End } from './edges.ts';
+import { degrees, type EdgeSpace, type End, slotMax } from './edges.ts';
 
 export function generalEdges(graph: CompiledGraph): EdgeSpace {
   const { nodeCount, edgeCount, parameterCount } = graph;

@@ -1,2 +1,3 @@
 // The kernels of the texture loss. Every export is a kernel: (band, thread, ...arguments).
-export { pyramid, sortedProjections, slicedDistance, gatherGradient } from "./sliced";
+export { pyramid, gatherGradient } from "./pyramid";
+export { sortedProjections, slicedDistance } from "./sliced";

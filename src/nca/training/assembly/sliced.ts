@@ -1,67 +1,10 @@
 // Sliced Wasserstein distance between the patches of pictures, several scales at once.
 //
-// A picture becomes a pyramid: `levels` planes, each half as wide and high as the one before (means of 2x2), each padded by `pad`
-// rows and columns continued from the other side (0 when the picture is no torus), planes one after another, [h + pad, w + pad, 3].
-// Filters lie as [levels][group][patch * patch * 3][8]: eight filters make a group, the unit of work of one band.
+// Pictures lie as pyramids. Filters lie as [levels][group][patch * patch * 3][8]: eight filters make a group, the unit of work of one band.
+import { planeSize, pyramidSize } from "./pyramid";
+import { sort, valueOf } from "./radix-sort";
 
 const GROUP: i32 = 8;
-
-@inline function planeSize(height: i32, width: i32, pad: i32): i32 {
-  return (height + pad) * (width + pad) * 3;
-}
-
-/** Floats in one picture's pyramid. */
-function pyramidSize(height: i32, width: i32, pad: i32, levels: i32): i32 {
-  let size = 0;
-  for (let level = 0; level < levels; level++) {
-    size += planeSize(height, width, pad);
-    height >>= 1;
-    width >>= 1;
-  }
-  return size;
-}
-
-/** Continues the plane over its right and lower border. */
-function wrapAround(plane: usize, height: i32, width: i32, pad: i32): void {
-  const stride = (width + pad) * 3;
-  for (let y = 0; y < height + pad; y++) {
-    const row = plane + ((y * stride) << 2);
-    if (y >= height) memory.copy(row, plane + (((y % height) * stride) << 2), width * 12);
-    for (let x = width; x < width + pad; x++) {
-      memory.copy(row + x * 12, row + (x % width) * 12, 12);
-    }
-  }
-}
-
-/** Band: one picture. `images` [B, height, width, 3] to `out` [B, pyramid]. */
-export function pyramid(
-  band: i32, thread: i32, images: usize, out: usize, height: i32, width: i32, pad: i32, levels: i32,
-): void {
-  let plane = out + ((band * pyramidSize(height, width, pad, levels)) << 2);
-  const image = images + ((band * height * width * 3) << 2);
-  for (let y = 0; y < height; y++) {
-    memory.copy(plane + ((y * (width + pad) * 3) << 2), image + ((y * width * 3) << 2), width * 12);
-  }
-  wrapAround(plane, height, width, pad);
-  for (let level = 1; level < levels; level++) {
-    const above = plane;
-    const stride = (width + pad) * 12;
-    plane += planeSize(height, width, pad) << 2;
-    height >>= 1;
-    width >>= 1;
-    for (let y = 0; y < height; y++) {
-      let to = plane + y * (width + pad) * 12;
-      let from = above + 2 * y * stride;
-      for (let x = 0; x < width; x++, from += 24, to += 12) {
-        for (let c: usize = 0; c < 12; c += 4) {
-          const sum = load<f32>(from + c) + load<f32>(from + c + 12) + load<f32>(from + stride + c) + load<f32>(from + stride + c + 12);
-          store<f32>(to + c, sum * 0.25);
-        }
-      }
-    }
-    wrapAround(plane, height, width, pad);
-  }
-}
 
 @inline function madd(a: v128, b: v128, c: v128): v128 {
   if (FMA) return f32x4.relaxed_madd(a, b, c);
@@ -157,56 +100,6 @@ function backProject(plane: usize, rows: i32, columns: i32, stride: i32, patch: 
   }
 }
 
-/**
- * Sorts `count` floats ascending and tells where each came from: radix sort of (key, position) pairs, 8 bits a pass. The key is the
- * float's bits made to order like unsigned integers. `scratch` holds 1024 histogram words and two times count pairs;
- * the sorted pairs are left at the returned address.
- */
-function sort(values: usize, count: i32, scratch: usize): usize {
-  const histogram = scratch;
-  let from = scratch + 4096;
-  let to = from + (<usize>count << 3);
-  memory.fill(histogram, 0, 4096);
-  for (let i = 0; i < count; i++) {
-    const bits = load<u32>(values + (<usize>i << 2));
-    const key = bits ^ (<u32>(<i32>bits >> 31) | 0x80000000);
-    store<u32>(from + (<usize>i << 3), key);
-    store<u32>(from + (<usize>i << 3), i, 4);
-    for (let pass = 0; pass < 4; pass++) {
-      const slot = histogram + (<usize>((pass << 8) + <i32>((key >> (pass << 3)) & 255)) << 2);
-      store<u32>(slot, load<u32>(slot) + 1);
-    }
-  }
-  for (let pass = 0; pass < 4; pass++) {
-    const base = histogram + (pass << 10);
-    const shift = pass << 3;
-    // All keys share this byte: nothing to do.
-    if (load<u32>(base + (((load<u32>(from) >> shift) & 255) << 2)) === count) continue;
-    let sum: u32 = 0;
-    for (let slot = base; slot < base + 1024; slot += 4) {
-      const here = load<u32>(slot);
-      store<u32>(slot, sum);
-      sum += here;
-    }
-    for (let i = 0; i < count; i++) {
-      const pair = load<u64>(from + (<usize>i << 3));
-      const slot = base + (((<u32>pair >> shift) & 255) << 2);
-      const rank = load<u32>(slot);
-      store<u32>(slot, rank + 1);
-      store<u64>(to + (<usize>rank << 3), pair);
-    }
-    const swap = from;
-    from = to;
-    to = swap;
-  }
-  return from;
-}
-
-@inline function valueOf(pair: usize): f32 {
-  const key = load<u32>(pair);
-  return reinterpret<f32>(key & 0x80000000 ? key ^ 0x80000000 : ~key);
-}
-
 /** Band: one group of one picture. out [B, groups, per level: 8 x positions], each row sorted. */
 export function sortedProjections(
   band: i32, thread: i32, pyramids: usize, height: i32, width: i32, pad: i32, levels: i32, patch: i32,
@@ -295,47 +188,4 @@ export function slicedDistance(
     targetWidth >>= 1;
   }
   store<f32>(losses + (band << 2), <f32>loss);
-}
-
-/** Band: one picture. Sums the groups' pyramid gradients and carries them back to the picture: out [B, height, width, 3]. */
-export function gatherGradient(
-  band: i32, thread: i32, gradients: usize, groups: i32, height: i32, width: i32, pad: i32, levels: i32, out: usize,
-): void {
-  const size = pyramidSize(height, width, pad, levels);
-  const total = gradients + ((band * groups * size) << 2);
-  for (let group = 1; group < groups; group++) {
-    const other = total + ((group * size) << 2);
-    for (let i: usize = 0; i < <usize>size << 2; i += 4) store<f32>(total + i, load<f32>(total + i) + load<f32>(other + i));
-  }
-  // From the coarsest plane up: fold the continued border back, then give every quarter of a mean its share.
-  let end = size;
-  for (let level = levels - 1; level >= 0; level--) {
-    const h = height >> level;
-    const w = width >> level;
-    const stride = (w + pad) * 12;
-    end -= planeSize(h, w, pad);
-    const plane = total + (<usize>end << 2);
-    if (level < levels - 1) {
-      const below = plane + (planeSize(h, w, pad) << 2);
-      const h2 = h >> 1;
-      const w2 = w >> 1;
-      for (let y = 0; y < 2 * h2; y++) {
-        for (let x = 0; x < 2 * w2; x++) {
-          const from = below + (y >> 1) * (w2 + pad) * 12 + (x >> 1) * 12;
-          const to = plane + y * stride + x * 12;
-          for (let c: usize = 0; c < 12; c += 4) store<f32>(to + c, load<f32>(to + c) + 0.25 * load<f32>(from + c));
-        }
-      }
-    }
-    for (let y = 0; y < h + pad; y++) {
-      for (let x = y < h ? w : 0; x < w + pad; x++) {
-        const from = plane + y * stride + x * 12;
-        const to = plane + (y % h) * stride + (x % w) * 12;
-        for (let c: usize = 0; c < 12; c += 4) store<f32>(to + c, load<f32>(to + c) + load<f32>(from + c));
-      }
-    }
-  }
-  for (let y = 0; y < height; y++) {
-    memory.copy(out + ((band * height + y) * width) * 12, total + y * (width + pad) * 12, width * 12);
-  }
 }
