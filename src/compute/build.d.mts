@@ -1,4 +1,7 @@
 export const kernelFolders: string[];
-export const builds: string[];
-export function wasmPath(folder: string, build: string): string;
-export function ensureKernels(wantedBuilds?: readonly string[]): Promise<void>;
+export type Build = 'simd' | 'fma' | 'wide';
+export const builds: Build[];
+export const nodeMajor: number;
+export function preferredBuilds(): Build[];
+export function wasmPath(folder: string, build: Build): string;
+export function ensureKernels(wantedBuilds?: readonly Build[]): Promise<void>;

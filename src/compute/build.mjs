@@ -1,5 +1,6 @@
 // Compiles the AssemblyScript kernels: every folder `src/**/assembly` with an index.ts becomes
-// `../build/{simd,fma}.wasm` beside it. The `fma` build uses relaxed SIMD (fused multiply-add).
+// `../build/{simd,fma,wide}.wasm` beside it. `fma` uses relaxed SIMD (fused multiply-add); `wide` too, and is laid out for a V8 that joins
+// pairs of 128-bit operations into 256-bit ones (its revectorizer, on x86 from Node 24). The numbers of `fma` and `wide` are the same.
 // A hash of sources and compiler version decides whether there is anything to do.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -10,9 +11,11 @@ import { fileURLToPath } from 'node:url';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 /** The kernel libraries. Paths are relative to the repository root. */
 export const kernelFolders = ['src/compute/assembly', 'src/nca/training/assembly', 'src/nca/kernel/assembly'];
-export const builds = ['simd', 'fma'];
+export const builds = ['simd', 'fma', 'wide'];
+/** Node's major version. */
+export const nodeMajor = Number(process.versions.node.split('.')[0]);
 /** Bump when the compiler flags below change. */
-const recipe = 3;
+const recipe = 4;
 
 const sourcesOf = folder =>
   readdirSync(folder, { recursive: true })
@@ -23,14 +26,18 @@ const sourcesOf = folder =>
 /** Where the compiled module of a kernel folder lies. */
 export const wasmPath = (folder, build) => join(root, folder, '..', 'build', `${build}.wasm`);
 
-/** The build that will be asked for: the one forced by WEIGHTLOOM_BUILD, else the fused one, which every Node from 20 on runs. */
-const usual = () => (process.env.WEIGHTLOOM_BUILD === 'simd' ? ['simd'] : ['fma']);
+/** Builds that this Node can run, the best first; WEIGHTLOOM_BUILD leaves one. */
+export function preferredBuilds() {
+  const forced = process.env.WEIGHTLOOM_BUILD;
+  if (forced) return builds.filter(build => build === forced);
+  return nodeMajor >= 24 && process.arch === 'x64' ? ['wide', 'fma', 'simd'] : ['fma', 'simd'];
+}
 
 /**
  * Compiles what is out of date: by default only the build that will run, for compiling takes seconds. Prints the compiler's own
  * messages and throws when a kernel does not compile.
  */
-export async function ensureKernels(wantedBuilds = usual()) {
+export async function ensureKernels(wantedBuilds = preferredBuilds().slice(0, 1)) {
   for (const [place, name] of kernelFolders.entries()) {
     const folder = join(root, name);
     if (!existsSync(join(folder, 'index.ts'))) continue;
@@ -76,7 +83,9 @@ export async function ensureKernels(wantedBuilds = usual()) {
         '--enable',
         'relaxed-simd',
         '--use',
-        `FMA=${build === 'fma' ? 1 : 0}`,
+        `FMA=${build === 'simd' ? 0 : 1}`,
+        '--use',
+        `WIDE=${build === 'wide' ? 1 : 0}`,
       ]);
       if (error) throw new Error(`${name} does not compile:\n${stderr.toString()}`);
       renameSync(temporary, wasmPath(name, build));

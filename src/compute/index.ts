@@ -2,11 +2,11 @@
 export { allocate, f32, i32, type MemoryStatistics, memory, release, statistics, u8, u32 } from './memory.ts';
 export {
   type Build,
+  buildNames,
   type Kernel,
   kernel,
   kernelBuild,
   parallel,
-  revectorized,
   setThreadCount,
   threadCount,
 } from './pool.ts';

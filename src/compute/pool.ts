@@ -10,7 +10,7 @@ import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { UserError } from '../config/index.ts';
-import { kernelFolders, wasmPath } from './build.mjs';
+import { type Build, builds, kernelFolders, nodeMajor, preferredBuilds, wasmPath } from './build.mjs';
 import { memory } from './memory.ts';
 import {
   ARGUMENTS,
@@ -19,6 +19,7 @@ import {
   CONTROL,
   DONE,
   instantiate,
+  JOB,
   KERNEL,
   LIBRARY,
   MAX_BANDS,
@@ -29,7 +30,13 @@ import {
   TRAPPED,
 } from './team.mjs';
 
-export type Build = 'simd' | 'fma';
+export type { Build };
+/** The builds in words. */
+export const buildNames: Readonly<Record<Build, string>> = {
+  simd: 'SIMD',
+  fma: 'SIMD + FMA',
+  wide: 'SIMD + FMA, 256 bits',
+};
 type KernelFunction = (...args: number[]) => number;
 
 /** A kernel, looked up once by `kernel()` and run any number of times. */
@@ -77,25 +84,18 @@ interface Libraries {
 }
 let loaded: Libraries | undefined;
 
-const nodeMajor = Number(process.versions.node.split('.')[0]);
-
-/**
- * V8 can join pairs of 128-bit operations into 256-bit ones. Nothing is rounded otherwise. On from Node 24, where matrix products and a
- * transformer take three quarters of the time; WEIGHTLOOM_REVECTORIZE=0 keeps it off.
- */
-export const revectorized = (): boolean => nodeMajor >= 24 && process.env.WEIGHTLOOM_REVECTORIZE !== '0';
-
-/** Loads the best kernel build this runtime accepts; WEIGHTLOOM_BUILD=simd|fma forces one. */
+/** Loads the best kernel build this runtime accepts; WEIGHTLOOM_BUILD=simd|fma|wide forces one. */
 function libraries(): Libraries {
   if (loaded) return loaded;
   // Node 20 has relaxed SIMD behind a flag, later ones without; V8 complains on stderr of a flag it does not know.
   if (nodeMajor < 21) setFlagsFromString('--experimental-wasm-relaxed-simd');
-  if (revectorized()) setFlagsFromString('--experimental-wasm-revectorize');
-  const forced = process.env.WEIGHTLOOM_BUILD;
-  if (forced !== undefined && forced !== 'simd' && forced !== 'fma') {
-    throw new UserError(`environment variable WEIGHTLOOM_BUILD: expected simd or fma, found "${forced}"`);
+  const candidates = preferredBuilds();
+  if (candidates.length === 0) {
+    throw new UserError(
+      `environment variable WEIGHTLOOM_BUILD: expected ${builds.join(' or ')}, found "${process.env.WEIGHTLOOM_BUILD}"`,
+    );
   }
-  const candidates: Build[] = forced ? [forced] : ['fma', 'simd'];
+  if (candidates[0] === 'wide' && nodeMajor >= 24) setFlagsFromString('--experimental-wasm-revectorize');
   for (const build of candidates) {
     const files = kernelFolders.map(folder => wasmPath(folder, build));
     if (!files.every(existsSync)) continue;
@@ -159,6 +159,7 @@ export function parallel(kernel: Kernel, bands: number, ...values: number[]): vo
   }
   if (bands >= MAX_BANDS) throw new RangeError(`kernel ${kernel.name}: ${bands} bands are too many`);
   if (workers.length < threads - 1) startWorkers(threads - 1);
+  control[JOB]++;
   control[BANDS] = bands;
   control[LIBRARY] = kernel.library;
   control[KERNEL] = kernel.index;

@@ -7,6 +7,7 @@ export const LIBRARY: number;
 export const KERNEL: number;
 export const ARITY: number;
 export const TRAPPED: number;
+export const JOB: number;
 export const MAX_BANDS: number;
 export function posted(bands: number, team: number): number;
 export function hasWork(word: number, thread: number): boolean;

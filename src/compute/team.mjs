@@ -14,6 +14,8 @@ export const KERNEL = 18;
 export const ARITY = 19;
 /** 1 + the index of the thread whose kernel trapped, or 0. */
 export const TRAPPED = 20;
+/** Counts the jobs: another number, another job. */
+export const JOB = 21;
 
 /**
  * The word that posts a job: bands in the low 20 bits, team above. Threads whose index is not below the team leave the job alone;
@@ -25,8 +27,8 @@ export const MAX_BANDS = 1 << 20;
 /** Is there work in this word for this thread? */
 export const hasWork = (word, thread) => word % MAX_BANDS > 0 && thread < Math.floor(word / MAX_BANDS);
 
-/** Looks at a shared word this often before sleeping on it: tens of microseconds, the gap between two kernels. */
-export const SPINS = 4000;
+/** Looks at a shared word this often before sleeping on it: a fifth of a millisecond, the gap between two kernels and more. */
+export const SPINS = 20000;
 
 /** Instantiates a compiled kernel library over the shared memory. */
 export function instantiate(module, memory) {
@@ -41,6 +43,9 @@ export function instantiate(module, memory) {
  * next job is posted only after the last band is done: a claimer can trust the job's description.
  */
 export function runBands(control, args, thread, kernelOf) {
+  let job;
+  let kernel;
+  let values;
   for (;;) {
     const word = Atomics.load(control, REMAINING);
     if (!hasWork(word, thread)) return;
@@ -48,8 +53,12 @@ export function runBands(control, args, thread, kernelOf) {
     const remaining = word % MAX_BANDS;
     const bands = control[BANDS];
     try {
-      const kernel = kernelOf(control[LIBRARY], control[KERNEL]);
-      kernel(bands - remaining, thread, ...args.subarray(0, control[ARITY]));
+      if (control[JOB] !== job) {
+        job = control[JOB];
+        kernel = kernelOf(control[LIBRARY], control[KERNEL]);
+        values = Array.from(args.subarray(0, control[ARITY]));
+      }
+      kernel(bands - remaining, thread, ...values);
     } catch {
       Atomics.store(control, TRAPPED, thread + 1);
     }

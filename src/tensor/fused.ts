@@ -11,9 +11,28 @@ type Named = tf.NamedTensorMap;
 const run = (name: string, inputs: Named, attributes: tf.NamedAttrMap = {}): tf.Tensor =>
   tf.engine().runKernel(name, inputs, attributes);
 
-/** A kernel of several outputs. In a gradient function it runs at once for all inputs; what nobody asks for goes with the scope. */
-const runMany = (name: string, inputs: Named | tf.Tensor[], attributes: tf.NamedAttrMap = {}): tf.Tensor[] =>
-  tf.engine().runKernel(name, inputs as Named, attributes) as unknown as tf.Tensor[];
+/** Runs a kernel of several outputs. In a gradient function it runs at once for all inputs; what nobody asks for goes with the scope. */
+export const runMany = (
+  name: string,
+  inputs: Named | tf.Tensor[],
+  attributes: tf.NamedAttrMap = {},
+): tf.Tensor[] => tf.engine().runKernel(name, inputs as Named, attributes) as unknown as tf.Tensor[];
+
+/**
+ * An operator that keeps tensors for its gradient without giving them out: for an output that nobody uses, tfjs makes a gradient of zeros.
+ * @param run gives the result and what is to be kept  @param gradient gives the gradients to all inputs from dy and what was kept
+ */
+export function operator(
+  inputs: readonly tf.Tensor[],
+  run: () => [result: tf.Tensor, ...kept: tf.Tensor[]],
+  gradient: (dy: tf.Tensor, kept: tf.Tensor[]) => tf.Tensor[],
+): tf.Tensor {
+  return tf.customGrad((...args) => {
+    const [value, ...kept] = run();
+    (args.at(-1) as unknown as tf.GradSaveFunc)(kept);
+    return { value, gradFunc: gradient };
+  })(...inputs);
+}
 
 /**
  * y = x W + b on the last axis.
@@ -62,32 +81,19 @@ export function layerNorm<T extends tf.Tensor>(
     );
   }
   if (loomInCharge()) {
-    const out = tf
-      .engine()
-      .runKernel('LoomLayerNorm', { x, gain, bias }, { epsilon }) as unknown as tf.Tensor[];
-    out[1].dispose();
-    return out[0] as T;
+    return operator(
+      [x, gain, bias],
+      () => {
+        const [y, moments] = runMany('LoomLayerNorm', { x, gain, bias }, { epsilon });
+        return [y, x, gain, moments];
+      },
+      (dy, [x, gain, moments]) => runMany('LoomLayerNormGradient', { dy, x, gain, moments }),
+    ) as T;
   }
   const centred = tf.sub(x, tf.mean(x, -1, true));
   const variance = tf.mean(tf.square(centred), -1, true);
   return tf.add(tf.mul(tf.mul(centred, tf.rsqrt(tf.add(variance, epsilon))), gain), bias) as T;
 }
-
-tf.registerGradient({
-  kernelName: 'LoomLayerNorm',
-  inputsToSave: ['x', 'gain'],
-  outputsToSave: [false, true],
-  gradFunc: (dys, saved) => {
-    const [x, gain, moments] = saved as tf.Tensor[];
-    const dy = (dys as tf.Tensor[])[0];
-    const [dx, dGain] = runMany('LoomLayerNormGradient', { dy, x, gain, moments });
-    return {
-      x: () => dx,
-      gain: () => dGain,
-      bias: () => run('LoomLinearBias', { dy }),
-    };
-  },
-});
 
 /** Gaussian error linear unit, exact: x / 2 (1 + erf(x / sqrt 2)). */
 export function gelu<T extends tf.Tensor>(x: T): T {

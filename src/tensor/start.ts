@@ -1,6 +1,6 @@
 /** Which tfjs backend computes: TensorFlow's native library where it loads, else our own. */
 import * as tf from '@tensorflow/tfjs-core';
-import { kernelBuild, revectorized, threadCount } from '../compute/index.ts';
+import { type Build, buildNames, kernelBuild, threadCount } from '../compute/index.ts';
 import { UserError } from '../config/index.ts';
 import './backend.ts';
 
@@ -13,8 +13,8 @@ export interface BackendReport {
   readonly summary: string;
   /** Threads of the loom backend and of the NCA kernels. */
   readonly threads: number;
-  /** Build of the kernels: plain SIMD or relaxed fused multiply-add. */
-  readonly build: 'simd' | 'fma';
+  /** Build of the kernels. */
+  readonly build: Build;
   /** The package that brought TensorFlow, when it runs. */
   readonly package?: string;
   /** Why a backend that was tried before this one was not taken, in the order tried. */
@@ -85,7 +85,7 @@ export async function startBackend(options: { readonly prefer?: BackendName } = 
     backend === 'tensorflow'
       ? `tensorflow (${source})`
       : backend === 'loom'
-        ? `loom (${build === 'fma' ? 'SIMD + FMA' : 'SIMD'}${revectorized() ? ', 256 bits' : ''}, ${threads} thread${threads === 1 ? '' : 's'})`
+        ? `loom (${buildNames[build]}, ${threads} thread${threads === 1 ? '' : 's'})`
         : 'cpu (tfjs, one thread)';
   running = { backend, summary, threads, build, package: source, passedOver };
   return running;

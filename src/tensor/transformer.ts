@@ -3,6 +3,8 @@
  * tensors. Tokens are [B, T, C]; weights of linear layers are [in, out].
  */
 import * as tf from '@tensorflow/tfjs-core';
+import type { LinearWeights } from './blocks.ts';
+import * as blocks from './blocks.ts';
 import * as fused from './fused.ts';
 import type { Parameters } from './parameters.ts';
 
@@ -24,6 +26,20 @@ export interface LinearOptions {
   readonly bias?: boolean;
 }
 
+function linearWeights(
+  parameters: Parameters,
+  name: string,
+  inputs: number,
+  outputs: number,
+  { std = 1 / Math.sqrt(inputs), bias = true }: LinearOptions = {},
+): LinearWeights {
+  const scope = parameters.scope(name);
+  return {
+    weight: scope.normal<tf.Rank.R2>('weight', [inputs, outputs], std),
+    bias: bias ? scope.zeros<tf.Rank.R1>('bias', [outputs]) : null,
+  };
+}
+
 /** y = x W + b on the last axis. */
 export function linear(
   parameters: Parameters,
@@ -32,10 +48,7 @@ export function linear(
   outputs: number,
   options: LinearOptions = {},
 ): <T extends tf.Tensor>(x: T) => T {
-  const scope = parameters.scope(name);
-  const std = options.std ?? 1 / Math.sqrt(inputs);
-  const weight = scope.normal<tf.Rank.R2>('weight', [inputs, outputs], std);
-  const bias = options.bias === false ? null : scope.zeros<tf.Rank.R1>('bias', [outputs]);
+  const { weight, bias } = linearWeights(parameters, name, inputs, outputs, options);
   return x => fused.linear(x, weight, bias);
 }
 
@@ -67,10 +80,12 @@ export function mlp(
   options: { readonly activation?: Activation; readonly std?: number } = {},
 ): <T extends tf.Tensor>(x: T) => T {
   const scope = parameters.scope(name);
-  const first = linear(scope, '0', inputs, hidden);
-  const second = linear(scope, '1', hidden, outputs, { std: options.std });
-  const activation = options.activation ?? gelu;
-  return <T extends tf.Tensor>(x: T): T => second(activation(first(x)) as T);
+  const first = linearWeights(scope, '0', inputs, hidden);
+  const second = linearWeights(scope, '1', hidden, outputs, { std: options.std });
+  const { activation } = options;
+  if (!activation || activation === gelu) return x => blocks.mlp(x, first, second);
+  return <T extends tf.Tensor>(x: T): T =>
+    fused.linear(activation(fused.linear(x, first.weight, first.bias)) as T, second.weight, second.bias);
 }
 
 /** Multi-head attention from tokens [B, T, C] to a memory [B, S, C]: layers `q`, `k`, `v` and `out`, each C x C. */
@@ -82,12 +97,14 @@ export function crossAttention(
   std?: number,
 ): (tokens: tf.Tensor3D, memory: tf.Tensor3D) => tf.Tensor3D {
   const scope = parameters.scope(name);
-  const query = linear(scope, 'q', width, width);
-  // A bias of the keys would add the same number to every score of a query: the softmax takes it out again.
-  const key = linear(scope, 'k', width, width, { bias: false });
-  const value = linear(scope, 'v', width, width);
-  const out = linear(scope, 'out', width, width, { std });
-  return (tokens, memory) => out(fused.attention(query(tokens), key(memory), value(memory), heads));
+  const weights = {
+    q: linearWeights(scope, 'q', width, width),
+    // A bias of the keys would add the same number to every score of a query: the softmax takes it out again.
+    k: linearWeights(scope, 'k', width, width, { bias: false }),
+    v: linearWeights(scope, 'v', width, width),
+    out: linearWeights(scope, 'out', width, width, { std }),
+  };
+  return (tokens, memory) => blocks.attentionBlock(tokens, memory, weights, heads);
 }
 
 /** Attention of tokens to themselves, with the layers of `crossAttention`. */

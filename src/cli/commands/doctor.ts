@@ -2,7 +2,7 @@
 import { cpus, totalmem } from 'node:os';
 import Table from 'cli-table3';
 import type { Command } from 'commander';
-import { revectorized, statistics } from '../../compute/index.ts';
+import { buildNames, statistics } from '../../compute/index.ts';
 import { type BackendReport, startBackend, tf } from '../../tensor/index.ts';
 
 /** GFLOP/s of a 512 x 512 x 512 product: the best of a few, after a warm-up. */
@@ -23,12 +23,11 @@ function productSpeed(): number {
 
 /** The lines of the report, as pairs. */
 export function diagnosis(report: BackendReport): [string, string][] {
-  const build = report.build === 'fma' ? 'SIMD with fused multiply-add (relaxed SIMD)' : 'SIMD, without FMA';
   const cores = cpus();
   return [
     ['backend', report.summary],
     ...report.passedOver.map(({ backend, reason }): [string, string] => [`not ${backend}`, reason]),
-    ['kernels', revectorized() ? `${build}, joined to 256 bits` : build],
+    ['kernels', buildNames[report.build]],
     ['threads', `${report.threads} of ${cores.length} cores (WEIGHTLOOM_THREADS changes it)`],
     ['512 x 512 product', `${productSpeed().toFixed(0)} GFLOP/s`],
     ['tensor memory', `${(statistics().limit / 2 ** 30).toFixed(1)} GiB at most`],

@@ -1,8 +1,6 @@
 // Convolutions of NHWC pictures as matrix products whose left side is gathered while it is packed: no patch matrix is ever stored.
 import { finish, packRows } from "./gemm";
-import { MR, multiplyPanels } from "./tile";
-
-const TILE: usize = 256;
+import { MR, multiplyPanels, TILE } from "./tile";
 
 /**
  * Rows of C are pixels, k runs over (ky, kx, channel) of the picture x. The source pixel of output pixel (i, j) under (ky, kx) is

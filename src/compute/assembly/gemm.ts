@@ -1,7 +1,6 @@
 // Matrix products C = A B by packed panels: A in panels of MR rows, B in panels of 8 columns, both laid out [k][row or column],
-// and a register tile of MR x 8. Any strides of A and B are taken care of in packing. 6 x 8 fills the registers of the FMA
-// build; without FMA the product needs one register more, so 5 rows are the most that fit.
-import { MR, multiplyPanels, NR } from "./tile";
+// multiplied by the register tiles of tile.ts. Any strides of A and B are taken care of in packing.
+import { MR, multiplyPanels, NR, TILE } from "./tile";
 import { splat } from "./vector";
 
 /** Interleaves `count` floats of MR rows (their addresses) into a panel [k][MR]. */
@@ -170,11 +169,9 @@ export function finish(c: usize, ldc: i32, m: i32, n: i32, bias: usize, relu: bo
   }
 }
 
-const TILE: usize = 256;
-
 /**
  * C [m, n] (+)= A B by one thread alone, packing for itself.
- * @param kc length of a block of k  @param scratch room for kc * (m + n, each rounded up to panels) + 64 floats
+ * @param kc length of a block of k  @param scratch TILE bytes, then room for kc * (m + n, each rounded up to panels) floats
  */
 export function product(
   a: usize, ars: i32, acs: i32, b: usize, brs: i32, bcs: i32, c: usize, ldc: i32,
@@ -200,7 +197,7 @@ export function product(
 export function gemmBatch(
   band: i32, thread: i32, a: usize, ars: i32, acs: i32, b: usize, brs: i32, bcs: i32, c: usize, ldc: i32,
   m: i32, n: i32, k: i32, kc: i32, count: i32, each: i32, inner: i32,
-  aOuter: i32, aInner: i32, bOuter: i32, bInner: i32, cOuter: i32, cInner: i32, total: i32,
+  aOuter: i32, aInner: i32, bOuter: i32, bInner: i32, cOuter: i32, cInner: i32, total: i32, accumulate: i32,
   bias: usize, relu: i32, scratch: usize, stride: i32,
 ): void {
   const mine = scratch + <usize>thread * <usize>stride;
@@ -211,7 +208,7 @@ export function gemmBatch(
     const to = c + (<usize>(o * cOuter + i * cInner) << 2);
     product(
       a + (<usize>(o * aOuter + i * aInner) << 2), ars, acs, b + (<usize>(o * bOuter + i * bInner) << 2), brs, bcs,
-      to, ldc, m, n, total > 0 ? min(k, total - e * k) : k, kc, false, mine,
+      to, ldc, m, n, total > 0 ? min(k, total - e * k) : k, kc, accumulate != 0, mine,
     );
     finish(to, ldc, m, n, bias, relu != 0);
   }
@@ -233,7 +230,7 @@ export function gemmPackB(
 /** One large product with B packed by gemmPackB: band = block of `rows` rows x block of `columns` columns of C. */
 export function gemmBlock(
   band: i32, thread: i32, a: usize, ars: i32, acs: i32, pb: usize, c: usize, ldc: i32,
-  m: i32, n: i32, k: i32, kc: i32, rows: i32, columns: i32, bias: usize, relu: i32, scratch: usize, stride: i32,
+  m: i32, n: i32, k: i32, kc: i32, rows: i32, columns: i32, accumulate: i32, bias: usize, relu: i32, scratch: usize, stride: i32,
 ): void {
   const mine = scratch + <usize>thread * <usize>stride;
   const across = (n + columns - 1) / columns;
@@ -247,7 +244,7 @@ export function gemmBlock(
     const depth = min(kc, k - k0);
     packA(a + (<usize>(i * ars + k0 * acs) << 2), ars, acs, height, depth, mine + TILE);
     multiplyPanels(
-      mine + TILE, pb + (<usize>(k0 * n8 + j * depth) << 2), to, ldc, height, width, depth, k0 > 0, mine,
+      mine + TILE, pb + (<usize>(k0 * n8 + j * depth) << 2), to, ldc, height, width, depth, accumulate != 0 || k0 > 0, mine,
     );
   }
   finish(to, ldc, height, width, bias == 0 ? 0 : bias + (<usize>j << 2), relu != 0);

@@ -12,3 +12,4 @@ export { depthwise, depthwiseFilter, depthwiseInput, pool, poolGradient, resizeB
 export { reduceColumns, reduceRows, softmax } from "./reduce";
 export { resizeBackAcross, resizeBackDown } from "./resize";
 export { winograd, winogradFilter } from "./winograd";
+export { geluAndSlope, multiplyBy } from "./gelu";

@@ -51,14 +51,16 @@ export function layerNorm(
   }
 }
 
-/** Gradients from that of the output for rows [band * share, ...): dx, and the band's own sum towards the gain, parts [bands, length]. */
+/** Gradients from that of the output for rows [band * share, ...): dx, and the band's own sums towards gain and bias, parts [2, bands, length]. */
 export function layerNormGradient(
   band: i32, thread: i32, dy: usize, x: usize, gain: usize, moments: usize, dx: usize, parts: usize, rows: i32, length: i32, share: i32,
 ): void {
   const end = min(rows, (band + 1) * share);
   const bytes = <usize>length << 2;
   const dGain = parts + <usize>band * bytes;
+  const dBias = dGain + <usize>((rows + share - 1) / share) * bytes;
   memory.fill(dGain, 0, bytes);
+  memory.fill(dBias, 0, bytes);
   for (let r = band * share; r < end; r++) {
     const g = dy + <usize>r * bytes;
     const p = x + <usize>r * bytes;
@@ -71,6 +73,7 @@ export function layerNormGradient(
       const d = at(g, i, length);
       const w = f32x4.mul(d, at(gain, i, length));
       put(dGain, i, length, madd(d, n, at(dGain, i, length)));
+      put(dBias, i, length, f32x4.add(d, at(dBias, i, length)));
       a = f32x4.add(a, w);
       b = madd(w, n, b);
     }

@@ -1,67 +1,10 @@
-/** Kernels of the fused operators in src/tensor/fused.ts: linear layer, layer normalisation, attention. Names of our own. */
+/** Kernels of layer normalisation and attention for src/tensor/fused.ts. Names of our own. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { allocate, kernel, parallel, release } from '../../compute/index.ts';
-import { blockOf, gemm, tileRows, withScratch } from './gemm.ts';
-import { define, filled, share, sizeOf } from './kernels.ts';
+import { blockOf, tileRows, withScratch } from './gemm.ts';
+import { define, filled, lastOf, share, sizeOf } from './kernels.ts';
+import type { LoomBackend } from './loom-backend.ts';
 import { reduceMiddle } from './reduce.ts';
-
-const lastOf = (t: TensorInfo) => t.shape[t.shape.length - 1];
-
-/** y = x W + b on the last axis. */
-define('LoomLinear', ({ x, weight, bias }, _, backend) => {
-  const [k, n] = weight.shape;
-  const m = sizeOf(x) / k;
-  return filled(backend, [...x.shape.slice(0, -1), n], 'float32', c =>
-    gemm({
-      m,
-      n,
-      k,
-      a: { address: backend.address(x), rowStride: k, columnStride: 1 },
-      b: { address: backend.address(weight), rowStride: n, columnStride: 1 },
-      c,
-      bias: bias ? backend.address(bias) : 0,
-    }),
-  );
-});
-
-/** dx = dy W^T */
-define('LoomLinearInput', ({ dy, weight }, _, backend) => {
-  const [k, n] = weight.shape;
-  return filled(backend, [...dy.shape.slice(0, -1), k], 'float32', c =>
-    gemm({
-      m: sizeOf(dy) / n,
-      n: k,
-      k: n,
-      a: { address: backend.address(dy), rowStride: n, columnStride: 1 },
-      b: { address: backend.address(weight), rowStride: 1, columnStride: n },
-      c,
-    }),
-  );
-});
-
-/** dW = x^T dy over all rows */
-define('LoomLinearWeight', ({ x, dy }, _, backend) => {
-  const k = lastOf(x);
-  const n = lastOf(dy);
-  return filled(backend, [k, n], 'float32', c =>
-    gemm({
-      m: k,
-      n,
-      k: sizeOf(x) / k,
-      a: { address: backend.address(x), rowStride: 1, columnStride: k },
-      b: { address: backend.address(dy), rowStride: n, columnStride: 1 },
-      c,
-    }),
-  );
-});
-
-/** db = sum of dy over all rows */
-define('LoomLinearBias', ({ dy }, _, backend) => {
-  const n = lastOf(dy);
-  return filled(backend, [n], 'float32', out =>
-    reduceMiddle(0, backend.address(dy), out, 1, sizeOf(dy) / n, n),
-  );
-});
 
 const normShare = (rows: number, length: number) => share(rows, Math.ceil(4096 / length));
 
@@ -88,15 +31,15 @@ define('LoomLayerNorm', ({ x, gain, bias }, { epsilon }, backend) => {
   return [y, moments];
 });
 
-/** Gradients to x and to the gain. */
+/** Gradients to x, gain and bias. */
 define('LoomLayerNormGradient', ({ dy, x, gain, moments }, _, backend) => {
   const length = lastOf(x);
   const rows = sizeOf(x) / length;
   const each = normShare(rows, length);
   const bands = Math.ceil(rows / each);
   const dx = backend.output(x.shape);
-  const dGain = backend.output(gain.shape);
-  const parts = allocate(bands * length * 4);
+  const sums = [backend.output(gain.shape), backend.output(gain.shape)];
+  const parts = allocate(bands * 2 * length * 4);
   try {
     parallel(
       kernel('layerNormGradient'),
@@ -111,11 +54,13 @@ define('LoomLayerNormGradient', ({ dy, x, gain, moments }, _, backend) => {
       length,
       each,
     );
-    reduceMiddle(0, parts, backend.address(dGain), 1, bands, length);
+    for (const [i, sum] of sums.entries()) {
+      reduceMiddle(0, parts + i * bands * length * 4, backend.address(sum), 1, bands, length);
+    }
   } finally {
     release(parts);
   }
-  return [dx, dGain];
+  return [dx, ...sums];
 });
 
 /** Bytes of a thread's panels for products of these sizes. */
@@ -127,9 +72,15 @@ function room(t: number, s: number, width: number): number {
 
 const probabilities = (t: number, s: number) => Math.ceil((t * s) / 64) * 256;
 
-define('LoomAttention', (inputs, { heads }, backend) => {
-  // tfjs saves a varying number of inputs only when they come as a list.
-  const [q, k, v, mask] = Object.values(inputs);
+/** softmax(Q K^T / sqrt d) V of every head. */
+export function attention(
+  backend: LoomBackend,
+  q: TensorInfo,
+  k: TensorInfo,
+  v: TensorInfo,
+  heads: number,
+  mask?: TensorInfo,
+): TensorInfo {
   const [batch, t, c] = q.shape;
   const s = k.shape[1];
   const width = c / heads;
@@ -156,11 +107,18 @@ define('LoomAttention', (inputs, { heads }, backend) => {
       ),
     ),
   );
-});
+}
 
 /** Gradients to queries, keys and values. */
-define('LoomAttentionGradient', (inputs, { heads }, backend) => {
-  const [dy, q, k, v, mask] = Object.values(inputs);
+export function attentionGradient(
+  backend: LoomBackend,
+  dy: TensorInfo,
+  q: TensorInfo,
+  k: TensorInfo,
+  v: TensorInfo,
+  heads: number,
+  mask?: TensorInfo,
+): TensorInfo[] {
   const [batch, t, c] = q.shape;
   const s = k.shape[1];
   const width = c / heads;
@@ -185,4 +143,15 @@ define('LoomAttentionGradient', (inputs, { heads }, backend) => {
     ),
   );
   return out;
+}
+
+// tfjs saves a varying number of inputs only when they come as a list.
+define('LoomAttention', (inputs, { heads }, backend) => {
+  const [q, k, v, mask] = Object.values(inputs);
+  return attention(backend, q, k, v, heads, mask);
+});
+
+define('LoomAttentionGradient', (inputs, { heads }, backend) => {
+  const [dy, q, k, v, mask] = Object.values(inputs);
+  return attentionGradient(backend, dy, q, k, v, heads, mask);
 });

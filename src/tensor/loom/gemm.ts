@@ -24,7 +24,7 @@ export interface Batch {
   readonly c: readonly [outer: number, inner: number];
 }
 
-/** C [m, n] = A [m, k] B [k, n] + bias [n], clipped below at zero when `relu`. */
+/** C [m, n] = A [m, k] B [k, n] + bias [n] (+ C when `accumulate`), clipped below at zero when `relu`. */
 export interface Product {
   readonly m: number;
   readonly n: number;
@@ -37,20 +37,28 @@ export interface Product {
   /** Address of n floats, or 0. */
   readonly bias?: number;
   readonly relu?: boolean;
+  /** Adds to C instead of replacing it. */
+  readonly accumulate?: boolean;
   readonly batch?: Batch;
 }
 
-/** Bands wanted from one operation: enough for an even share on a few threads, few enough to cost nothing. */
+/** Bands wanted from one operation at least: enough for an even share on a few threads. */
 const BANDS = 8;
-/** Rows of A packed at a time: with a block of k they fit the second-level cache. */
-const MAX_ROWS = 96;
+/** Multiplications worth a band of their own, and the most bands: the last band to end is what the other threads wait for. */
+const BAND_WORK = 4e6;
+const MOST_BANDS = 32;
+/** Columns of C in a band: with a block of k, their part of B fits the second-level cache. */
+const BAND_COLUMNS = 256;
+/** Register tiles from the top of a band to its bottom, at most and at least: its part of A fits the second-level cache. */
+const MAX_TILES = 16;
+const MIN_TILES = 4;
 /** Floats of a thread's own panels beyond which B is packed once for all. */
 const MAX_PANELS = 384 * 1024;
 
 export const roundUp = (x: number, step: number): number => Math.ceil(x / step) * step;
 
 /** Rows of the register tile. */
-export const tileRows = () => (kernelBuild() === 'fma' ? 6 : 5);
+export const tileRows = () => (kernelBuild() === 'simd' ? 5 : 6);
 
 /** Length of a block of k: a panel of B of that length stays in the first-level cache. */
 export const blockOf = (k: number): number => (k <= 320 ? Math.max(k, 1) : Math.ceil(k / Math.ceil(k / 256)));
@@ -72,7 +80,7 @@ const single: Batch = { count: 1, inner: 1, a: [0, 0], b: [0, 0], c: [0, 0] };
 
 /** Each product by one thread, which packs for itself. `slices` of k, when given, are the entries instead of a batch. */
 function small(product: Product, batch: Batch, k: number, total: number): void {
-  const { m, n, a, b, c, cStride = n, bias = 0, relu = false } = product;
+  const { m, n, a, b, c, cStride = n, bias = 0, relu = false, accumulate = false } = product;
   const kc = blockOf(k);
   const each = Math.max(1, Math.ceil(batch.count / 64), Math.floor(60_000 / (m * n * k + 1)));
   withScratch((panelsOf(m, n, kc) + 128) * 4, (scratch, stride) =>
@@ -98,6 +106,7 @@ function small(product: Product, batch: Batch, k: number, total: number): void {
       ...batch.b,
       ...batch.c,
       total,
+      accumulate ? 1 : 0,
       bias,
       relu ? 1 : 0,
       scratch,
@@ -107,12 +116,15 @@ function small(product: Product, batch: Batch, k: number, total: number): void {
 }
 
 /** One large product: B is packed once, then blocks of C are shared out. */
-function large({ m, n, k, a, b, c, cStride = n, bias = 0, relu = false }: Product): void {
+function large(product: Product): void {
+  const { m, n, k, a, b, c, cStride = n, bias = 0, relu = false, accumulate = false } = product;
   const kc = blockOf(k);
-  const rows = Math.min(MAX_ROWS - (MAX_ROWS % tileRows()), roundUp(Math.ceil(m / BANDS), tileRows()));
+  const wanted = Math.min(MOST_BANDS, Math.max(BANDS, Math.round((m * n * k) / BAND_WORK)));
+  const columns = roundUp(Math.ceil(n / Math.ceil(n / BAND_COLUMNS)), 16);
+  const across = Math.ceil(n / columns);
+  const tiles = Math.ceil((m * across) / wanted / tileRows());
+  const rows = tileRows() * Math.min(MAX_TILES, Math.max(MIN_TILES, tiles));
   const down = Math.ceil(m / rows);
-  const across = down >= BANDS ? 1 : Math.min(Math.ceil(BANDS / down), Math.ceil(n / 64));
-  const columns = roundUp(Math.ceil(n / across), 8);
   const packed = allocate(roundUp(n, 8) * k * 4);
   try {
     const share = Math.max(8, roundUp(Math.ceil(n / BANDS), 8), roundUp(Math.ceil(8192 / k), 8));
@@ -131,7 +143,7 @@ function large({ m, n, k, a, b, c, cStride = n, bias = 0, relu = false }: Produc
     withScratch((roundUp(rows, tileRows()) * kc + 128) * 4, (scratch, stride) =>
       parallel(
         kernel('gemmBlock'),
-        down * Math.ceil(n / columns),
+        down * across,
         a.address,
         a.rowStride,
         a.columnStride,
@@ -144,6 +156,7 @@ function large({ m, n, k, a, b, c, cStride = n, bias = 0, relu = false }: Produc
         kc,
         rows,
         columns,
+        accumulate ? 1 : 0,
         bias,
         relu ? 1 : 0,
         scratch,
@@ -196,7 +209,7 @@ export function gemm(product: Product): void {
         batch: undefined,
       });
     }
-  } else if (fits && k >= 2048 && m * n <= 256 * 256 && (product.cStride ?? n) === n) {
+  } else if (fits && k >= 2048 && m * n <= 256 * 256 && (product.cStride ?? n) === n && !product.accumulate) {
     sliced(product);
   } else {
     large(product);

@@ -1,6 +1,7 @@
 /** Every gradient of loom beside central differences of a plain float64 definition. */
 import { test } from 'uvu';
 import { build, checkGradients as check, type Doubles, spread } from '../../../property-tests/differences.ts';
+import * as blocks from '../blocks.ts';
 import { fused, startBackend, tf } from '../index.ts';
 import * as plain from './float64.ts';
 
@@ -167,6 +168,44 @@ test('normalisation, softmax and attention', () => {
       inputs,
     );
   }
+});
+
+test('whole blocks of a transformer, recorded as one operator', () => {
+  const hidden = [spread([5, 9], 2), spread([9], 5), spread([9, 4], 3), spread([4], 7)];
+  check(
+    'mlp',
+    (x: never, w1: never, b1: never, w2: never, b2: never) =>
+      blocks.mlp(x, { weight: w1, bias: b1 }, { weight: w2, bias: b2 }),
+    (x, w1, b1, w2, b2) => plain.linear(map(plain.linear(x, w1, b1), plain.gelu), w2, b2),
+    [spread([2, 3, 5]), ...hidden],
+  );
+  const layers = [2, 3, 4, 5].map(seed => spread([6, 6], seed));
+  const biases = [6, 7, 8].map(seed => spread([6], seed));
+  const weigh = ([wq, wk, wv, wo, bq, bv, bo]: tf.Tensor[]) =>
+    ({
+      q: { weight: wq, bias: bq },
+      k: { weight: wk, bias: null },
+      v: { weight: wv, bias: bv },
+      out: { weight: wo, bias: bo },
+    }) as unknown as blocks.AttentionWeights;
+  const formula = (x: Doubles, y: Doubles, [wq, wk, wv, wo, bq, bv, bo]: Doubles[]) =>
+    plain.linear(
+      plain.attention(plain.linear(x, wq, bq), plain.linear(y, wk), plain.linear(y, wv, bv), 2),
+      wo,
+      bo,
+    );
+  check(
+    'self-attention',
+    (x: never, ...weights: tf.Tensor[]) => blocks.attentionBlock(x, x, weigh(weights), 2),
+    (x, ...weights) => formula(x, x, weights),
+    [spread([2, 4, 6]), ...layers, ...biases],
+  );
+  check(
+    'cross-attention',
+    (x: never, y: never, ...weights: tf.Tensor[]) => blocks.attentionBlock(x, y, weigh(weights), 2),
+    (x, y, ...weights) => formula(x, y, weights),
+    [spread([2, 4, 6]), spread([2, 3, 6], 9), ...layers, ...biases],
+  );
 });
 
 test('functions of one number', () => {

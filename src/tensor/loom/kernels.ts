@@ -65,6 +65,9 @@ export const ownKernels = (): string[] => [...kernels.keys()];
 
 export const sizeOf = (tensor: TensorInfo): number => util.sizeFromShape(tensor.shape);
 
+/** Length of the last axis. */
+export const lastOf = (tensor: TensorInfo): number => tensor.shape[tensor.shape.length - 1];
+
 export const allFloat = (...tensors: TensorInfo[]): boolean => tensors.every(t => t.dtype === 'float32');
 
 /** Runs `work` on a fresh output and hands it over; when the work throws, the output is released first. */

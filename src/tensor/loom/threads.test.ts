@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { setThreadCount } from '../../compute/index.ts';
+import * as blocks from '../blocks.ts';
 import { edgeMessage, fused, startBackend, tf } from '../index.ts';
 import { ownKernels } from './kernels.ts';
 
@@ -144,6 +145,18 @@ const cases: Record<string, () => tf.Tensor[]> = {
       wave(3, 63, 48),
       wave(3, 41, 48),
       wave(3, 41, 48),
+    ),
+    ...withGradients(
+      (x, w1, b1, w2, b2) => blocks.mlp(x, { weight: w1, bias: b1 }, { weight: w2, bias: b2 }),
+      ...[wave(907, 33), wave(33, 61), wave(61), wave(61, 47), wave(47)],
+    ),
+    ...withGradients(
+      (x, y, w, b) => {
+        const layer = { weight: w, bias: b };
+        const weights = { q: layer, k: { weight: w, bias: null }, v: layer, out: layer };
+        return tf.add(blocks.attentionBlock(x, x, weights, 4), blocks.attentionBlock(x, y, weights, 4));
+      },
+      ...[wave(3, 63, 48), wave(3, 41, 48), wave(48, 48), wave(48)],
     ),
   ],
 };
