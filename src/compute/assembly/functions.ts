@@ -1,5 +1,6 @@
 // Functions that training meets less often: sine and cosine, powers, tests and logic on bytes. The numbers are those of
 // src/tensor/loom/functions.ts. Polynomials in Cephes' coefficients (S. L. Moshier, public domain).
+import { loop } from "./unary";
 import { loadPart, madd, splat, storePart, vexp, vlog } from "./vector";
 
 /** sin, or cos, of four floats within [-8192, 8192]: reduced by multiples of pi / 4 in three parts. */
@@ -65,39 +66,30 @@ function vexpm1(x: v128): v128 {
   return v128.bitselect(near, f32x4.sub(vexp(x), splat(1)), f32x4.lt(f32x4.abs(x), splat(0.5)));
 }
 
-// @ts-ignore: decorator
-@inline
-function apply(op: i32, x: v128): v128 {
-  if (op == 0) return sine(x, false);
-  if (op == 1) return sine(x, true);
-  if (op == 2) return vlog1p(x);
-  if (op == 3) return vexpm1(x);
-  const negative = f32x4.mul(vexpm1(x), splat(1.7580993408473768));
-  return v128.bitselect(f32x4.mul(x, splat(1.0507009873554805)), negative, f32x4.ge(x, splat(0)));
-}
-
-// @ts-ignore: decorator
-@inline
-function applyAll(op: i32, x: usize, out: usize, count: i32): void {
-  let i = 0;
-  for (; i + 4 <= count; i += 4) {
-    v128.store(out, apply(op, v128.load(x)));
-    x += 16;
-    out += 16;
+class Sin { @inline of(x: v128, p: v128, q: v128): v128 { return sine(x, false); } }
+class Cos { @inline of(x: v128, p: v128, q: v128): v128 { return sine(x, true); } }
+class Log1p { @inline of(x: v128, p: v128, q: v128): v128 { return vlog1p(x); } }
+class Expm1 { @inline of(x: v128, p: v128, q: v128): v128 { return vexpm1(x); } }
+class Selu {
+  @inline of(x: v128, p: v128, q: v128): v128 {
+    const negative = f32x4.mul(vexpm1(x), splat(1.7580993408473768));
+    return v128.bitselect(f32x4.mul(x, splat(1.0507009873554805)), negative, f32x4.ge(x, splat(0)));
   }
-  if (i < count) storePart(out, apply(op, loadPart(x, count - i)), count - i);
 }
 
 /** out = function(x) for elements [band * share, ...). */
 export function rareUnary(band: i32, thread: i32, op: i32, x: usize, out: usize, length: i32, share: i32): void {
   const start = <usize>(band * share) << 2;
   const count = min(share, length - band * share);
+  const from = x + start;
+  const to = out + start;
+  const none = splat(0);
   switch (op) {
-    case 0: applyAll(0, x + start, out + start, count); break;
-    case 1: applyAll(1, x + start, out + start, count); break;
-    case 2: applyAll(2, x + start, out + start, count); break;
-    case 3: applyAll(3, x + start, out + start, count); break;
-    default: applyAll(4, x + start, out + start, count);
+    case 0: loop<Sin>(from, to, count, none, none); break;
+    case 1: loop<Cos>(from, to, count, none, none); break;
+    case 2: loop<Log1p>(from, to, count, none, none); break;
+    case 3: loop<Expm1>(from, to, count, none, none); break;
+    default: loop<Selu>(from, to, count, none, none);
   }
 }
 

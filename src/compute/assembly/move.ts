@@ -1,41 +1,84 @@
 // Moving numbers about: 4-byte elements of any type.
 import { loadPart, splat, storePart } from "./vector";
 
-/** Offsets of a row over `axes`: how many, then of each its size and two strides (elements), outermost first. */
-let first: i32 = 0;
-let second: i32 = 0;
-function offsets(axes: usize, row: i32): void {
-  first = 0;
-  second = 0;
-  for (let d = load<i32>(axes); d > 0; d--) {
+/**
+ * Where a row lies: its offsets over `axes` (how many, then of each its size and two strides in elements, outermost first). From there
+ * `rowsLeft` rows follow one another in steps of `firstStep` and `secondStep`.
+ */
+export let first: i32 = 0;
+export let second: i32 = 0;
+export let firstStep: i32 = 0;
+export let secondStep: i32 = 0;
+export let rowsLeft: i32 = 0;
+export function locate(axes: usize, row: i32): void {
+  const rank = load<i32>(axes);
+  let a = 0, b = 0;
+  firstStep = 0;
+  secondStep = 0;
+  rowsLeft = 1;
+  for (let d = rank; d > 0; d--) {
     const at = axes + <usize>(d * 12 - 8);
     const size = load<i32>(at);
-    const next = row / size;
+    // What is left over is the outermost index.
+    const next = d > 1 ? row / size : 0;
     const index = row - next * size;
-    first += index * load<i32>(at, 4);
-    second += index * load<i32>(at, 8);
+    a += index * load<i32>(at, 4);
+    b += index * load<i32>(at, 8);
+    if (d == rank) {
+      firstStep = load<i32>(at, 4);
+      secondStep = load<i32>(at, 8);
+      rowsLeft = size - index;
+    }
     row = next;
   }
+  first = a;
+  second = b;
 }
 
 /** A contiguous run of `count` elements. */
 // @ts-ignore: decorator
 @inline
 export function copyRun(from: usize, to: usize, count: i32): void {
-  if (count > 256) {
+  if (count > 512) {
     memory.copy(to, from, <usize>count << 2);
     return;
   }
-  let i = 0;
-  for (; i + 4 <= count; i += 4) {
+  for (; count >= 16; count -= 16) {
+    const a = v128.load(from), b = v128.load(from, 16), c = v128.load(from, 32), d = v128.load(from, 48);
+    v128.store(to, a);
+    v128.store(to, b, 16);
+    v128.store(to, c, 32);
+    v128.store(to, d, 48);
+    from += 64;
+    to += 64;
+  }
+  for (; count >= 4; count -= 4) {
     v128.store(to, v128.load(from));
     from += 16;
     to += 16;
   }
-  for (; i < count; i++) {
+  for (; count > 0; count--) {
     store<u32>(to, load<u32>(from));
     from += 4;
     to += 4;
+  }
+}
+
+/** `count` elements in steps of `ps` and `qs` bytes. */
+// @ts-ignore: decorator
+@inline
+function copySteps(p: usize, q: usize, count: i32, ps: usize, qs: usize): void {
+  if (ps == 0 && qs == 4) {
+    const v = v128.load32_splat(p);
+    for (; count >= 4; count -= 4) {
+      v128.store(q, v);
+      q += 16;
+    }
+  }
+  for (; count > 0; count--) {
+    store<u32>(q, load<u32>(p));
+    p += ps;
+    q += qs;
   }
 }
 
@@ -44,72 +87,90 @@ export function copyBox(
   band: i32, thread: i32, from: usize, to: usize, axes: usize, rows: i32, inner: i32, share: i32, fromStep: i32, toStep: i32,
 ): void {
   const end = min(rows, (band + 1) * share);
-  for (let r = band * share; r < end; r++) {
-    offsets(axes, r);
+  let row = band * share;
+  while (row < end) {
+    locate(axes, row);
     let p = from + (<usize>first << 2);
     let q = to + (<usize>second << 2);
+    const ps = <usize>firstStep << 2;
+    const qs = <usize>secondStep << 2;
+    const last = min(end, row + rowsLeft);
     if (fromStep == 1 && toStep == 1) {
-      copyRun(p, q, inner);
-      continue;
-    }
-    const ps = <usize>fromStep << 2;
-    const qs = <usize>toStep << 2;
-    for (let i = 0; i < inner; i++) {
-      store<u32>(q, load<u32>(p));
-      p += ps;
-      q += qs;
+      for (; row < last; row++) {
+        copyRun(p, q, inner);
+        p += ps;
+        q += qs;
+      }
+    } else {
+      for (; row < last; row++) {
+        copySteps(p, q, inner, <usize>fromStep << 2, <usize>toStep << 2);
+        p += ps;
+        q += qs;
+      }
     }
   }
 }
 
+/** A block of 4 by 4, from rows `fs` bytes apart to rows `ts` apart. */
+// @ts-ignore: decorator
+@inline
+function transposeBlock(a: usize, b: usize, fs: usize, ts: usize): void {
+  const r0 = v128.load(a), r1 = v128.load(a + fs), r2 = v128.load(a + 2 * fs), r3 = v128.load(a + 3 * fs);
+  const s0 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5), s1 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
+  const s2 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7), s3 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
+  v128.store(b, v128.shuffle<f32>(s0, s1, 0, 1, 4, 5));
+  v128.store(b + ts, v128.shuffle<f32>(s0, s1, 2, 3, 6, 7));
+  v128.store(b + 2 * ts, v128.shuffle<f32>(s2, s3, 0, 1, 4, 5));
+  v128.store(b + 3 * ts, v128.shuffle<f32>(s2, s3, 2, 3, 6, 7));
+}
+
+/** Source rows of a tile: two cache lines of the target, found by measuring. */
+const TILE: i32 = 32;
+
 /**
- * Transposes planes: to[q * toStep + p] = from[p * fromStep + q] for p < across, q < down, one plane for each place of `axes`. A
- * band takes `span` of the q of one plane; blocks of q are the fastest.
+ * Transposes planes: to[q * toStep + p] = from[p * fromStep + q] for p < across, q < down, one plane for each place of `axes`. A unit
+ * of work is `span` of the q of one plane; blocks of q are the fastest. A band takes `each` of the `units`.
  */
 export function transposePlanes(
   band: i32, thread: i32, from: usize, to: usize, axes: usize, down: i32, across: i32, fromStep: i32, toStep: i32, span: i32,
+  units: i32, each: i32,
 ): void {
   const blocks = (down + span - 1) / span;
-  offsets(axes, band / blocks);
-  const source = from + (<usize>first << 2);
-  const target = to + (<usize>second << 2);
-  let q = band % blocks * span;
-  const end = min(down, q + span);
-  const fs = <usize>fromStep << 2;
   const ts = <usize>toStep << 2;
-  for (; q + 4 <= end; q += 4) {
-    let a = source + (<usize>q << 2);
-    let b = target + <usize>q * ts;
-    let p = 0;
-    for (; p + 4 <= across; p += 4) {
-      const r0 = v128.load(a), r1 = v128.load(a + fs), r2 = v128.load(a + 2 * fs), r3 = v128.load(a + 3 * fs);
-      const s0 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5), s1 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
-      const s2 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7), s3 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
-      v128.store(b, v128.shuffle<f32>(s0, s1, 0, 1, 4, 5));
-      v128.store(b + ts, v128.shuffle<f32>(s0, s1, 2, 3, 6, 7));
-      v128.store(b + 2 * ts, v128.shuffle<f32>(s2, s3, 0, 1, 4, 5));
-      v128.store(b + 3 * ts, v128.shuffle<f32>(s2, s3, 2, 3, 6, 7));
-      a += 4 * fs;
-      b += 16;
-    }
-    for (; p < across; p++) {
-      store<u32>(b, load<u32>(a));
-      store<u32>(b + ts, load<u32>(a, 4));
-      store<u32>(b + 2 * ts, load<u32>(a, 8));
-      store<u32>(b + 3 * ts, load<u32>(a, 12));
-      a += fs;
-      b += 4;
-    }
+  const end = min(units, (band + 1) * each);
+  for (let unit = band * each; unit < end; unit++) {
+    locate(axes, unit / blocks);
+    const q = unit % blocks * span;
+    const source = from + (<usize>(first + q) << 2);
+    transposePlane(source, to + (<usize>second << 2) + <usize>q * ts, min(span, down - q), across, <usize>fromStep << 2, ts);
   }
-  for (; q < end; q++) {
-    let a = source + (<usize>q << 2);
-    let b = target + <usize>q * ts;
-    for (let p = 0; p < across; p++) {
-      store<u32>(b, load<u32>(a));
-      a += fs;
-      b += 4;
+}
+
+function transposePlane(source: usize, target: usize, down: i32, across: i32, fs: usize, ts: usize): void {
+  const even = down & ~3;
+  let p = 0;
+  while (p + 4 <= across) {
+    const tile = p + TILE <= across ? TILE : (across - p) & ~3;
+    let a = source + <usize>p * fs;
+    let b = target + (<usize>p << 2);
+    for (let q = 0; q < even; q += 4) {
+      let s = a, t = b;
+      for (let i = 0; i < tile; i += 4) {
+        transposeBlock(s, t, fs, ts);
+        s += 4 * fs;
+        t += 16;
+      }
+      a += 16;
+      b += 4 * ts;
     }
+    for (let q = even; q < down; q++) {
+      copySteps(a, b, tile, fs, 4);
+      a += 4;
+      b += ts;
+    }
+    p += tile;
   }
+  for (; p < across; p++) copySteps(source + <usize>p * fs, target + (<usize>p << 2), down, 4, ts);
 }
 
 /** out[o, i, :] = x[o, index[o / group, i], :] for rows (o, i) in [band * share, ...); x has `size` rows to an o, out `count`. */

@@ -1,124 +1,124 @@
 // Reductions and softmax.
-import { loadPart, madd, splat, storePart, sumLanes, vexp } from "./vector";
+import { at, loadPart, madd, put, splat, storePart, sumLanes, vexp } from "./vector";
 
-// @ts-ignore: decorator
-@inline
-function start(op: i32): v128 {
-  if (op == 0) return splat(0);
-  if (op == 1) return splat(f32.NEGATIVE_INFINITY);
-  if (op == 2) return splat(f32.POSITIVE_INFINITY);
-  return splat(1);
+// A reduction is a class, so that the compiler makes loops of its own for each: where it starts, and how it joins two.
+class Sum {
+  @inline get start(): v128 { return splat(0); }
+  @inline join(x: v128, y: v128): v128 { return f32x4.add(x, y); }
+}
+class Max {
+  @inline get start(): v128 { return splat(f32.NEGATIVE_INFINITY); }
+  @inline join(x: v128, y: v128): v128 { return f32x4.max(x, y); }
+}
+class Min {
+  @inline get start(): v128 { return splat(f32.POSITIVE_INFINITY); }
+  @inline join(x: v128, y: v128): v128 { return f32x4.min(x, y); }
+}
+class Product {
+  @inline get start(): v128 { return splat(1); }
+  @inline join(x: v128, y: v128): v128 { return f32x4.mul(x, y); }
 }
 
-// @ts-ignore: decorator
-@inline
-function join(op: i32, x: v128, y: v128): v128 {
-  if (op == 0) return f32x4.add(x, y);
-  if (op == 1) return f32x4.max(x, y);
-  if (op == 2) return f32x4.min(x, y);
-  return f32x4.mul(x, y);
-}
-
-// @ts-ignore: decorator
-@inline
-function joinLanes(op: i32, v: v128): f32 {
-  const w = join(op, v, v128.shuffle<f32>(v, v, 2, 3, 0, 1));
-  return f32x4.extract_lane(join(op, w, v128.shuffle<f32>(w, w, 1, 0, 3, 2)), 0);
-}
-
-// @ts-ignore: decorator
-@inline
-function row(op: i32, x: usize, length: i32): f32 {
-  let a = start(op), b = a, c = a, d = a;
+/** All of a row, in eight chains of four lanes: as many as hide the delay of a sum. */
+function row<Op>(x: usize, length: i32): f32 {
+  const op = changetype<Op>(0);
+  let a = op.start, b = a, c = a, d = a, e = a, f = a, g = a, h = a;
   let i = 0;
-  for (; i + 16 <= length; i += 16) {
-    a = join(op, a, v128.load(x));
-    b = join(op, b, v128.load(x, 16));
-    c = join(op, c, v128.load(x, 32));
-    d = join(op, d, v128.load(x, 48));
-    x += 64;
+  for (; i + 32 <= length; i += 32) {
+    a = op.join(a, v128.load(x));
+    b = op.join(b, v128.load(x, 16));
+    c = op.join(c, v128.load(x, 32));
+    d = op.join(d, v128.load(x, 48));
+    e = op.join(e, v128.load(x, 64));
+    f = op.join(f, v128.load(x, 80));
+    g = op.join(g, v128.load(x, 96));
+    h = op.join(h, v128.load(x, 112));
+    x += 128;
   }
-  for (; i + 4 <= length; i += 4) {
-    a = join(op, a, v128.load(x));
+  for (; i + 8 <= length; i += 8) {
+    a = op.join(a, v128.load(x));
+    b = op.join(b, v128.load(x, 16));
+    x += 32;
+  }
+  if (length & 4) {
+    c = op.join(c, v128.load(x));
     x += 16;
   }
-  for (; i < length; i++) {
-    b = join(op, b, f32x4.replace_lane(start(op), 0, load<f32>(x)));
+  for (i = length & 3; i > 0; i--) {
+    d = op.join(d, f32x4.replace_lane(op.start, 0, load<f32>(x)));
     x += 4;
   }
-  return joinLanes(op, join(op, join(op, a, b), join(op, c, d)));
+  const v = op.join(op.join(op.join(a, b), op.join(c, d)), op.join(op.join(e, f), op.join(g, h)));
+  const w = op.join(v, v128.shuffle<f32>(v, v, 2, 3, 0, 1));
+  return f32x4.extract_lane(op.join(w, v128.shuffle<f32>(w, w, 1, 0, 3, 2)), 0);
 }
 
-// @ts-ignore: decorator
-@inline
-function rowsOf(op: i32, x: usize, out: usize, from: i32, to: i32, length: i32, total: i32, scale: f32): void {
+function rows<Op>(x: usize, out: usize, from: i32, to: i32, length: i32, total: i32, scale: f32): void {
   for (let r = from; r < to; r++) {
     const count = min(length, total - r * length);
-    store<f32>(out + (<usize>r << 2), row(op, x + (<usize>r * <usize>length << 2), count) * scale);
+    store<f32>(out + (<usize>r << 2), row<Op>(x + (<usize>r * <usize>length << 2), count) * scale);
   }
 }
 
 /** out[r] = scale * reduction of row r of `length` (the last may be shorter: `total` in all): sum 0, max 1, min 2, product 3. Rows [band * share, ...). */
 export function reduceRows(
-  band: i32, thread: i32, op: i32, x: usize, out: usize, rows: i32, length: i32, total: i32, share: i32, scale: f32,
+  band: i32, thread: i32, op: i32, x: usize, out: usize, count: i32, length: i32, total: i32, share: i32, scale: f32,
 ): void {
   const from = band * share;
-  const to = min(rows, from + share);
-  if (op == 0) rowsOf(0, x, out, from, to, length, total, scale);
-  else if (op == 1) rowsOf(1, x, out, from, to, length, total, scale);
-  else if (op == 2) rowsOf(2, x, out, from, to, length, total, scale);
-  else rowsOf(3, x, out, from, to, length, total, scale);
+  const to = min(count, from + share);
+  if (op == 0) rows<Sum>(x, out, from, to, length, total, scale);
+  else if (op == 1) rows<Max>(x, out, from, to, length, total, scale);
+  else if (op == 2) rows<Min>(x, out, from, to, length, total, scale);
+  else rows<Product>(x, out, from, to, length, total, scale);
 }
 
-// Rows come in groups of a few, so that memory is read nearly in order, and the sums so far wait in `out`.
-const GROUP: i32 = 8;
-
-// @ts-ignore: decorator
-@inline
-function columns(op: i32, x: usize, out: usize, rows: i32, width: i32, from: i32, to: i32, scale: f32): void {
+/**
+ * Columns [from, to) over `rows` rows, four rows at a time, so that memory is read in long runs; the results so far wait in `out`, which
+ * stays in the nearest cache.
+ */
+function columns<Op>(x: usize, out: usize, rows: i32, width: i32, from: i32, to: i32, scale: f32): void {
+  const op = changetype<Op>(0);
   const step = <usize>width << 2;
-  const s = splat(scale);
-  for (let first = 0; first == 0 || first < rows; first += GROUP) {
-    const last = min(rows, first + GROUP);
-    const base = x + <usize>first * step;
-    const begun = first > 0;
-    const ended = last == rows && scale != 1;
-    let j = from;
-    for (; j + 16 <= to; j += 16) {
-      const o = out + (<usize>j << 2);
-      let a = start(op), b = a, c = a, d = a;
-      if (begun) {
-        a = v128.load(o);
-        b = v128.load(o, 16);
-        c = v128.load(o, 32);
-        d = v128.load(o, 48);
-      }
-      let p = base + (<usize>j << 2);
-      for (let r = first; r < last; r++) {
-        a = join(op, a, v128.load(p));
-        b = join(op, b, v128.load(p, 16));
-        c = join(op, c, v128.load(p, 32));
-        d = join(op, d, v128.load(p, 48));
-        p += step;
-      }
-      v128.store(o, ended ? f32x4.mul(a, s) : a);
-      v128.store(o, ended ? f32x4.mul(b, s) : b, 16);
-      v128.store(o, ended ? f32x4.mul(c, s) : c, 32);
-      v128.store(o, ended ? f32x4.mul(d, s) : d, 48);
+  const first = out + (<usize>from << 2);
+  const wide = first + (<usize>((to - from) & ~7) << 2);
+  const end = out + (<usize>to << 2);
+  for (let o = first; o < end; o += 16) put(o, 0, <i32>((end - o) >> 2), op.start);
+  let r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    let o = first;
+    let p = x + <usize>r * step + (<usize>from << 2);
+    let q = p + 2 * step;
+    while (o < wide) {
+      const a = op.join(op.join(v128.load(p), v128.load(p + step)), op.join(v128.load(q), v128.load(q + step)));
+      const b = op.join(op.join(v128.load(p, 16), v128.load(p + step, 16)), op.join(v128.load(q, 16), v128.load(q + step, 16)));
+      const c = op.join(v128.load(o), a);
+      const d = op.join(v128.load(o, 16), b);
+      v128.store(o, c);
+      v128.store(o, d, 16);
+      o += 32;
+      p += 32;
+      q += 32;
     }
-    for (; j < to; j += 4) {
-      const left = min(4, to - j);
-      const o = out + (<usize>j << 2);
-      let a = begun ? (left == 4 ? v128.load(o) : loadPart(o, left)) : start(op);
-      let p = base + (<usize>j << 2);
-      for (let r = first; r < last; r++) {
-        a = join(op, a, left == 4 ? v128.load(p) : loadPart(p, left));
-        p += step;
-      }
-      if (ended) a = f32x4.mul(a, s);
-      if (left == 4) v128.store(o, a);
-      else storePart(o, a, left);
+    for (; o < end; o += 16) {
+      const left = <i32>((end - o) >> 2);
+      const a = op.join(op.join(at(p, 0, left), at(p + step, 0, left)), op.join(at(q, 0, left), at(q + step, 0, left)));
+      put(o, 0, left, op.join(at(o, 0, left), a));
+      p += 16;
+      q += 16;
     }
+  }
+  for (; r < rows; r++) {
+    let p = x + <usize>r * step + (<usize>from << 2);
+    for (let o = first; o < end; o += 16) {
+      const left = <i32>((end - o) >> 2);
+      put(o, 0, left, op.join(at(o, 0, left), at(p, 0, left)));
+      p += 16;
+    }
+  }
+  if (scale == 1) return;
+  for (let o = first; o < end; o += 16) {
+    const left = <i32>((end - o) >> 2);
+    put(o, 0, left, f32x4.mul(at(o, 0, left), splat(scale)));
   }
 }
 
@@ -142,25 +142,36 @@ export function reduceColumns(
     const p = x + (<usize>(o * length + s * slice) * <usize>width << 2);
     const q = out + (<usize>entry * <usize>width << 2);
     const to = min(width, from + span);
-    if (op == 0) columns(0, p, q, rows, width, from, to, scale);
-    else if (op == 1) columns(1, p, q, rows, width, from, to, scale);
-    else if (op == 2) columns(2, p, q, rows, width, from, to, scale);
-    else columns(3, p, q, rows, width, from, to, scale);
+    if (op == 0) columns<Sum>(p, q, rows, width, from, to, scale);
+    else if (op == 1) columns<Max>(p, q, rows, width, from, to, scale);
+    else if (op == 2) columns<Min>(p, q, rows, width, from, to, scale);
+    else columns<Product>(p, q, rows, width, from, to, scale);
   }
 }
 
 /** exp(scale * (x - max x)) of a row, in place or not, normalised to sum 1. */
 export function softmaxRow(x: usize, out: usize, length: i32, scale: f32): void {
-  const top = row(1, x, length) * scale;
+  const top = row<Max>(x, length) * scale;
   const t = splat(-top), s = splat(scale);
-  let a = splat(0);
+  let a = splat(0), b = a;
   let i = 0;
-  for (; i + 4 <= length; i += 4) {
+  for (; i + 8 <= length; i += 8) {
+    const p = x + (<usize>i << 2);
+    const q = out + (<usize>i << 2);
+    const u = vexp(madd(v128.load(p), s, t));
+    const v = vexp(madd(v128.load(p, 16), s, t));
+    v128.store(q, u);
+    v128.store(q, v, 16);
+    a = f32x4.add(a, u);
+    b = f32x4.add(b, v);
+  }
+  if (i + 4 <= length) {
     const e = vexp(madd(v128.load(x + (<usize>i << 2)), s, t));
     v128.store(out + (<usize>i << 2), e);
     a = f32x4.add(a, e);
+    i += 4;
   }
-  let sum = sumLanes(a);
+  let sum = sumLanes(f32x4.add(a, b));
   const left = length - i;
   if (left > 0) {
     const e = vexp(madd(loadPart(x + (<usize>i << 2), left), s, t));
@@ -172,9 +183,12 @@ export function softmaxRow(x: usize, out: usize, length: i32, scale: f32): void 
   const inverse: f32 = 1 / sum;
   const k = splat(inverse);
   i = 0;
-  for (; i + 4 <= length; i += 4) {
+  for (; i + 8 <= length; i += 8) {
     const p = out + (<usize>i << 2);
-    v128.store(p, f32x4.mul(v128.load(p), k));
+    const u = f32x4.mul(v128.load(p), k);
+    const v = f32x4.mul(v128.load(p, 16), k);
+    v128.store(p, u);
+    v128.store(p, v, 16);
   }
   for (; i < length; i++) {
     const p = out + (<usize>i << 2);

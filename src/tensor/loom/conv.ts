@@ -2,12 +2,12 @@
 import { backend_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { allocate, release } from '../../compute/index.ts';
 import { activate } from './activate.ts';
+import { copyBox } from './box.ts';
 import { type Convolution, convolve } from './convolution.ts';
 import { filterGradient } from './direct.ts';
 import { gemm, rowMajor } from './gemm.ts';
 import { allFloat, define, filled } from './kernels.ts';
 import type { LoomBackend } from './loom-backend.ts';
-import { copyBox } from './move.ts';
 import type { Window } from './window.ts';
 
 /** A 1 x 1 convolution that moves by one pixel is a matrix product. */

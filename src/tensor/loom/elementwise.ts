@@ -1,6 +1,7 @@
 /** Unary and binary functions, comparisons, select, cast, fill, clip. */
 import { broadcast_util, type DataType, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { allocate, f32, i32, kernel, parallel, release, u32 } from '../../compute/index.ts';
+import { bandsOf, HEAVY, LIGHT } from './bands.ts';
 import { alias, allFloat, define, filled, share, sizeOf } from './kernels.ts';
 import type { LoomBackend } from './loom-backend.ts';
 
@@ -56,15 +57,19 @@ export const binaryCode = {
 export type UnaryName = keyof typeof unaryCode;
 export type BinaryName = keyof typeof binaryCode;
 
-/** Elements below which an operation stays on one thread: waking a worker costs more. */
-const ALONE = 8192;
+/** Those of many instructions. */
+const heavy = new Set<string>('Exp Log Sigmoid Tanh Erf Elu Softplus Gelu GeluSlope'.split(' '));
+const least = (name: UnaryName | BinaryName) => (heavy.has(name) ? HEAVY : LIGHT);
+
 /** Elements of a row when there are no axes to broadcast over. */
 const CHUNK = 4096;
+/** Elements that a short row is repeated to. */
+const RUN = 256;
 
 /** out = op(x) on addresses; `out` may be `x`. */
 export function applyUnary(name: UnaryName, x: number, out: number, length: number, p = 0, q = 0): void {
-  const each = Math.ceil(share(length, ALONE) / 8) * 8;
-  parallel(kernel('unary'), Math.ceil(length / each), unaryCode[name], x, out, length, each, p, q);
+  const [bands, each] = bandsOf(length, least(name));
+  parallel(kernel('unary'), bands, unaryCode[name], x, out, length, each, p, q);
 }
 
 function unary(name: UnaryName, constants: (attributes: never) => readonly number[] = () => []): void {
@@ -131,6 +136,35 @@ function broadcastAxes(a: readonly number[], b: readonly number[], out: readonly
   return axes;
 }
 
+/**
+ * Many short rows of one operand beside one row of the other: the address of that row repeated, and how often, so that the kernel works
+ * in longer runs. Undefined where there is nothing to gain. Rows outnumber the repetitions, so the copy is small beside the operands.
+ */
+function repeated(outer: Axis, inner: Axis, a: number, b: number) {
+  const once =
+    outer.a === 0 && outer.b === inner.size ? 'a' : outer.b === 0 && outer.a === inner.size ? 'b' : undefined;
+  const times = Math.ceil(RUN / inner.size);
+  if (!once || inner.a !== 1 || inner.b !== 1 || times < 2 || outer.size < 8 * times) return undefined;
+  const copy = allocate(times * inner.size * 4);
+  const values = f32(copy, times * inner.size);
+  values.set(f32(once === 'a' ? a : b, inner.size));
+  // Doubles what is there.
+  for (let done = inner.size; done < values.length; done *= 2) values.copyWithin(done, 0, done);
+  const size = inner.size * times;
+  const axes = {
+    size: Math.ceil(outer.size / times),
+    a: once === 'a' ? 0 : size,
+    b: once === 'b' ? 0 : size,
+  };
+  return {
+    copy,
+    a: once === 'a' ? copy : a,
+    b: once === 'b' ? copy : b,
+    outer: axes,
+    inner: { ...inner, size },
+  };
+}
+
 /** out = op(a, b), broadcasting, on addresses. Comparisons write bytes. */
 export function applyBinary(
   name: BinaryName,
@@ -141,7 +175,7 @@ export function applyBinary(
   out: number,
   outShape: readonly number[],
 ): void {
-  const axes = broadcastAxes(aShape, bShape, outShape);
+  let axes = broadcastAxes(aShape, bShape, outShape);
   let inner = axes.pop() ?? { size: 1, a: 1, b: 1 };
   const total = outShape.reduce((x, y) => x * y, 1);
   if (axes.length === 0 && inner.size > CHUNK) {
@@ -149,28 +183,19 @@ export function applyBinary(
     axes.push({ size: Math.ceil(inner.size / CHUNK), a: inner.a * CHUNK, b: inner.b * CHUNK });
     inner = { ...inner, size: CHUNK };
   }
+  const longer = axes.length === 1 ? repeated(axes[0], inner, a, b) : undefined;
+  if (longer) ({ a, b, inner } = longer);
+  if (longer) axes = [longer.outer];
   const rows = Math.ceil(total / inner.size);
-  const each = share(rows, Math.ceil(ALONE / inner.size));
+  const each = share(rows, Math.ceil(least(name) / inner.size));
   const description = allocate((1 + 3 * axes.length) * 4);
   try {
     i32(description, 1 + 3 * axes.length).set([axes.length, ...axes.flatMap(x => [x.size, x.a, x.b])]);
-    parallel(
-      kernel('binary'),
-      Math.ceil(rows / each),
-      binaryCode[name],
-      a,
-      b,
-      out,
-      description,
-      rows,
-      inner.size,
-      total,
-      each,
-      inner.a,
-      inner.b,
-    );
+    const sizes = [rows, inner.size, total, each, inner.a, inner.b];
+    parallel(kernel('binary'), Math.ceil(rows / each), binaryCode[name], a, b, out, description, ...sizes);
   } finally {
     release(description);
+    if (longer) release(longer.copy);
   }
 }
 
@@ -193,10 +218,10 @@ define('Select', ({ condition, t, e }, _, backend) => {
   if (!util.arraysEqual(t.shape, e.shape)) return undefined;
   if (wide && sizeOf(condition) !== length) return undefined;
   return filled(backend, t.shape, t.dtype as 'float32' | 'int32', out => {
-    const each = Math.ceil(share(length, ALONE) / 4) * 4;
+    const [bands, each] = bandsOf(length, LIGHT);
     parallel(
       kernel('select'),
-      Math.ceil(length / each),
+      bands,
       backend.address(condition),
       backend.address(t),
       backend.address(e),
@@ -219,8 +244,7 @@ define('Cast', ({ x }, { dtype }, backend) => {
   if (!name) return undefined;
   const length = sizeOf(x);
   return filled(backend, x.shape, dtype, out => {
-    const each = Math.ceil(share(length, ALONE) / 4) * 4;
-    const bands = Math.ceil(length / each);
+    const [bands, each] = bandsOf(length, LIGHT);
     parallel(kernel(name), bands, backend.address(x), out, length, each, dtype === 'int32' ? 1 : 0);
   });
 });
@@ -254,8 +278,8 @@ define('AddN', (inputs, _, backend) => {
     const list = allocate(addends.length * 4);
     try {
       u32(list, addends.length).set(addends.map(x => backend.address(x)));
-      const each = Math.ceil(share(length, ALONE) / 4) * 4;
-      parallel(kernel('addMany'), Math.ceil(length / each), list, addends.length, out, length, each);
+      const [bands, each] = bandsOf(length, LIGHT);
+      parallel(kernel('addMany'), bands, list, addends.length, out, length, each);
     } finally {
       release(list);
     }

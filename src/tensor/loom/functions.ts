@@ -1,23 +1,15 @@
 /** Functions met less often: sine, cosine, powers, parametric relu, tests for NaN and infinity, logic. */
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { kernel, parallel } from '../../compute/index.ts';
-import { allFloat, define, filled, share, sizeOf } from './kernels.ts';
-
-/** Elements below which one thread does it all. */
-const ALONE = 8192;
-
-/** Elements of a band, a multiple of 16, and how many bands. */
-const bandsOf = (length: number): readonly [bands: number, each: number] => {
-  const each = Math.ceil(share(length, ALONE) / 16) * 16;
-  return [Math.ceil(length / each), each];
-};
+import { bandsOf, HEAVY, LIGHT } from './bands.ts';
+import { allFloat, define, filled, sizeOf } from './kernels.ts';
 
 // The operations' numbers are those of assembly/functions.ts.
 ['Sin', 'Cos', 'Log1p', 'Expm1', 'Selu'].forEach((name, code) => {
   define(name, ({ x }, _, backend) => {
     if (!allFloat(x)) return undefined;
     return filled(backend, x.shape, 'float32', out => {
-      const [bands, each] = bandsOf(sizeOf(x));
+      const [bands, each] = bandsOf(sizeOf(x), HEAVY);
       parallel(kernel('rareUnary'), bands, code, backend.address(x), out, sizeOf(x), each);
     });
   });
@@ -36,7 +28,7 @@ binary.forEach(([name, first, second], code) => {
     // A single number of no more axes beside the other operand; other broadcasts are left to tfjs-backend-cpu.
     if (!allFloat(a, b) || !(same || (sizeOf(b) === 1 && b.shape.length <= a.shape.length))) return undefined;
     return filled(backend, a.shape, 'float32', out => {
-      const [bands, each] = bandsOf(sizeOf(a));
+      const [bands, each] = bandsOf(sizeOf(a), HEAVY);
       const addresses = [backend.address(a), backend.address(b), out];
       parallel(kernel('rareBinary'), bands, code, ...addresses, sizeOf(a), each, 1, same ? 1 : 0);
     });
@@ -47,7 +39,7 @@ binary.forEach(([name, first, second], code) => {
   define(name, ({ x }, _, backend) => {
     if (!allFloat(x)) return undefined;
     return filled(backend, x.shape, 'bool', out => {
-      const [bands, each] = bandsOf(sizeOf(x));
+      const [bands, each] = bandsOf(sizeOf(x), LIGHT);
       parallel(kernel('testFloats'), bands, code, backend.address(x), out, sizeOf(x), each);
     });
   });
@@ -60,7 +52,7 @@ binary.forEach(([name, first, second], code) => {
     if (first.dtype !== 'bool' || second.dtype !== 'bool') return undefined;
     if (!util.arraysEqual(first.shape, second.shape)) return undefined;
     return filled(backend, first.shape, 'bool', out => {
-      const [bands, each] = bandsOf(sizeOf(first));
+      const [bands, each] = bandsOf(sizeOf(first), LIGHT);
       const addresses = [backend.address(first), backend.address(second), out];
       parallel(kernel('logic'), bands, code, ...addresses, sizeOf(first), each);
     });

@@ -1,13 +1,11 @@
 /** Sum, Mean, Max, Min, Prod over any axes, and Softmax. */
 import { backend_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { allocate, kernel, parallel, release } from '../../compute/index.ts';
+import { HEAVY, LIGHT } from './bands.ts';
 import { allFloat, define, filled, share, sizeOf } from './kernels.ts';
 import type { LoomBackend } from './loom-backend.ts';
 
 const codes = { Sum: 0, Max: 1, Min: 2, Prod: 3, Mean: 0 } as const;
-
-/** Floats below which a reduction is one band. */
-const ALONE = 16384;
 
 /** Reduces the middle axis of x [outer, length, width] into out [outer, width], on addresses. */
 export function reduceMiddle(
@@ -21,7 +19,7 @@ export function reduceMiddle(
 ): void {
   // A long axis and few results: slices of the axis are reduced apart, then together.
   const slices =
-    outer * width <= 4096 && length * outer * width > 4 * ALONE ? Math.min(16, Math.ceil(length / 64)) : 1;
+    outer * width <= 4096 && length * outer * width > 2 * LIGHT ? Math.min(16, Math.ceil(length / 64)) : 1;
   if (slices > 1) {
     const slice = Math.ceil(length / slices);
     const count = Math.ceil(length / slice);
@@ -33,7 +31,7 @@ export function reduceMiddle(
       release(parts);
     }
   } else if (width === 1) {
-    const each = share(outer, Math.ceil(ALONE / Math.max(length, 1)));
+    const each = share(outer, Math.ceil(LIGHT / Math.max(length, 1)));
     parallel(
       kernel('reduceRows'),
       Math.ceil(outer / each),
@@ -63,7 +61,7 @@ function columns(
 ): void {
   if (width === 1 && (outer === 1 || length % slice === 0)) {
     const rows = outer * Math.ceil(length / slice);
-    const each = share(rows, Math.ceil(ALONE / slice));
+    const each = share(rows, Math.ceil(LIGHT / slice));
     parallel(
       kernel('reduceRows'),
       Math.ceil(rows / each),
@@ -81,10 +79,10 @@ function columns(
   const slices = Math.ceil(length / slice) || 1;
   const entries = outer * slices;
   const across =
-    entries >= 8 || slice * width <= ALONE ? 1 : Math.min(Math.ceil(width / 16), Math.ceil(8 / entries));
+    entries >= 8 || slice * width <= LIGHT ? 1 : Math.min(Math.ceil(width / 64), Math.ceil(8 / entries));
   const span = Math.ceil(width / across / 16) * 16;
   const units = entries * Math.ceil(width / span);
-  const each = share(units, Math.ceil(ALONE / (slice * span)));
+  const each = share(units, Math.ceil(LIGHT / (slice * span)));
   parallel(
     kernel('reduceColumns'),
     Math.ceil(units / each),
@@ -165,7 +163,7 @@ define('Softmax', ({ logits }, { dim }, backend) => {
   const length = logits.shape[rank - 1];
   const rows = sizeOf(logits) / length;
   return filled(backend, logits.shape, 'float32', out => {
-    const each = share(rows, Math.ceil(4096 / length));
+    const each = share(rows, Math.ceil(HEAVY / length));
     parallel(kernel('softmax'), Math.ceil(rows / each), backend.address(logits), out, rows, length, each);
   });
 });

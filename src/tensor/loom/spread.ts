@@ -1,8 +1,8 @@
 /** Mirror padding, one-hot codes and the gradient of bilinear resizing. */
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { allocate, f32, i32, kernel, parallel, release, u8 } from '../../compute/index.ts';
+import { copyBox } from './box.ts';
 import { allFloat, define, filled, sizeOf } from './kernels.ts';
-import { copyBox } from './move.ts';
 
 const stridesOf = (shape: readonly number[]) => [...util.computeStrides([...shape]), 1];
 

@@ -29,7 +29,7 @@ const withGradients = (f: (...x: never[]) => tf.Tensor, ...inputs: tf.Tensor[]):
 /** Sizes above those at which kernels are split into bands, and not multiples of the bands. */
 const cases: Record<string, () => tf.Tensor[]> = {
   unary: () => {
-    const x = wave(50_003) as tf.Tensor;
+    const x = wave(150_003) as tf.Tensor;
     const functions =
       'exp log sqrt rsqrt square neg abs relu sigmoid tanh erf reciprocal floor ceil round relu6 elu softplus sign sin cos log1p expm1 selu isNaN isInf isFinite zerosLike onesLike step leakyRelu';
     const operators = tf as unknown as Record<string, (x: tf.Tensor) => tf.Tensor>;
@@ -40,9 +40,9 @@ const cases: Record<string, () => tf.Tensor[]> = {
     ];
   },
   'gradients of unary functions': () =>
-    [tf.relu, tf.tanh, tf.sigmoid, tf.elu, fused.gelu].flatMap(f => withGradients(f as never, wave(50_003))),
+    [tf.relu, tf.tanh, tf.sigmoid, tf.elu, fused.gelu].flatMap(f => withGradients(f as never, wave(150_003))),
   binary: () => {
-    const [x, y] = [wave(301, 167), wave(167)];
+    const [x, y] = [wave(601, 267), wave(267)];
     const functions =
       'add sub mul div maximum minimum squaredDifference greater greaterEqual less lessEqual equal notEqual pow prelu';
     const operators = tf as unknown as Record<string, (x: tf.Tensor, y: tf.Tensor) => tf.Tensor>;
@@ -51,11 +51,11 @@ const cases: Record<string, () => tf.Tensor[]> = {
     return [
       ...functions.split(' ').map(name => operators[name](x, name === 'pow' || name === 'prelu' ? x : y)),
       ...[tf.logicalAnd(p, q), tf.logicalOr(p, q), tf.logicalNot(p)],
-      ...[tf.where(p, x, tf.neg(x)), tf.addN([x, x]), tf.cast(p, 'float32'), tf.fill([301, 167], 2)],
+      ...[tf.where(p, x, tf.neg(x)), tf.addN([x, x]), tf.cast(p, 'float32'), tf.fill([601, 267], 2)],
     ];
   },
   reductions: () => {
-    const x = wave(37, 61, 29) as tf.Tensor;
+    const x = wave(61, 83, 37) as tf.Tensor;
     return [0, 1, 2, [0, 1], [1, 2], [0, 2], [0, 1, 2]].flatMap(axes => [
       tf.sum(x, axes),
       tf.mean(x, axes),
@@ -64,7 +64,7 @@ const cases: Record<string, () => tf.Tensor[]> = {
       tf.prod(x, axes),
     ]);
   },
-  softmax: () => withGradients(x => tf.softmax(x), wave(907, 63)),
+  softmax: () => withGradients(x => tf.softmax(x), wave(1907, 63)),
   'matrix products': () => [
     ...[true, false].flatMap(t =>
       withGradients((a, b) => tf.matMul(a, b, t, t), wave(211, 211), wave(211, 211)),
@@ -102,7 +102,7 @@ const cases: Record<string, () => tf.Tensor[]> = {
     ),
   ],
   moves: () => {
-    const x = wave(41, 37, 53) as tf.Tensor3D;
+    const x = wave(41, 73, 53) as tf.Tensor3D;
     const index = tf.tensor1d(
       Int32Array.from({ length: 41 }, (_, i) => (i * 7) % 41),
       'int32',
@@ -111,9 +111,9 @@ const cases: Record<string, () => tf.Tensor[]> = {
       tf.transpose(x, [2, 0, 1]),
       tf.transpose(x, [1, 0, 2]),
       tf.slice(x, [1, 2, 3], [30, 30, 30]),
-      tf.stridedSlice(x, [0, 0, 0], [41, 37, 53], [2, 3, 1]),
+      tf.stridedSlice(x, [0, 0, 0], [41, 73, 53], [2, 3, 1]),
       tf.concat([x, x], 1),
-      ...tf.split(x, [1, 36], 1),
+      ...tf.split(x, [1, 72], 1),
       tf.stack([x, x], 1),
       ...tf.unstack(x, 1).slice(0, 2),
       tf.reverse(x, [0, 2]),
