@@ -137,6 +137,16 @@ const REFUSED: Record<string, readonly unknown[]> = {
 const at = (config: unknown, path: string) =>
   path.split('.').reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], config);
 
+for (const name of experimentNames().filter(name => name !== 'quickstart')) {
+  test(`${name} has a quick and a full preset`, async () => {
+    const { parameters } = await loadExperiment(name);
+    for (const preset of ['quick', 'full']) {
+      const { value } = await settle(loadConfig(parameters, name, { overrides: [`preset=${preset}`] }));
+      assert.is((value as { preset: string }).preset, preset);
+    }
+  });
+}
+
 for (const name of experimentNames()) {
   test(`${name} refuses empty lists, and counts that are none, with a sentence that names the key`, async () => {
     const { parameters } = await loadExperiment(name);

@@ -35,6 +35,7 @@ const symmetries = t.array(t.keyof({ colour: null, d4: null }));
 const Parameters = t.strict({
   ...studyKeys,
   ...contestKeys,
+  preset: t.string,
   seeds: listOf(whole),
   denoisers: listOf(t.string),
   variants: listOf(variant),
