@@ -1,6 +1,6 @@
 /** Sweeps as a user runs them: in processes, killed and started again. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -123,6 +123,34 @@ test('without --multirun the sweep block is left out, and said so', async () => 
   const text = await said(() => main(['run', path, '--out', join(folder, 'single')]));
   assert.match(text, 'the sweep over rate, kind in the configuration is left out: --multirun runs it\n');
   assert.ok(existsSync(join(folder, 'single', 'results.json')));
+});
+
+test("runs resume goes on with an unfinished run of an experiment of one's own, and only with that", async () => {
+  const out = join(folder, 'resumed');
+  const results = join(out, 'results.json');
+  const resume = () => said(() => main(['runs', 'resume', out]));
+  await said(() => main(['run', path, 'seed=5', '--out', out]));
+  const [whole, environment] = [results, join(out, 'environment.json')].map(file =>
+    readFileSync(file, 'utf8'),
+  );
+  assert.is(await resume(), `${out}: finished already\n`);
+
+  // As a killed process leaves it.
+  rmSync(results);
+  writeFileSync(join(out, 'run.pid'), `${2 ** 30}\n`);
+  assert.match(await resume(), 'goes on; parts that are finished: 0');
+  assert.is(readFileSync(results, 'utf8'), whole);
+  assert.is(readFileSync(join(out, 'environment.json'), 'utf8'), environment);
+  assert.not(existsSync(join(out, 'run.pid')));
+
+  rmSync(results);
+  const { experiment: _, ...older } = JSON.parse(environment);
+  writeFileSync(join(out, 'environment.json'), JSON.stringify({ ...older, experiment: 'nowhere.ts' }));
+  assert.match(await resume(), /^nowhere\.ts: expected a TypeScript file, found no such file\.$/m);
+  writeFileSync(join(out, 'environment.json'), JSON.stringify(older));
+  assert.match(await resume(), /environment\.json: experiment: expected a text, found nothing\.$/m);
+  assert.not(existsSync(results));
+  process.exitCode = 0;
 });
 
 test.run();
