@@ -1,20 +1,5 @@
 // GELU between two linear layers, for a backward pass that is to follow.
-import { at, madd, put, splat, verf, vexp } from "./vector";
-
-/** The standard normal distribution function, (1 + erf(x / sqrt 2)) / 2. */
-// @ts-ignore: decorator
-@inline
-function distribution(x: v128): v128 {
-  return madd(splat(0.5), verf(f32x4.mul(x, splat(0.70710678118654752))), splat(0.5));
-}
-
-/** The derivative of x P(x), with P the distribution function: P(x) + x exp(-x^2 / 2) / sqrt(2 pi). */
-// @ts-ignore: decorator
-@inline
-function slopeOf(x: v128, p: v128): v128 {
-  const density = f32x4.mul(vexp(f32x4.mul(f32x4.mul(x, x), splat(-0.5))), splat(0.39894228040143268));
-  return madd(x, density, p);
-}
+import { at, put, vgelu, vgeluSlope } from "./vector";
 
 /** out = gelu(x), and in the place of x its derivative there: for elements [band * share, ...). */
 export function geluAndSlope(band: i32, thread: i32, x: usize, out: usize, length: i32, share: i32): void {
@@ -28,17 +13,17 @@ export function geluAndSlope(band: i32, thread: i32, x: usize, out: usize, lengt
     const p = from + (<usize>i << 2);
     const q = to + (<usize>i << 2);
     const x0 = v128.load(p), x1 = v128.load(p, 16);
-    const p0 = distribution(x0), p1 = distribution(x1);
-    v128.store(q, f32x4.mul(x0, p0));
-    v128.store(q, f32x4.mul(x1, p1), 16);
-    v128.store(p, slopeOf(x0, p0));
-    v128.store(p, slopeOf(x1, p1), 16);
+    const y0 = vgelu(x0), y1 = vgelu(x1);
+    v128.store(q, y0);
+    v128.store(q, y1, 16);
+    const s0 = vgeluSlope(x0), s1 = vgeluSlope(x1);
+    v128.store(p, s0);
+    v128.store(p, s1, 16);
   }
   for (; i < count; i += 4) {
     const v = at(from, i, count);
-    const d = distribution(v);
-    put(to, i, count, f32x4.mul(v, d));
-    put(from, i, count, slopeOf(v, d));
+    put(to, i, count, vgelu(v));
+    put(from, i, count, vgeluSlope(v));
   }
 }
 

@@ -233,9 +233,10 @@ export function gemmBlock(
   m: i32, n: i32, k: i32, kc: i32, rows: i32, columns: i32, accumulate: i32, bias: usize, relu: i32, scratch: usize, stride: i32,
 ): void {
   const mine = scratch + <usize>thread * <usize>stride;
-  const across = (n + columns - 1) / columns;
-  const i = band / across * rows;
-  const j = band % across * columns;
+  // Bands that follow one another share their columns: that part of B stays in the second-level cache.
+  const down = (m + rows - 1) / rows;
+  const i = band % down * rows;
+  const j = band / down * columns;
   const height = min(rows, m - i);
   const width = min(columns, n - j);
   const n8 = (n + NR - 1) / NR * NR;
