@@ -4,6 +4,7 @@
  */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import Table from 'cli-table3';
 
@@ -63,13 +64,16 @@ export function contestant(name: string, run: () => unknown, prepare: () => unkn
   };
 }
 
+/** Milliseconds between contestants: threads that wait by spinning (OpenBLAS's do for tens of milliseconds) would cost the next one. */
+const REST = 150;
+
 /**
  * Runs the contestants in turn for `rounds` rounds after a warm-up. In a round each repeats its work until about `milliseconds`
  * have passed (at least once).
  */
 export async function interleave(
   contestants: readonly Contestant[],
-  { rounds = Number(process.env.WEIGHTLOOM_BENCH_ROUNDS ?? 9), milliseconds = 60, warmUp = 2 } = {},
+  { rounds = Number(process.env.WEIGHTLOOM_BENCH_ROUNDS ?? 9), milliseconds = 300, warmUp = 2 } = {},
 ): Promise<Timing[]> {
   const counts: number[] = [];
   for (const each of contestants) {
@@ -79,7 +83,10 @@ export async function interleave(
   }
   const times: number[][] = contestants.map(() => []);
   for (let round = 0; round < rounds; round++) {
-    for (let i = 0; i < contestants.length; i++) times[i].push(await contestants[i].time(counts[i]));
+    for (let i = 0; i < contestants.length; i++) {
+      await setTimeout(REST);
+      times[i].push(await contestants[i].time(counts[i]));
+    }
   }
   return contestants.map(({ name }, i) => ({
     name,

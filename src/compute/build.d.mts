@@ -3,5 +3,6 @@ export type Build = 'simd' | 'fma' | 'wide';
 export const builds: Build[];
 export const nodeMajor: number;
 export function preferredBuilds(): Build[];
+export function upToDate(build: Build): boolean;
 export function wasmPath(folder: string, build: Build): string;
 export function ensureKernels(wantedBuilds?: readonly Build[]): Promise<void>;

@@ -33,6 +33,28 @@ export function preferredBuilds() {
   return nodeMajor >= 24 && process.arch === 'x64' ? ['wide', 'fma', 'simd'] : ['fma', 'simd'];
 }
 
+const stampPath = (folder, build) => join(root, folder, '..', 'build', `${build}.stamp`);
+
+/** What the stamp of an up-to-date build of a folder says. */
+function wantedStamp(folder) {
+  const hash = createHash('sha256').update(`recipe ${recipe}`);
+  hash.update(readFileSync(createRequire(import.meta.url).resolve('assemblyscript/package.json')));
+  for (const source of sourcesOf(join(root, folder)))
+    hash.update(source).update(readFileSync(join(root, folder, source)));
+  return hash.digest('hex');
+}
+
+/**
+ * Is this build of all folders compiled from the sources as they are? Kernels that are not would be called with arguments they do not
+ * expect, and write anywhere.
+ */
+export const upToDate = build => kernelFolders.every(folder => isFresh(folder, build, wantedStamp(folder)));
+
+function isFresh(folder, build, wanted) {
+  const stamp = stampPath(folder, build);
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted;
+}
+
 /**
  * Compiles what is out of date: by default only the build that will run, for compiling takes seconds. Prints the compiler's own
  * messages and throws when a kernel does not compile.
@@ -41,15 +63,9 @@ export async function ensureKernels(wantedBuilds = preferredBuilds().slice(0, 1)
   for (const [place, name] of kernelFolders.entries()) {
     const folder = join(root, name);
     if (!existsSync(join(folder, 'index.ts'))) continue;
-    const hash = createHash('sha256').update(`recipe ${recipe}`);
-    hash.update(readFileSync(createRequire(import.meta.url).resolve('assemblyscript/package.json')));
-    for (const source of sourcesOf(folder)) hash.update(source).update(readFileSync(join(folder, source)));
-    const wanted = hash.digest('hex');
+    const wanted = wantedStamp(name);
     const out = join(folder, '..', 'build');
-    const stamp = build => join(out, `${build}.stamp`);
-    const stale = wantedBuilds.filter(
-      build => !existsSync(stamp(build)) || readFileSync(stamp(build), 'utf8') !== wanted,
-    );
+    const stale = wantedBuilds.filter(build => !isFresh(name, build, wanted));
     if (stale.length === 0) continue;
     mkdirSync(out, { recursive: true });
     console.error(`weightloom: compiling ${name} (${stale.join(', ')}) ...`);
@@ -89,8 +105,9 @@ export async function ensureKernels(wantedBuilds = preferredBuilds().slice(0, 1)
       ]);
       if (error) throw new Error(`${name} does not compile:\n${stderr.toString()}`);
       renameSync(temporary, wasmPath(name, build));
-      writeFileSync(`${stamp(build)}.${process.pid}`, wanted);
-      renameSync(`${stamp(build)}.${process.pid}`, stamp(build));
+      const stamp = stampPath(name, build);
+      writeFileSync(`${stamp}.${process.pid}`, wanted);
+      renameSync(`${stamp}.${process.pid}`, stamp);
     }
   }
 }

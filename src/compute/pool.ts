@@ -10,7 +10,15 @@ import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { UserError } from '../config/index.ts';
-import { type Build, builds, kernelFolders, nodeMajor, preferredBuilds, wasmPath } from './build.mjs';
+import {
+  type Build,
+  builds,
+  kernelFolders,
+  nodeMajor,
+  preferredBuilds,
+  upToDate,
+  wasmPath,
+} from './build.mjs';
 import { memory } from './memory.ts';
 import {
   ARGUMENTS,
@@ -98,7 +106,7 @@ function libraries(): Libraries {
   if (candidates[0] === 'wide' && nodeMajor >= 24) setFlagsFromString('--experimental-wasm-revectorize');
   for (const build of candidates) {
     const files = kernelFolders.map(folder => wasmPath(folder, build));
-    if (!files.every(existsSync)) continue;
+    if (!files.every(existsSync) || !upToDate(build)) continue;
     const binaries = files.map(file => readFileSync(file));
     if (!binaries.every(binary => WebAssembly.validate(binary))) continue;
     const modules = binaries.map(binary => new WebAssembly.Module(binary));
@@ -108,7 +116,7 @@ function libraries(): Libraries {
     return loaded;
   }
   throw new UserError(
-    `no kernel build (${candidates.join(', ')}) is both compiled and accepted by this Node (${process.version}); \`node src/cli/setup.mjs\` compiles them`,
+    `no kernel build (${candidates.join(', ')}) is both compiled from the present sources and accepted by this Node (${process.version}); \`node src/cli/setup.mjs\` compiles them`,
   );
 }
 
