@@ -1,30 +1,26 @@
 /** Kernels of src/tensor/blocks.ts: attention with its projections, and the MLP, each forward and backward as one. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { kernel, parallel } from '../../compute/index.ts';
+import { bandsOf, HEAVY, LIGHT } from './bands.ts';
 import { attention, attentionGradient } from './fused.ts';
-import { define, share, sizeOf } from './kernels.ts';
+import { define, sizeOf } from './kernels.ts';
 import { linear, linearBias, linearInput, linearWeight } from './linear.ts';
 import type { LoomBackend } from './loom-backend.ts';
-
-/** Floats of a band of the elementwise kernels at least, a multiple of eight. */
-const pieces = (length: number) => Math.ceil(share(length, 8192, 32) / 8) * 8;
 
 /** Turns x into the slope of GELU at x, and returns GELU of x. */
 function geluAndSlope(backend: LoomBackend, x: TensorInfo): TensorInfo {
   const out = backend.output(x.shape);
   const length = sizeOf(x);
-  const each = pieces(length);
-  const addresses = [x, out].map(t => backend.address(t));
-  parallel(kernel('geluAndSlope'), Math.ceil(length / each), ...addresses, length, each);
+  const [bands, each] = bandsOf(length, HEAVY);
+  parallel(kernel('geluAndSlope'), bands, backend.address(x), backend.address(out), length, each);
   return out;
 }
 
 /** x *= y */
 function multiplyBy(backend: LoomBackend, x: TensorInfo, y: TensorInfo): void {
   const length = sizeOf(x);
-  const each = pieces(length);
-  const addresses = [x, y].map(t => backend.address(t));
-  parallel(kernel('multiplyBy'), Math.ceil(length / each), ...addresses, length, each);
+  const [bands, each] = bandsOf(length, LIGHT);
+  parallel(kernel('multiplyBy'), bands, backend.address(x), backend.address(y), length, each);
 }
 
 /** Outputs y, and what the gradient needs: the activations and the slopes of GELU, both [..., hidden]. */
