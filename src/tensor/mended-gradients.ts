@@ -1,8 +1,8 @@
 /**
  * Where tfjs 4.22's automatic differentiation goes wrong. Gradients registered over its own: matrix products, maxima, minima and squared differences of
  * broadcast operands (their gradients keep the broadcast shape and tfjs then refuses them), products over axes, running sums over any
- * axis but the last, and mirror padding (which forgets the mirrored numbers). And sums and means, whose gradients tfjs multiplies by a
- * tensor of ones made number by number in JavaScript.
+ * axis but the last, and mirror padding (which forgets the mirrored numbers). And where it wastes time: sums and means, whose gradients
+ * tfjs multiplies by a tensor of ones made number by number in JavaScript; tiling, whose copies it adds up one by one; and what it keeps.
  */
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -22,6 +22,25 @@ engine.gradients = <T extends tf.Tensor>(...given: Parameters<typeof engine.grad
     }
     throw error;
   }
+};
+
+/**
+ * What the backward pass needs is kept as a clone, and tfjs records each clone as an operator. Only the gradient of a gradient goes through
+ * those; for a first gradient, another holder of the same numbers will do.
+ */
+interface Saving {
+  saveTensorsForBackwardMode(tensors: tf.Tensor[]): tf.Tensor[];
+  makeTensorFromDataId(dataId: object, shape: number[], dtype: tf.DataType, backend: unknown): tf.Tensor;
+}
+const saving = engine as unknown as Saving;
+const saveClones = saving.saveTensorsForBackwardMode.bind(engine);
+saving.saveTensorsForBackwardMode = tensors => {
+  if (engine.state.gradientDepth !== 1) return saveClones(tensors);
+  return tensors.map(({ dataId, shape, dtype }) => {
+    const { backend } = engine.state.tensorInfo.get(dataId)!;
+    backend.incRef(dataId);
+    return engine.keep(saving.makeTensorFromDataId(dataId, shape, dtype, backend));
+  });
 };
 
 /** Sums a gradient over the axes along which its operand was broadcast. */
@@ -129,3 +148,20 @@ for (const kernelName of ['Sum', 'Mean']) {
     }),
   });
 }
+
+/** Every copy's gradient, added up. */
+tf.registerGradient({
+  kernelName: 'Tile',
+  inputsToSave: ['x'],
+  gradFunc: (dy, saved, { reps }) => ({
+    x: () => {
+      const { shape } = (saved as tf.Tensor[])[0];
+      const copies = tf.reshape(
+        dy as tf.Tensor,
+        shape.flatMap((n, d) => [(reps as number[])[d], n]),
+      );
+      const axes = shape.map((_, d) => 2 * d).filter(axis => copies.shape[axis] !== 1);
+      return tf.reshape(tf.sum(copies, axes), shape);
+    },
+  }),
+});

@@ -49,8 +49,8 @@ const BAND_WORK = 4e6;
 const MOST_BANDS = 32;
 /** Columns of C in a band: with a block of k, their part of B fits the second-level cache. */
 const BAND_COLUMNS = 256;
-/** Register tiles from the top of a band to its bottom, at most and at least: its part of A fits the second-level cache. */
-const MAX_TILES = 16;
+/** Floats of A in a block of a band at most, which fit the second-level cache, and rows at least, in register tiles. */
+const BAND_A = 24 * 1024;
 const MIN_TILES = 4;
 /** Floats of a thread's own panels beyond which B is packed once for all. */
 const MAX_PANELS = 384 * 1024;
@@ -123,7 +123,7 @@ function large(product: Product): void {
   const columns = roundUp(Math.ceil(n / Math.ceil(n / BAND_COLUMNS)), 16);
   const across = Math.ceil(n / columns);
   const tiles = Math.ceil((m * across) / wanted / tileRows());
-  const rows = tileRows() * Math.min(MAX_TILES, Math.max(MIN_TILES, tiles));
+  const rows = tileRows() * Math.max(MIN_TILES, Math.min(tiles, Math.floor(BAND_A / kc / tileRows())));
   const down = Math.ceil(m / rows);
   const packed = allocate(roundUp(n, 8) * k * 4);
   try {

@@ -1,5 +1,6 @@
 /** Every gradient of loom beside central differences of a plain float64 definition. */
 import { test } from 'uvu';
+import * as assert from 'uvu/assert';
 import { build, checkGradients as check, type Doubles, spread } from '../../../property-tests/differences.ts';
 import * as blocks from '../blocks.ts';
 import { fused, startBackend, tf } from '../index.ts';
@@ -278,6 +279,22 @@ test('functions of two numbers broadcast', () => {
         name === 'pow' ? positive(spread(a)) : spread(a),
         positive(spread(b, 2)),
       ]);
+});
+
+test('the gradient of a gradient, and nothing left behind', () => {
+  const before = tf.memory().numTensors;
+  tf.tidy(() => {
+    const x = tf.tensor1d([-1.5, 0.25, 2]);
+    const cubed = (y: tf.Tensor) => tf.sum(tf.mul(tf.square(y), y)) as tf.Scalar;
+    // d/dx sum (3 x^2)^2 = 36 x^3. A few operations on small numbers: 1e-5 of the value is room enough.
+    const outer = tf
+      .grad(y => tf.sum(tf.square(tf.grad(cubed)(y))))(x)
+      .dataSync();
+    x.dataSync().forEach((v, i) => {
+      assert.ok(Math.abs(outer[i] - 36 * v ** 3) <= 1e-5 * Math.abs(36 * v ** 3));
+    });
+  });
+  assert.is(tf.memory().numTensors, before);
 });
 
 test('reductions over any axes', () => {
