@@ -41,7 +41,7 @@ test('a new denoiser passes its test and gets its row in the comparison, on a ne
   assert.match(made.stderr, 'weightloom test ./tidy-net.test.ts');
   const { status, stdout } = weightloom('test', 'tidy-net.test.ts');
   assert.is(status, 0, stdout);
-  assert.match(stdout, /^# pass 3$/m);
+  assert.match(stdout, /^(#|ℹ) pass 3$/m);
   assert.is(
     weightloom('new', 'encoder', 'colours', '--out', 'encoders').stdout,
     'encoders/colours.ts\nencoders/colours.test.ts\n',
