@@ -26,20 +26,3 @@ export function geluAndSlope(band: i32, thread: i32, x: usize, out: usize, lengt
     put(from, i, count, vgeluSlope(v));
   }
 }
-
-/** x *= y for elements [band * share, ...). */
-export function multiplyBy(band: i32, thread: i32, x: usize, y: usize, length: i32, share: i32): void {
-  const start = <usize>(band * share) << 2;
-  const count = min(share, length - band * share);
-  const to = x + start;
-  const from = y + start;
-  let i = 0;
-  for (; i + 8 <= count; i += 8) {
-    const p = to + (<usize>i << 2);
-    const q = from + (<usize>i << 2);
-    const a = f32x4.mul(v128.load(p), v128.load(q)), b = f32x4.mul(v128.load(p, 16), v128.load(q, 16));
-    v128.store(p, a);
-    v128.store(p, b, 16);
-  }
-  for (; i < count; i += 4) put(to, i, count, f32x4.mul(at(to, i, count), at(from, i, count)));
-}

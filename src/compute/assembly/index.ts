@@ -12,4 +12,4 @@ export { depthwise, depthwiseFilter, depthwiseInput, pool, poolGradient, resizeB
 export { reduceColumns, reduceRows, softmax } from "./reduce";
 export { resizeBackAcross, resizeBackDown } from "./resize";
 export { winograd, winogradFilter } from "./winograd";
-export { geluAndSlope, multiplyBy } from "./gelu";
+export { geluAndSlope } from "./gelu";

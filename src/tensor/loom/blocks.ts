@@ -1,7 +1,8 @@
 /** Kernels of src/tensor/blocks.ts: attention with its projections, and the MLP, each forward and backward as one. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { kernel, parallel } from '../../compute/index.ts';
-import { bandsOf, HEAVY, LIGHT } from './bands.ts';
+import { bandsOf, HEAVY } from './bands.ts';
+import { applyBinary } from './elementwise.ts';
 import { attention, attentionGradient } from './fused.ts';
 import { define, sizeOf } from './kernels.ts';
 import { linear, linearBias, linearInput, linearWeight } from './linear.ts';
@@ -16,13 +17,6 @@ function geluAndSlope(backend: LoomBackend, x: TensorInfo): TensorInfo {
   return out;
 }
 
-/** x *= y */
-function multiplyBy(backend: LoomBackend, x: TensorInfo, y: TensorInfo): void {
-  const length = sizeOf(x);
-  const [bands, each] = bandsOf(length, LIGHT);
-  parallel(kernel('multiplyBy'), bands, backend.address(x), backend.address(y), length, each);
-}
-
 /** Outputs y, and what the gradient needs: the activations and the slopes of GELU, both [..., hidden]. */
 define('LoomMlp', ({ x, w1, b1, w2, b2 }, _, backend) => {
   const slope = linear(backend, x, w1, b1);
@@ -32,7 +26,8 @@ define('LoomMlp', ({ x, w1, b1, w2, b2 }, _, backend) => {
 
 define('LoomMlpGradient', ({ dy, x, w1, w2, active, slope }, _, backend) => {
   const dHidden = linearInput(backend, { dy, weight: w2 });
-  multiplyBy(backend, dHidden, slope);
+  const [at, by] = [dHidden, slope].map(t => backend.address(t));
+  applyBinary('Multiply', at, dHidden.shape, by, slope.shape, at, dHidden.shape);
   const gradients = [
     linearInput(backend, { dy: dHidden, weight: w1 }),
     linearWeight(backend, x, dHidden),

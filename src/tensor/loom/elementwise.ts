@@ -165,7 +165,7 @@ function repeated(outer: Axis, inner: Axis, a: number, b: number) {
   };
 }
 
-/** out = op(a, b), broadcasting, on addresses. Comparisons write bytes. */
+/** out = op(a, b), broadcasting, on addresses; `out` may be an operand of its own shape. Comparisons write bytes. */
 export function applyBinary(
   name: BinaryName,
   a: number,
