@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { refusal } from '../property-tests/refusal.ts';
 import {
   type Experiment,
   loadConfig,
@@ -12,7 +13,6 @@ import {
   settle,
   startBackend,
   tf,
-  UserError,
 } from '../src/index.ts';
 
 const test = suite('interrupted experiments');
@@ -66,16 +66,6 @@ function found(folder: string): unknown {
     metrics: lines.map(timeless),
     tables: ['results.csv', 'results.md'].map(name => readFileSync(join(folder, name), 'utf8')),
   };
-}
-
-async function refusal(work: () => Promise<unknown>): Promise<string> {
-  try {
-    await work();
-  } catch (error) {
-    assert.instance(error, UserError);
-    return (error as Error).message;
-  }
-  throw new Error('nothing was refused');
 }
 
 /** Runs whole; then in another folder until a bar at which it is interrupted, and from there to the end. */

@@ -3,22 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { UserError } from '../config/index.ts';
+import { refusal } from '../../property-tests/refusal.ts';
 import { claim } from './claim.ts';
 import { createRunFolder, type RunFolder } from './run-folder.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'weightloom-run-'));
-
-/** The sentence an operation is refused with. */
-async function refusal(work: () => Promise<unknown>): Promise<string> {
-  try {
-    await work();
-  } catch (error) {
-    assert.instance(error, UserError);
-    return (error as Error).message;
-  }
-  throw new Error('nothing was refused');
-}
 
 test('a run folder holds its configuration and its environment, and is not used twice', async () => {
   const folder = join(scratch, 'a', 'b');

@@ -12,8 +12,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { refusal } from '../../property-tests/refusal.ts';
 import { writeTinyExperiment } from '../../property-tests/tiny-experiment.ts';
-import { UserError } from '../config/index.ts';
 import { meanInterval } from '../evaluation/index.ts';
 import { type Experiment, loadExperiment } from './experiment.ts';
 import { methodsOf, readResults } from './results.ts';
@@ -81,16 +81,6 @@ async function sweep(
     failed: outcome.failed,
   });
   return { cells, outcome, table };
-}
-
-async function refusal(work: () => Promise<unknown>): Promise<string> {
-  try {
-    await work();
-  } catch (error) {
-    assert.instance(error, UserError);
-    return (error as Error).message;
-  }
-  throw new Error('nothing was refused');
 }
 
 const tables = (folder: string) =>
