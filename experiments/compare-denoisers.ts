@@ -10,6 +10,7 @@ import {
   contestKeys,
   type Experiment,
   html,
+  intervalText,
   KindCodec,
   listOf,
   loadDenoiser,
@@ -17,7 +18,6 @@ import {
   mappingOf,
   meanInterval,
   metricLabel,
-  number,
   overSeeds,
   type Protocol,
   paired,
@@ -112,8 +112,7 @@ function samplingSection(ways: ReadonlyMap<string, readonly MethodResult[]>, { m
       base.name,
       ...names.map(way => {
         const result = ways.get(way)![i];
-        const { mean, low, high } = meanInterval(result.values[metric.name]);
-        const text = `${number(mean)} [${number(low)}, ${number(high)}]`;
+        const text = intervalText(meanInterval(result.values[metric.name]));
         if (way === PLAIN) return text;
         const { significant, mean: change } = paired(result, base, metric.name);
         const better = metric.better === 'lower' ? change < 0 : change > 0;

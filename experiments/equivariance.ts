@@ -15,6 +15,7 @@ import {
   disorderWeights,
   type Experiment,
   html,
+  intervalText,
   listOf,
   loadDenoiser,
   type MethodResult,
@@ -24,7 +25,6 @@ import {
   mergeConfigs,
   metricLabel,
   nestedOrder,
-  number,
   ORBIT_BASELINES,
   overSeeds,
   type Protocol,
@@ -223,15 +223,13 @@ function sizesTable(cells: readonly Cell[], protocol: Protocol) {
   const names = [...new Set(cells.flatMap(({ results }) => results.map(({ name }) => name)))];
   const at = (order: Order, size: number, name: string) =>
     cells.find(cell => cell.order === order && cell.size === size)?.results.find(r => r.name === name);
-  const text = ({ mean, low, high }: { mean: number; low: number; high: number }) =>
-    `${number(mean)} [${number(low)}, ${number(high)}]`;
   const rows = names.flatMap(name =>
     orders.map(order => [
       name,
       order,
       ...sizes.map(size => {
         const found = at(order, size, name);
-        return found ? text(meanInterval(found.values[lead.name])) : '';
+        return found ? intervalText(meanInterval(found.values[lead.name])) : '';
       }),
     ]),
   );
@@ -243,7 +241,7 @@ function sizesTable(cells: readonly Cell[], protocol: Protocol) {
     return [
       [
         name,
-        text(difference),
+        intervalText(difference),
         difference.significant ? (difference.mean > 0 ? 'higher' : 'lower') : 'not apart',
       ],
     ];

@@ -10,13 +10,13 @@ import {
   contestKeys,
   type Experiment,
   html,
+  intervalText,
   listOf,
   loadDenoiser,
   type MethodResult,
   meanInterval,
   meanOverSeeds,
   metricLabel,
-  number,
   type Protocol,
   pairedTable,
   type RunContext,
@@ -183,10 +183,7 @@ function overRuns(runs: readonly Sensitivity[]): Sensitivity[] {
 }
 
 function sensitivitySection(found: readonly Sensitivity[], { study, metrics: [lead] }: Protocol): Section {
-  const cell = (values: Float64Array): Cell => {
-    const { mean, low, high } = meanInterval(values);
-    return { text: `${number(mean)} [${number(low)}, ${number(high)}]` };
-  };
+  const cell = (values: Float64Array): Cell => ({ text: intervalText(meanInterval(values)) });
   const metric = metricLabel(lead.name);
   return {
     title: 'Does the sample follow its condition?',

@@ -21,6 +21,8 @@ export * from './formats/index.ts';
 // Names that more than one folder has a use for: the one meant here.
 export { sizeOf } from './formats/index.ts';
 export * from './nca/index.ts';
+export * from './report/index.ts';
+export * from './runs/index.ts';
 export * from './tensor/index.ts';
 export { Parameters } from './tensor/index.ts';
 export * from './training/index.ts';

@@ -16,7 +16,7 @@ export type Layer =
   | LinearLayer
   | ConvLayer
   | NormLayer
-  | ResidualLayer
+  | ResidualLayer<Layer>
   | FeedForwardLayer
   | AttentionLayer
   | BasicBlockLayer

@@ -1,15 +1,15 @@
 /** x + f(x) for a list of layers f that keeps the number of units. */
 import type { GraphBuilder, Nodes } from '../builder.ts';
-import type { Layer } from './index.ts';
 
-export interface ResidualLayer {
+/** `Layer` is the union of all kinds, this one among them: index.ts, which knows them all, ties the knot. */
+export interface ResidualLayer<Layer> {
   readonly kind: 'residual';
   readonly layers: readonly Layer[];
 }
 
-export function residual(
+export function residual<Layer>(
   builder: GraphBuilder,
-  layer: ResidualLayer,
+  layer: ResidualLayer<Layer>,
   inputs: Nodes,
   stack: (builder: GraphBuilder, layers: readonly Layer[], inputs: Nodes) => Nodes,
 ): Nodes {

@@ -27,8 +27,8 @@ import {
   trainDenoiser,
 } from '../training/index.ts';
 import type { RunContext } from './experiment.ts';
+import { buildDenoiser } from './model/index.ts';
 import type { Study, StudySet } from './study.ts';
-import { buildDenoiser } from './train-model.ts';
 
 const sampler = t.keyof(SAMPLERS as unknown as Record<SamplerName, null>);
 /** How weights are sampled: steps, guidance scale (1 for none) and, under EDM, the sampler. */

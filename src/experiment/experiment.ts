@@ -7,8 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type * as t from 'io-ts';
 import { checkClauses, importUserFile, isPath, suggestion, UserError } from '../config/index.ts';
-import type { Progress } from './progress.ts';
-import type { RunFolder } from './run-folder.ts';
+import type { Progress, RunFolder } from '../runs/index.ts';
 
 export interface RunContext {
   readonly run: RunFolder;

@@ -9,12 +9,12 @@ import { encoderKind } from '../conditioning/index.ts';
 import { CONFIGS, composeConfig, decode, orThrow, settle } from '../config/index.ts';
 import { denoiserKind } from '../denoisers/index.ts';
 import { createDiffusion } from '../diffusion/index.ts';
+import { readMetrics } from '../runs/tracking.ts';
 import { startBackend } from '../tensor/index.ts';
 import { TRAINING_DEFAULTS } from '../training/index.ts';
-import { readMetrics } from './tracking.ts';
-import { TRAIN_CONFIG_DEFAULTS, trainConfig } from './train-config.ts';
-import { planTraining, prepareTraining } from './train-job.ts';
-import { runTraining } from './train-run.ts';
+import { TRAIN_CONFIG_DEFAULTS, trainConfig } from './model/config.ts';
+import { planTraining, prepareTraining } from './model/job.ts';
+import { runTraining } from './model/run.ts';
 
 const test = suite('presets of weightloom train');
 const root = mkdtempSync(join(tmpdir(), 'weightloom-presets-'));

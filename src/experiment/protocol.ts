@@ -12,6 +12,7 @@ import {
   type PairMetric,
   pairMetrics,
 } from '../evaluation/index.ts';
+import { digest } from '../runs/index.ts';
 import { RolloutSettingsCodec, TrainingSettingsCodec } from '../training/index.ts';
 import {
   type Contender,
@@ -22,9 +23,8 @@ import {
   trainContender,
 } from './contender.ts';
 import type { RunContext } from './experiment.ts';
-import { digest } from './run-folder.ts';
+import { buildEncoder } from './model/index.ts';
 import { baselineMethods, openStudy, renderingSteps, type Study, zooFolder } from './study.ts';
-import { buildEncoder } from './train-model.ts';
 
 /** A registered kind, or the path of a TypeScript file, and its parameters. */
 export const KindCodec = t.intersection(

@@ -5,11 +5,16 @@ import * as t from 'io-ts';
 import { parse } from 'yaml';
 import { decode, isPath, orThrow, settle, UserError } from '../config/index.ts';
 import { readJson } from '../formats/index.ts';
+import {
+  claim,
+  createRunFolder,
+  environment,
+  interruption,
+  progressBar,
+  type RunFolder,
+} from '../runs/index.ts';
 import { backendReport, startBackend } from '../tensor/index.ts';
-import { claim } from './claim.ts';
 import { type Experiment, loadExperiment, type RunContext } from './experiment.ts';
-import { interruption, progressBar } from './progress.ts';
-import { createRunFolder, environment, type RunFolder } from './run-folder.ts';
 
 export interface RunOptions {
   /** Run folder; default runs/<experiment>-<time>. */

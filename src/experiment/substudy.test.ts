@@ -7,9 +7,9 @@ import { writeTinyZoo } from '../../property-tests/tiny-zoo.ts';
 import { renderWeights } from '../evaluation/index.ts';
 import { actOnWeights, align, weightCount } from '../nca/index.ts';
 import { randomStream, startBackend, tf } from '../tensor/index.ts';
+import { buildEncoder } from './model/model.ts';
 import { openStudy } from './study.ts';
 import { disorderWeights, nestedOrder, recoveredUnits, substudy } from './substudy.ts';
-import { buildEncoder } from './train-model.ts';
 
 const test = suite('studies with another training set');
 const root = mkdtempSync(join(tmpdir(), 'weightloom-substudy-'));

@@ -15,7 +15,7 @@ import {
 } from '../../conditioning/index.ts';
 import { failure, orThrow, settle, suggestion, UserError } from '../../config/index.ts';
 import { inceptionWanted, lpipsWanted } from '../../evaluation/index.ts';
-import { interruption, progressBar } from '../../experiment/index.ts';
+import { interruption, progressBar } from '../../runs/index.ts';
 import { group } from '../group.ts';
 
 interface FetchCommandOptions {

@@ -20,7 +20,7 @@ async function render({ weights, steps, size, seed, frames, out }: Options) {
     throw new UserError(`--out: expected a name that ends in .png or .gif, found "${out}".`, 2);
   }
   const { loadWeights, renderFrames, renderNcas } = await import('../../data/index.ts');
-  const { interruption, progressBar } = await import('../../experiment/index.ts');
+  const { interruption, progressBar } = await import('../../runs/index.ts');
   const { writeGif, writePng } = await import('../../formats/index.ts');
   const { startBackend } = await import('../../tensor/index.ts');
   const nca = await settle(loadWeights(weights));

@@ -4,7 +4,6 @@ import type { Command } from 'commander';
 import sharp from 'sharp';
 import { failure, settle, suggestion, UserError } from '../../config/index.ts';
 import { loadWeights, renderFrames, renderNcas, WEIGHTS_HELP, writeWeights } from '../../data/index.ts';
-import { interruption, lineChart, progressBar } from '../../experiment/index.ts';
 import {
   type NdArray,
   type Picture,
@@ -16,6 +15,8 @@ import {
   writeSafetensors,
 } from '../../formats/index.ts';
 import { type NcaSpec, patchSlicedWasserstein, SPECS, type TrainedNcas, trainNca } from '../../nca/index.ts';
+import { lineChart } from '../../report/index.ts';
+import { interruption, progressBar } from '../../runs/index.ts';
 import { startBackend, tf } from '../../tensor/index.ts';
 import { group } from '../group.ts';
 import { whole, within } from '../options.ts';

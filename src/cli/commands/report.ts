@@ -6,7 +6,8 @@ import { commandLine } from '../command-line.ts';
 const timestamp = () => new Date().toISOString().slice(0, 19).replaceAll(':', '-');
 
 async function report(folders: readonly string[], { out }: { out?: string }): Promise<void> {
-  const { metricLabel, number, writeRunsReport } = await import('../../experiment/index.ts');
+  const { metricLabel, number } = await import('../../report/index.ts');
+  const { writeRunsReport } = await import('../../runs/index.ts');
   const { summarise } = await import('../../evaluation/index.ts');
   const { table } = await import('../tables.ts');
   const folder = out ?? join('runs', `report-${timestamp()}`);

@@ -24,7 +24,7 @@ async function sweep(name: string, experiment: Experiment, words: readonly strin
     runSweep,
     sweepLines,
     writeSweepReport,
-  } = await import('../../experiment/index.ts');
+  } = await import('../../runs/index.ts');
   const folder = flags.out ?? join('runs', `${experiment.name}-sweep`);
   const cells = await planSweep(experiment, configOf(name, experiment), words);
   const finished = await finishedCells(experiment, cells, folder);
@@ -74,9 +74,8 @@ function endWithSweep(): void {
 
 async function run(name: string, overrides: readonly string[], flags: RunFlags) {
   endWithSweep();
-  const { configOf, experimentConfig, loadExperiment, runExperiment } = await import(
-    '../../experiment/index.ts'
-  );
+  const { loadExperiment, runExperiment } = await import('../../experiment/index.ts');
+  const { configOf, experimentConfig } = await import('../../runs/index.ts');
   const words = flags.zoo ? [...overrides, `zoo=${flags.zoo}`] : overrides;
   if (flags.only && !flags.multirun) throw new UserError('option --only: expected --multirun beside it.', 2);
   const experiment = await loadExperiment(name);

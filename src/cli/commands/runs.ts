@@ -6,16 +6,13 @@ import { parse } from 'yaml';
 import { orThrow, printConfig, refuse, UserError } from '../../config/index.ts';
 import {
   checkpointFolder,
-  type Environment,
-  interruption,
   MODEL,
   prepareTraining,
-  progressBar,
-  readMetrics,
   resumeExperiment,
   runTraining,
   trainConfig,
 } from '../../experiment/index.ts';
+import { type Environment, interruption, progressBar, readMetrics } from '../../runs/index.ts';
 import { startBackend } from '../../tensor/index.ts';
 import { checkpointSteps } from '../../training/index.ts';
 import { group } from '../group.ts';

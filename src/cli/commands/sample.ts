@@ -11,17 +11,10 @@ import {
   sampleCanonicalWeights,
   sampleWeights,
 } from '../../diffusion/index.ts';
-import {
-  interruption,
-  MODEL,
-  type Model,
-  progressBar,
-  readModel,
-  textureLossFor,
-  useAverage,
-} from '../../experiment/index.ts';
+import { MODEL, type Model, readModel, textureLossFor, useAverage } from '../../experiment/index.ts';
 import { type Picture, readImage, writeGif, writePng } from '../../formats/index.ts';
 import { finiteOrbit, trainNca, weightCount } from '../../nca/index.ts';
+import { interruption, progressBar } from '../../runs/index.ts';
 import { startBackend, tf } from '../../tensor/index.ts';
 import { whole, within } from '../options.ts';
 

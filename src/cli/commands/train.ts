@@ -4,15 +4,13 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { CONFIGS, composeConfig, orThrow, printConfig, settle } from '../../config/index.ts';
 import {
-  createRunFolder,
-  interruption,
   planTraining,
   prepareTraining,
-  progressBar,
   runTraining,
   type TrainingPlan,
   trainConfig,
 } from '../../experiment/index.ts';
+import { createRunFolder, interruption, progressBar } from '../../runs/index.ts';
 import { backendReport, startBackend } from '../../tensor/index.ts';
 import { duration, keyValueTable } from '../tables.ts';
 

@@ -137,7 +137,7 @@ Examples:
     .action(async (name: string, options: Options) => {
       const { loadDenoiser, smallConfig } = await import('../../denoisers/index.ts');
       const { verifyDenoiser } = await import('../../evaluation/index.ts');
-      const { interruption, progressBar } = await import('../../experiment/index.ts');
+      const { interruption, progressBar } = await import('../../runs/index.ts');
       const { SYMMETRY_NAMES } = await import('../../nca/index.ts');
       const { startBackend } = await import('../../tensor/index.ts');
       const symmetries = options.symmetry?.map(given => oneOf('--symmetry', SYMMETRY_NAMES, given));

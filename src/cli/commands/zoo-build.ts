@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { parse } from 'yaml';
 import { attempt, decode, orThrow, refuse, settle } from '../../config/index.ts';
 import { buildZoo, ZooBuildCodec } from '../../data/index.ts';
-import { interruption, type Progress, progressBar } from '../../experiment/index.ts';
+import { interruption, type Progress, progressBar } from '../../runs/index.ts';
 import { startBackend } from '../../tensor/index.ts';
 import { group } from '../group.ts';
 import { whole } from '../options.ts';

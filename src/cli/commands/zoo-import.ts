@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { settle } from '../../config/index.ts';
-import type { Progress } from '../../experiment/index.ts';
+import type { Progress } from '../../runs/index.ts';
 import { group } from '../group.ts';
 import { whole, within } from '../options.ts';
 
@@ -18,7 +18,7 @@ interface Options {
 async function run(paths: string[], options: Options) {
   const { out, heldOut, steps, size, seed, base, images, renderings } = options;
   const { importZoo } = await import('../../data/index.ts');
-  const { interruption, progressBar } = await import('../../experiment/index.ts');
+  const { interruption, progressBar } = await import('../../runs/index.ts');
   const { startBackend } = await import('../../tensor/index.ts');
   await startBackend();
   const { signal, release } = interruption();

@@ -1,8 +1,31 @@
 /** Convolutions as matrix products whose left side is gathered while it is packed: see assembly/conv.ts. */
 import { allocate, f32, kernel, parallel, release } from '../../compute/index.ts';
-import type { Convolution } from './convolution.ts';
 import { blockOf, type Matrix, roundUp, rowMajor, tileRows, withScratch } from './gemm.ts';
 import type { Window } from './window.ts';
+
+type Pair = readonly [y: number, x: number];
+
+/**
+ * A convolution on addresses: pictures x [images, height, width, channels] with filters [taps, channels, outChannels] to
+ * out [images, outHeight, outWidth, outChannels]. Output pixel p under tap t sees source pixel (p * stride + t * step + offset) / divide along
+ * either axis; where that is not whole or lies outside it sees zeros.
+ */
+export interface Convolution {
+  readonly x: number;
+  readonly filter: number;
+  readonly out: number;
+  readonly images: number;
+  readonly from: readonly [height: number, width: number, channels: number];
+  readonly to: readonly [height: number, width: number, channels: number];
+  readonly taps: Pair;
+  readonly stride: Pair;
+  readonly step: Pair;
+  readonly offset: Pair;
+  readonly divide: Pair;
+  /** Address of outChannels floats, or 0. */
+  readonly bias?: number;
+  readonly relu?: boolean;
+}
 
 /** Packs B [k, n] for all bands, gives its address to `work` and releases it. */
 function withPacked(b: Matrix, k: number, n: number, kc: number, work: (packed: number) => void): void {

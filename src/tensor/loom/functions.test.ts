@@ -1,8 +1,8 @@
 /** Loom's rarer kernels equal tfjs-backend-cpu's, over random shapes and values, NaN and infinities among them. */
 import * as fc from 'fast-check';
 import { test } from 'uvu';
+import { agree, type Given } from '../../../property-tests/agreement.ts';
 import { edgeMessage, startBackend, tf } from '../index.ts';
-import { agree, type Given } from './agreement.ts';
 
 await startBackend({ prefer: 'cpu' });
 await startBackend({ prefer: 'loom' });

@@ -2,9 +2,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { build, checkGradients as check, type Doubles, spread } from '../../../property-tests/differences.ts';
+import * as plain from '../../../property-tests/float64.ts';
 import * as blocks from '../blocks.ts';
 import { fused, startBackend, tf } from '../index.ts';
-import * as plain from './float64.ts';
 
 await startBackend({ prefer: 'loom' });
 

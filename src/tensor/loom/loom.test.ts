@@ -2,9 +2,9 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { agree, type Given, sizeOf, wave, withGradients } from '../../../property-tests/agreement.ts';
 import { setThreadCount, statistics } from '../../compute/index.ts';
 import { fused, startBackend, tf } from '../index.ts';
-import { agree, type Given, sizeOf, wave, withGradients } from './agreement.ts';
 
 await startBackend({ prefer: 'cpu' });
 await startBackend({ prefer: 'loom' });

@@ -2,9 +2,9 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { agree, type Given, sizeOf } from '../../../property-tests/agreement.ts';
+import { erf, gelu } from '../../../property-tests/float64.ts';
 import { fused, startBackend, tf } from '../index.ts';
-import { agree, type Given, sizeOf } from './agreement.ts';
-import { erf, gelu } from './float64.ts';
 
 await startBackend({ prefer: 'cpu' });
 await startBackend({ prefer: 'loom' });

@@ -1,6 +1,6 @@
 /** 3 x 3 convolutions that move by one pixel, by Winograd's minimal filtering F(4 x 4, 3 x 3): see assembly/winograd.ts. */
 import { allocate, kernel, parallel, release } from '../../compute/index.ts';
-import type { Convolution } from './convolution.ts';
+import type { Convolution } from './direct.ts';
 import { roundUp, tileRows, withScratch } from './gemm.ts';
 
 const PLANES = 36;

@@ -1,0 +1,208 @@
+/** Writes all that a comparison leaves behind: report.html, gallery.png, results.json, results.csv, results.md, results.tex; and says the outcome on the terminal. */
+import { type MethodResult, type PairMetric, summarise } from '../evaluation/index.ts';
+import { encodeGif } from '../formats/index.ts';
+import { type NcaSpec, rollout, seedState, seedsFor, toRgb } from '../nca/index.ts';
+import {
+  comparisonCsv,
+  comparisonGallery,
+  comparisonJson,
+  comparisonLatex,
+  comparisonLines,
+  comparisonMarkdown,
+  comparisonPlots,
+  comparisonTable,
+  html,
+  image,
+  metricLabel,
+  pairedTable,
+  renderReport,
+  type Section,
+  strip,
+  table,
+} from '../report/index.ts';
+import { environment } from '../runs/index.ts';
+import { backendReport, tf } from '../tensor/index.ts';
+import type { ContenderRecord } from './contender.ts';
+import type { Experiment, RunContext } from './experiment.ts';
+import type { Protocol } from './protocol.ts';
+import { auditComparison } from './sections/index.ts';
+
+export interface WrittenComparison<P> {
+  readonly experiment: Experiment<P>;
+  readonly parameters: P;
+  readonly results: readonly MethodResult[];
+  readonly contenders: readonly ContenderRecord[];
+  /** Sections that come first: what the experiment is about, where that is not the comparison itself. */
+  readonly leading?: readonly Section[];
+  /** Further sections of the report. */
+  readonly sections?: readonly Section[];
+  /** More for results.json. */
+  readonly record?: Readonly<Record<string, unknown>>;
+}
+
+/** Frames of the growth animation, and textures shown in it. */
+const FRAMES = 24;
+const ANIMATED = 6;
+
+/** How NCAs grow from the seed: one GIF a texture. */
+async function growth(
+  spec: NcaSpec,
+  weights: Float32Array,
+  count: number,
+  size: number,
+  steps: number,
+  seed: number,
+) {
+  const perFrame = Math.max(1, Math.round(steps / FRAMES));
+  const flat = tf.tensor2d(weights.subarray(0, (weights.length / count) * Math.min(count, ANIMATED)), [
+    Math.min(count, ANIMATED),
+    weights.length / count,
+  ]);
+  const shown = flat.shape[0];
+  const seeds = seedsFor(seed, shown);
+  const frames: Float32Array[][] = Array.from({ length: shown }, () => []);
+  let state = seedState(spec, shown, size, size);
+  for (let frame = 0; frame <= FRAMES; frame++) {
+    const rgb = tf.tidy(() => tf.clipByValue(toRgb(spec, state), 0, 1));
+    const data = (await rgb.data()) as Float32Array;
+    rgb.dispose();
+    for (let i = 0; i < shown; i++)
+      frames[i].push(data.slice(i * size * size * 3, (i + 1) * size * size * 3));
+    const next = rollout(spec, flat, state, { steps: perFrame, seeds, firstStep: frame * perFrame });
+    state.dispose();
+    state = next;
+  }
+  tf.dispose([state, flat]);
+  return Promise.all(
+    frames.map(sequence =>
+      encodeGif(
+        sequence.map(data => ({ width: size, height: size, data })),
+        { delay: 80 },
+      ),
+    ),
+  );
+}
+
+/** The denoiser of the best mean: what it grows is worth watching. */
+function leaderOf(results: readonly MethodResult[], { name, better }: PairMetric): MethodResult | undefined {
+  const sign = better === 'lower' ? 1 : -1;
+  const [first] = summarise(results)
+    .filter(({ kind }) => kind === 'denoiser')
+    .sort((a, b) => sign * (a.metrics[name].mean - b.metrics[name].mean));
+  return first && results.find(result => result.name === first.method);
+}
+
+/** The contenders: what each is and what it cost. */
+const contenderTable = (contenders: readonly ContenderRecord[]) =>
+  table(
+    ['denoiser', 'parameters', 'training time', 'final denoising loss', 'respects'],
+    contenders.map(({ label, parameterCount, trainingSeconds, curve, symmetries }) => [
+      label,
+      parameterCount.toLocaleString('en'),
+      `${trainingSeconds.toFixed(0)} s`,
+      curve.at(-1)?.loss.toPrecision(3) ?? '',
+      symmetries.join(', ') || 'no symmetry',
+    ]),
+  );
+
+/** Writes the comparison with the audit of its denoisers. */
+export async function writeComparison<P>(
+  context: RunContext,
+  protocol: Protocol,
+  written: WrittenComparison<P>,
+): Promise<void> {
+  const { experiment, parameters, results, contenders } = written;
+  // The first metric leads the paired table and the terminal's.
+  const { study, metrics, ncaSteps } = protocol;
+  const { run } = context;
+  const { heldOut, train, size, spec, pictured } = study;
+  const audit = await auditComparison(context, protocol, results);
+  const backend = backendReport();
+  const targets = (await heldOut.pictures.data()) as Float32Array;
+  const gallery = await comparisonGallery(
+    { names: heldOut.names, targets: { data: targets, size } },
+    results,
+    size,
+    `${experiment.name}: held-out ${pictured}s and what each method grows`,
+  );
+  run.write('gallery.png', gallery);
+  run.write('results.csv', comparisonCsv(heldOut.names, results));
+  run.write('results.md', comparisonMarkdown(summarise(results), metrics));
+  run.write('results.tex', comparisonLatex(results, metrics, { command: context.command }));
+  const record = {
+    version: 1,
+    experiment: experiment.name,
+    command: context.command,
+    config: parameters,
+    environment: environment({ backend }),
+    contenders: contenders.map(({ label, parameterCount, trainingSeconds, curve }) => ({
+      label,
+      parameterCount,
+      trainingSeconds,
+      curve,
+    })),
+    ...comparisonJson(heldOut.names, results, metrics),
+    ...(audit ? { audit: audit.record } : {}),
+    ...written.record,
+  };
+  const [lead] = metrics;
+  const leader = leaderOf(results, lead);
+  const animations = leader
+    ? await growth(spec, leader.weights, heldOut.names.length, size, ncaSteps, 0)
+    : [];
+  const sections: Section[] = [
+    ...(written.leading ?? []),
+    {
+      title: 'What was compared',
+      body: html`<p>${train.names.length} training and ${heldOut.names.length} held-out NCAs of the spec ${spec.name}
+(${(train.weights.length / train.names.length).toLocaleString('en')} weights each). Every denoiser saw the same batches, noise and conditions for the same number of
+steps. Every method's weights were run for ${ncaSteps} steps at ${size} x ${size} with the same masks, and compared with the held-out ${pictured}s.
+Diverged rollouts (non-finite or saturated) are counted in the last column and stay in every mean.</p>${contenderTable(contenders)}`,
+    },
+    {
+      title: 'Results',
+      body: html`<p class="dim">Mean over held-out textures with 95% bootstrap interval; arrows say which way is better. Bold: the best, and what its paired
+interval does not part from it. Much of these distances is colour; "structure" removes the mean colour first.</p>
+${comparisonTable(results, metrics)}${await comparisonPlots(results, metrics.slice(0, 2))}`,
+    },
+    {
+      title: `Texture by texture: ${metricLabel(lead.name)}`,
+      body: html`<p class="dim">Each denoiser minus each other method, paired on the same textures, with 95% interval: ${lead.better === 'lower' ? 'negative' : 'positive'} means the
+denoiser is nearer to the target, bold that the interval says so too.</p>
+${pairedTable(results, lead)}`,
+    },
+    {
+      title: 'Gallery',
+      body: image(gallery, 'target, denoisers, baselines and bound, one row a held-out texture'),
+    },
+    ...(leader
+      ? [
+          {
+            title: `Growing: ${leader.name}`,
+            body: strip(animations.map((bytes, i) => ({ bytes, caption: heldOut.names[i] }))),
+          },
+        ]
+      : []),
+    ...(audit ? [audit.section] : []),
+    ...(written.sections ?? []),
+  ];
+  run.write(
+    'report.html',
+    renderReport({
+      title: `weightloom: ${experiment.name}`,
+      question: experiment.question,
+      sections,
+      command: context.command,
+      config: parameters,
+      environment: environment({ backend }),
+    }),
+  );
+  // The last one: a run that has its results is finished.
+  run.write('results.json', `${JSON.stringify(record, null, 1)}\n`);
+  context.say(
+    `\n${metricLabel(lead.name)}, mean over ${heldOut.names.length} held-out textures [95% interval]`,
+  );
+  for (const line of comparisonLines(results, lead)) context.say(`  ${line}`);
+  for (const sentence of audit?.sentences ?? []) context.say(`  ${sentence}`);
+  context.say(`\nreport   ${run.file('report.html')}\ngallery  ${run.file('gallery.png')}`);
+}

@@ -1,0 +1,182 @@
+/** A training from its configuration: zoo, pictures and models made ready, and what it would take. */
+import { createHash } from 'node:crypto';
+import { type Encoder, fitStandardiser, type Standardiser } from '../../conditioning/index.ts';
+import { orThrow } from '../../config/index.ts';
+import type { Denoiser } from '../../denoisers/index.ts';
+import { createDiffusion, type Diffusion, fitNormaliser, type Normaliser } from '../../diffusion/index.ts';
+import {
+  finiteOrbit,
+  type PatchOptions,
+  patchSlicedWasserstein,
+  type TextureLoss,
+  weightCount,
+} from '../../nca/index.ts';
+import { tf } from '../../tensor/index.ts';
+import {
+  type Augmentation,
+  batches,
+  featureOrbit,
+  type RolloutLoss,
+  rolloutLoss,
+  symmetryAugmentation,
+  Trainer,
+  type TrainingData,
+} from '../../training/index.ts';
+import { openStudy, type Study, type StudySet, zooFolder } from '../study.ts';
+import type { TrainConfig } from './config.ts';
+import { buildDenoiser, buildEncoder } from './model.ts';
+
+/** All that a configuration stands for, ready to train. Dispose it when done. */
+export interface TrainingJob {
+  readonly config: TrainConfig;
+  readonly study: Study;
+  readonly denoiser: Denoiser;
+  /** Null when trained without condition. */
+  readonly encoder: Encoder | null;
+  readonly diffusion: Diffusion;
+  readonly normaliser: Normaliser;
+  readonly standardiser: Standardiser | null;
+  readonly anchor: Float32Array | null;
+  readonly data: TrainingData;
+  readonly validation: TrainingData;
+  readonly augmentation: Augmentation | undefined;
+  readonly rollout: RolloutLoss | undefined;
+  /** SHA-256 over everything of the zoo that training sees. */
+  readonly dataHash: string;
+  dispose(): void;
+}
+
+/** Opens the zoo, encodes its pictures and builds the models. `where` names the configuration in failures. */
+export async function prepareTraining(config: TrainConfig, where: string): Promise<TrainingJob> {
+  const { seed } = config;
+  const diffusion = orThrow(createDiffusion(config.diffusion, `${where}: diffusion`));
+  const built = await buildEncoder(config.encoder ?? { kind: 'random-gram' }, seed);
+  const study = await openStudy({
+    zoo: zooFolder(config.zoo),
+    encoder: built,
+    size: config.pictureSize ?? undefined,
+    picture: config.picture ?? undefined,
+    limit: { train: config.limit.train ?? undefined, heldOut: config.limit.heldOut ?? undefined },
+  });
+  const { spec, train, heldOut, zoo, size } = study;
+  const encoder = config.encoder ? study.encoder : null;
+  const normaliser = fitNormaliser(spec, train.weights, {
+    ...config.normaliser,
+    sigmaData: diffusion.sigmaData,
+  });
+  const anchor = zoo.base && normaliser.normalise(zoo.base);
+  const denoiser = await buildDenoiser(config.denoiser, spec, encoder, anchor, seed);
+  const dataOf = async (set: StudySet): Promise<TrainingData> => ({
+    weights: set.weights,
+    features: encoder && ((await set.features.data()) as Float32Array),
+    images: (await set.pictures.data()) as Float32Array,
+  });
+  const data = await dataOf(train);
+  return {
+    config,
+    study,
+    denoiser,
+    encoder,
+    diffusion,
+    normaliser,
+    standardiser: encoder && fitStandardiser(train.features),
+    anchor,
+    data,
+    validation: await dataOf(heldOut),
+    augmentation: augmentationOf(config, study, encoder, data),
+    rollout: config.rollout
+      ? rolloutLoss({
+          ...config.rollout,
+          spec,
+          texture: textureLossFor(size),
+          normaliser,
+          diffusion,
+          seed,
+          imageSize: size,
+          from: Math.round(config.rollout.from * config.training.steps),
+          rows: config.rollout.rows ?? undefined,
+          clip: config.rollout.clip ?? Number.POSITIVE_INFINITY,
+        })
+      : undefined,
+    dataHash: createHash('sha256')
+      .update(JSON.stringify([zoo.manifest.spec, zoo.manifest.entries, zoo.manifest.files]))
+      .digest('hex'),
+    dispose() {
+      denoiser.dispose();
+      built.dispose();
+      study.dispose();
+    },
+  };
+}
+
+/** The texture loss for pictures of this side: as many scales, up to 3, as leave room for a patch of 5 pixels. */
+export const textureLossFor = (size: number, options: Partial<PatchOptions> = {}): TextureLoss =>
+  patchSlicedWasserstein({
+    ...options,
+    scales: Math.min(3, Math.max(1, 1 + Math.floor(Math.log2(size / 5)))),
+  });
+
+function augmentationOf(
+  { augmentation }: TrainConfig,
+  { spec, size }: Study,
+  encoder: Encoder | null,
+  { images }: TrainingData,
+): Augmentation | undefined {
+  if (!augmentation) return undefined;
+  const { groups, cached } = augmentation;
+  const orbit =
+    cached.length > 0 && encoder
+      ? featureOrbit(spec, finiteOrbit(spec, cached), images!, size, encoder)
+      : undefined;
+  return symmetryAugmentation({ spec, groups, condition: orbit ?? encoder ?? undefined });
+}
+
+export interface TrainingPlan {
+  readonly parameters: { readonly denoiser: number; readonly encoder: number };
+  readonly weights: number;
+  readonly train: number;
+  readonly heldOut: number;
+  readonly steps: number;
+  readonly epochs: number;
+  /** Measured on this machine over a few steps that are then undone. */
+  readonly secondsPerStep: number;
+  /** The whole training, without validation and previews. */
+  readonly seconds: number;
+}
+
+/** What the training would be: sizes, and the time it would take. The variables stay as they are. */
+export async function planTraining(job: TrainingJob): Promise<TrainingPlan> {
+  const { config, denoiser, encoder, study, data } = job;
+  const { training } = config;
+  const size = weightCount(study.spec);
+  const trainer = new Trainer({
+    ...job,
+    clip: 1,
+    averages: training.averages,
+    microBatch: training.microBatch ?? undefined,
+  });
+  const batchAt = batches({ ...job, ...training, seed: config.seed, size });
+  // Most of the training runs with the rollout loss once it has begun: time a step that has it, if there is one.
+  const late = Math.round((config.rollout?.from ?? 0) * training.steps);
+  const times: number[] = [];
+  for (let step = 0; step < 2; step++) {
+    const started = performance.now();
+    tf.dispose(trainer.gradients({ ...batchAt(step), step: late * (config.rollout?.every ?? 1) }).gradients);
+    times.push((performance.now() - started) / 1000);
+  }
+  trainer.dispose();
+  // The first one warms up.
+  const secondsPerStep = times[1];
+  const sizes = (variables: Denoiser['variables']) =>
+    Object.values(variables).reduce((sum, v) => sum + v.size, 0);
+  return {
+    parameters: { denoiser: sizes(denoiser.variables), encoder: encoder ? sizes(encoder.variables) : 0 },
+    weights: size,
+    train: data.weights.length / size,
+    heldOut: job.validation.weights.length / size,
+    steps: training.steps,
+    epochs: (training.steps * training.batch * size) / data.weights.length,
+    secondsPerStep,
+    seconds: Math.min(secondsPerStep * training.steps, training.seconds ?? Number.POSITIVE_INFINITY),
+  };
+}

@@ -1,0 +1,194 @@
+/**
+ * A trained model in one file, `model.safetensors`: everything sampling needs (the denoiser's and the encoder's variables, the
+ * normaliser, the standardisation of features, the training conditions), with its configuration in the metadata.
+ */
+import { join } from 'node:path';
+import * as t from 'io-ts';
+import { createEncoder, type Encoder, type Standardiser, standardised } from '../../conditioning/index.ts';
+import { decode, mergeConfigs, orThrow, refuse, settle } from '../../config/index.ts';
+import { type Denoiser, loadDenoiser } from '../../denoisers/index.ts';
+import {
+  createDiffusion,
+  type Diffusion,
+  type Normaliser,
+  normaliserOf,
+  type SamplerName,
+} from '../../diffusion/index.ts';
+import { type NdArray, readSafetensors, writeSafetensors } from '../../formats/index.ts';
+import { type NcaSpec, NcaSpecCodec } from '../../nca/index.ts';
+import { tf } from '../../tensor/index.ts';
+import { averageOfWidth } from '../../training/index.ts';
+import type { TrainConfig } from './config.ts';
+
+export const MODEL = 'model.safetensors';
+
+export interface Model {
+  readonly config: Pick<TrainConfig, 'denoiser' | 'encoder' | 'diffusion' | 'guidance' | 'seed'>;
+  readonly spec: NcaSpec;
+  /** Side of the pictures it was conditioned on. */
+  readonly pictureSize: number;
+  /** NCA steps to a picture, as its zoo was rendered. */
+  readonly ncaSteps: number;
+  readonly denoiser: Denoiser;
+  /** With standardised features; null when it was trained without condition. */
+  readonly encoder: Encoder | null;
+  readonly diffusion: Diffusion;
+  readonly normaliser: Normaliser;
+  readonly standardiser: Standardiser | null;
+  /** [D] normalised weights of the zoo's base. */
+  readonly anchor: Float32Array | null;
+  /** [M * T * F] frozen features of the training pictures. */
+  readonly trainFeatures: Float32Array | null;
+}
+
+const flat = (data: Float32Array): NdArray => ({ shape: [data.length], data });
+
+/** Everything of a model that has numbers, by name. */
+function variablesOf(denoiser: Denoiser, encoder: Encoder | null): Record<string, tf.Variable> {
+  const all: Record<string, tf.Variable> = {};
+  const add = (prefix: string, variables: Readonly<Record<string, tf.Variable>> = {}) => {
+    for (const [name, variable] of Object.entries(variables)) all[`${prefix}/${name}`] = variable;
+  };
+  add('denoiser', denoiser.variables);
+  add('buffers', denoiser.buffers);
+  add('encoder', encoder?.variables);
+  return all;
+}
+
+export async function writeModel(folder: string, model: Model, step: number): Promise<void> {
+  const tensors: Record<string, NdArray> = {
+    'normaliser/mean': flat(model.normaliser.mean),
+    'normaliser/scale': flat(model.normaliser.scale),
+  };
+  for (const [name, variable] of Object.entries(variablesOf(model.denoiser, model.encoder))) {
+    tensors[name] = { shape: variable.shape, data: variable.dataSync() as Float32Array };
+  }
+  if (model.standardiser) {
+    tensors['standardiser/mean'] = flat(model.standardiser.mean);
+    tensors['standardiser/std'] = flat(model.standardiser.std);
+  }
+  if (model.anchor) tensors.anchor = flat(model.anchor);
+  if (model.trainFeatures) tensors.trainFeatures = flat(model.trainFeatures);
+  const { denoiser, encoder, diffusion, guidance, seed } = model.config;
+  await settle(
+    writeSafetensors(join(folder, MODEL), tensors, {
+      format: 'weightloom-model',
+      about: JSON.stringify({
+        config: { denoiser, encoder, diffusion, guidance, seed },
+        spec: model.spec,
+        pictureSize: model.pictureSize,
+        ncaSteps: model.ncaSteps,
+        step,
+      }),
+    }),
+  );
+}
+
+const About = t.strict({
+  config: t.strict({
+    denoiser: t.intersection([t.strict({ kind: t.string }), t.UnknownRecord]),
+    encoder: t.union([t.intersection([t.strict({ kind: t.string }), t.UnknownRecord]), t.null]),
+    diffusion: t.UnknownRecord,
+    guidance: t.number,
+    seed: t.number,
+  }),
+  spec: NcaSpecCodec,
+  pictureSize: t.number,
+  ncaSteps: t.number,
+  step: t.number,
+});
+
+/**
+ * Reads a model, to sample by the configured sampler or another.
+ * @throws UserError when the file is not one, or does not fit this version
+ */
+export async function readModel(
+  folder: string,
+  { sampler }: { readonly sampler?: SamplerName } = {},
+): Promise<Model> {
+  const path = join(folder, MODEL);
+  const { tensors, metadata } = await settle(readSafetensors(path));
+  if (metadata.format !== 'weightloom-model') return refuse(path, 'a model', 'another safetensors file');
+  const about = orThrow(decode(About, parsed(metadata.about, path), `${path} (metadata)`));
+  const { config, spec } = about;
+  if (sampler && config.diffusion.process !== 'edm') {
+    return refuse('option --sampler', 'a model trained under EDM', `one under ${config.diffusion.process}`);
+  }
+  const process = sampler ? mergeConfigs(config.diffusion, { sampling: { sampler } }) : config.diffusion;
+  const vector = (name: string) => (tensors[name]?.data as Float32Array | undefined) ?? null;
+  const mean = vector('standardiser/mean');
+  const std = vector('standardiser/std');
+  const standardiser = mean && std ? { mean, std } : null;
+  const encoder = config.encoder && (await buildEncoder(config.encoder, config.seed));
+  const anchor = vector('anchor');
+  const denoiser = await buildDenoiser(config.denoiser, spec, encoder, anchor, config.seed);
+  const wanted = variablesOf(denoiser, encoder);
+  tf.tidy(() => {
+    for (const [name, variable] of Object.entries(wanted)) {
+      const found = tensors[name];
+      if (found?.shape.join() !== variable.shape.join()) {
+        refuse(path, `a tensor of shape [${variable.shape}]`, found ? `[${found.shape}]` : 'none', {
+          field: name,
+        });
+      }
+      variable.assign(tf.tensor(found.data as Float32Array, variable.shape));
+    }
+  });
+  const statistic = (name: string) => vector(name) ?? refuse(path, 'a tensor', 'none', { field: name });
+  return {
+    ...about,
+    denoiser,
+    encoder: encoder && standardiser ? standardised(encoder, standardiser) : encoder,
+    diffusion: orThrow(createDiffusion(process, `${path} (metadata): diffusion`)),
+    normaliser: normaliserOf(statistic('normaliser/mean'), statistic('normaliser/scale')),
+    standardiser,
+    anchor,
+    trainFeatures: vector('trainFeatures'),
+  };
+}
+
+/** Gives a model of a run the moving average of another width than the one it was saved with. */
+export async function useAverage(
+  folder: string,
+  { denoiser, encoder }: Model,
+  sigmaRel: number,
+): Promise<void> {
+  const average = await averageOfWidth(join(folder, 'checkpoints'), sigmaRel);
+  tf.tidy(() => {
+    for (const [name, variable] of Object.entries(variablesOf(denoiser, encoder))) {
+      if (average[name]) variable.assign(tf.tensor(average[name], variable.shape));
+    }
+  });
+}
+
+function parsed(text: string | undefined, path: string): unknown {
+  try {
+    return JSON.parse(text ?? '');
+  } catch {
+    return refuse(path, 'metadata that says how the model is built', 'none');
+  }
+}
+
+/** The encoder of a configuration, its features not standardised. */
+export function buildEncoder(
+  { kind, width, ...parameters }: { kind: string; [key: string]: unknown },
+  seed: number,
+): Promise<Encoder> {
+  return settle(createEncoder(kind, parameters, { seed, width: width as number | undefined }));
+}
+
+/** The denoiser of a configuration: a registered kind, or that of a TypeScript file. */
+export async function buildDenoiser(
+  { kind, ...parameters }: { kind: string; [key: string]: unknown },
+  spec: NcaSpec,
+  encoder: Encoder | null,
+  anchor: Float32Array | null,
+  seed: number,
+): Promise<Denoiser> {
+  const found = await loadDenoiser(kind);
+  const config = orThrow(
+    decode(found.config, { ...found.defaults, ...parameters }, `denoiser ${found.name}`),
+  );
+  const condition = encoder && { tokens: encoder.tokens, width: encoder.width };
+  return found.build(config, { spec, condition, anchor: anchor ?? undefined, seed });
+}

@@ -1,0 +1,133 @@
+/** Carries a prepared training out in a run folder, from the start or from its latest checkpoint. */
+import { join } from 'node:path';
+import { settle, UserError } from '../../config/index.ts';
+import { writeAtomically } from '../../formats/index.ts';
+import type { Progress } from '../../runs/index.ts';
+import { environment, track } from '../../runs/index.ts';
+import { backendReport } from '../../tensor/index.ts';
+import {
+  checkpointSteps,
+  type StepRecord,
+  type TrainingResult,
+  trainDenoiser,
+} from '../../training/index.ts';
+import { renderingSteps } from '../study.ts';
+import { decisive, type TrainConfig } from './config.ts';
+import type { TrainingJob } from './job.ts';
+import { type Model, writeModel } from './model.ts';
+import { trainingPreview } from './preview.ts';
+
+export interface RunTrainingOptions {
+  /** The run folder, with its configuration already in it. */
+  readonly folder: string;
+  /** Goes on from the latest checkpoint. */
+  readonly resume: boolean;
+  readonly signal?: AbortSignal;
+  readonly progress: (label: string, total: number, from?: number) => Progress;
+}
+
+export const checkpointFolder = (run: string) => join(run, 'checkpoints');
+
+/**
+ * Trains in a run folder: metrics, event files, previews, checkpoints, and at the end `model.safetensors`.
+ * @throws UserError when the loss is not finite, or a file cannot be read or written
+ */
+export async function runTraining(job: TrainingJob, options: RunTrainingOptions): Promise<TrainingResult> {
+  const { config } = job;
+  const { folder, resume, signal } = options;
+  const { steps } = config.training;
+  const resumedAt = resume ? (checkpointSteps(checkpointFolder(folder)).at(-1) ?? 0) : undefined;
+  const tracker = track(folder, { resumedAt });
+  const bar = options.progress('training', steps, resumedAt);
+  const log = recorder(config, tracker.log);
+  try {
+    const result = await trainDenoiser({
+      ...job,
+      settings: { ...config.training, seed: config.seed },
+      checkpoint: {
+        ...config.checkpoint,
+        folder: checkpointFolder(folder),
+        identity: { config: decisive(config), dataHash: job.dataHash },
+        environment: environment({ backend: backendReport() }),
+        resume,
+      },
+      onStep(record) {
+        log(record);
+        const rollout =
+          record.rolloutLoss === undefined ? '' : ` rollout ${record.rolloutLoss.toPrecision(3)}`;
+        bar.update(record.step, `loss ${record.loss.toPrecision(3)}${rollout}`);
+      },
+      onValidation: ({ loss, bins }, step) =>
+        tracker.log(step, {
+          validation: { loss, bins: Object.fromEntries(bins.map((bin, i) => [binName(i), bin.loss])) },
+        }),
+      preview: config.preview
+        ? {
+            everySteps: config.preview.everySteps,
+            async show(step) {
+              const { png, width, height } = await trainingPreview(job);
+              await settle(
+                writeAtomically(join(folder, 'samples', `step-${String(step).padStart(8, '0')}.png`), png),
+              );
+              tracker.image(step, 'samples', png, { width, height });
+            },
+          }
+        : undefined,
+      signal,
+    });
+    if (result.stopped === 'non-finite') {
+      throw new UserError(
+        `The loss at step ${result.steps + 1} is not finite. Its batch and the state before it are in ${result.studyFolder}.`,
+      );
+    }
+    if (result.stopped !== 'interrupted') await writeModel(folder, modelOf(job), result.steps);
+    return result;
+  } finally {
+    bar.stop();
+    tracker.close();
+  }
+}
+
+/** The job's models as they are now. */
+export const modelOf = (job: TrainingJob): Model => ({
+  ...job,
+  spec: job.study.spec,
+  pictureSize: job.study.size,
+  ncaSteps: renderingSteps(job.study.zoo),
+  trainFeatures: job.data.features,
+});
+
+/** With a letter, so that no JSON reader takes them for numbers and sorts them apart. */
+const binName = (bin: number) => `b${String(bin).padStart(2, '0')}`;
+
+/** Gathers steps into records: means since the last record, the loss also by noise bin. */
+function recorder(
+  { logEvery, training }: TrainConfig,
+  write: (step: number, record: Record<string, unknown>) => void,
+) {
+  const bins = training.validationBins;
+  let records: StepRecord[] = [];
+  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+  return (record: StepRecord) => {
+    records.push(record);
+    if (record.step % logEvery !== 0 && record.progress < 1) return;
+    const byBin = records.map(r => r.binLosses(bins));
+    const binned = Array.from({ length: bins }, (_, bin): [string, number] => {
+      const values = byBin.map(losses => losses[bin]).filter(loss => !Number.isNaN(loss));
+      return [binName(bin), mean(values)];
+    }).filter(([, loss]) => !Number.isNaN(loss));
+    const rollouts = records.flatMap(r => r.rolloutLoss ?? []);
+    const norms = records.map(r => r.gradientNorm);
+    write(record.step, {
+      loss: mean(records.map(r => r.loss)),
+      ...(rollouts.length > 0 && { rolloutLoss: mean(rollouts) }),
+      learningRate: record.learningRate,
+      gradientNorm: mean(norms),
+      clippedNorm: mean(records.map(r => r.gradientNorm * r.clipFactor)),
+      seconds: record.seconds,
+      samplesPerSecond: (record.step * training.batch) / record.seconds,
+      bins: Object.fromEntries(binned),
+    });
+    records = [];
+  };
+}

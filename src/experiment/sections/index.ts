@@ -1,0 +1,5 @@
+/** Sections of a report that know the experiment they speak of. */
+export { auditComparison, type ComparisonAudit } from './audit.ts';
+export { tuningRecord, tuningSections } from './fine-tuning.ts';
+export { compareSets, type SetComparison } from './sets.ts';
+export { trainingSection } from './training.ts';

@@ -1,0 +1,132 @@
+/**
+ * Sweeps: every combination of some settings as a run of its own, in a process of its own. A finished cell (it has its results.json) is
+ * never run again, so a sweep that was stopped goes on where it was; a failed cell is named and leaves the others alone.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { makeFolder } from '../../formats/index.ts';
+import { claim } from '../claim.ts';
+import { RESULTS } from '../results.ts';
+import { type Board, sweepBoard } from './board.ts';
+import type { SweepCell } from './cells.ts';
+
+/** Set for the processes of cells: `weightloom run` then ends when its standard input does, which is when the sweep is gone. */
+const CELL_VARIABLE = 'WEIGHTLOOM_SWEEP_CELL';
+
+export interface CellRun {
+  readonly cell: SweepCell;
+  /** Run folder of the cell; not there yet. */
+  readonly folder: string;
+  readonly threads: number;
+  readonly signal?: AbortSignal;
+  /** Is told every line the cell says. */
+  said(line: string): void;
+}
+
+/** Runs one cell; resolves to null when it ended well, and otherwise to the reason why not. */
+export type CellRunner = (run: CellRun) => Promise<string | null>;
+
+export interface SweepOptions {
+  /** Name of the experiment, or the path of its file. */
+  readonly experiment: string;
+  readonly cells: readonly SweepCell[];
+  /** Ids of cells that have their results: they are not run. */
+  readonly finished: ReadonlySet<string>;
+  /** Folder of the sweep; each cell is a run folder in it. */
+  readonly folder: string;
+  /** Processes at a time; the threads of the machine are shared out. Default 1. */
+  readonly slots?: number;
+  readonly signal?: AbortSignal;
+  /** How a cell is run; default: as `weightloom run` in a process of its own. */
+  readonly runner?: CellRunner;
+  readonly board?: Board;
+}
+
+export interface SweepOutcome {
+  readonly finished: readonly string[];
+  readonly skipped: readonly string[];
+  readonly failed: readonly { readonly id: string; readonly reason: string }[];
+}
+
+const LAUNCHER = fileURLToPath(new URL('../../cli/weightloom.mjs', import.meta.url));
+
+/** The sentence of a failed process: its last line that is no line of a stack. */
+export function reasonOf(log: string): string | undefined {
+  const lines = log.split('\n').map(line => line.trimEnd());
+  return lines.findLast(line => line !== '' && !/^(\s|[}\]]|Node\.js v)/.test(line));
+}
+
+/** Each cell as `weightloom run` in a process of its own, with a log.txt in its folder. */
+const inProcess =
+  (experiment: string): CellRunner =>
+  ({ cell, folder, threads, signal, said }) =>
+    new Promise(resolve => {
+      const child = spawn(
+        process.execPath,
+        [LAUNCHER, 'run', experiment, ...cell.overrides, '--out', folder],
+        {
+          stdio: ['pipe', 'ignore', 'pipe'],
+          env: { ...process.env, WEIGHTLOOM_THREADS: String(threads), [CELL_VARIABLE]: '1' },
+        },
+      );
+      let log = '';
+      child.stderr.setEncoding('utf8').on('data', chunk => {
+        log = (log + chunk).slice(-100_000);
+        const line = reasonOf(log);
+        if (line) said(line);
+      });
+      const stop = () => child.kill('SIGTERM');
+      signal?.addEventListener('abort', stop);
+      child.on('error', error => resolve(error.message));
+      child.on('close', (code, killed) => {
+        signal?.removeEventListener('abort', stop);
+        // Also where the run was refused and left no folder: its last words may be wanted.
+        mkdirSync(folder, { recursive: true });
+        writeFileSync(join(folder, 'log.txt'), log);
+        if (code === 0) resolve(existsSync(join(folder, RESULTS)) ? null : `it ended without ${RESULTS}`);
+        else resolve(killed ? `killed by ${killed}` : (reasonOf(log) ?? `exit code ${code}`));
+      });
+    });
+
+/** Runs the cells that have no results yet. */
+export async function runSweep(options: SweepOptions): Promise<SweepOutcome> {
+  const { experiment, cells, folder, slots = 1, signal, runner = inProcess(experiment) } = options;
+  await makeFolder(folder);
+  const release = claim(folder, 'sweep');
+  const threads = Math.max(1, Math.floor(availableParallelism() / slots));
+  const skipped = cells.filter(({ id }) => options.finished.has(id)).map(({ id }) => id);
+  const waiting = cells.filter(({ id }) => !options.finished.has(id));
+  const finished: string[] = [];
+  const failed: { id: string; reason: string }[] = [];
+  const board =
+    options.board ??
+    sweepBoard({ label: `sweep ${experiment}`, total: cells.length, finished: skipped.length, slots });
+  const work = async (slot: number) => {
+    for (let cell = waiting.shift(); cell && !signal?.aborted; cell = waiting.shift()) {
+      const path = join(folder, cell.id);
+      // What an earlier, broken try left behind would stand in the way.
+      rmSync(path, { recursive: true, force: true });
+      board.started(slot, cell.id);
+      const reason = await runner({
+        cell,
+        folder: path,
+        threads,
+        signal,
+        said: line => board.said(slot, line),
+      });
+      if (reason === null) finished.push(cell.id);
+      else if (!signal?.aborted) failed.push({ id: cell.id, reason });
+      board.ended(slot, cell.id, signal?.aborted && reason !== null ? 'interrupted' : reason);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: slots }, (_, slot) => work(slot)));
+  } finally {
+    board.stop();
+    release();
+  }
+  return { finished, skipped, failed };
+}
