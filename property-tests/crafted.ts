@@ -2,6 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
+import type { NumericArray } from '../src/formats/index.ts';
+import { type NcaSpec, weightBlocks } from '../src/nca/index.ts';
 
 /** A zip archive of stored (uncompressed) entries. */
 export function zipOf(entries: Readonly<Record<string, Uint8Array>>): Buffer {
@@ -33,16 +35,6 @@ export function zipOf(entries: Readonly<Record<string, Uint8Array>>): Buffer {
   end.writeUInt32LE(offset, 16);
   return Buffer.concat([...parts, list, end]);
 }
-
-/** A .pt file with these storages and a pickle that must not be opened. */
-export const torchFile = (path: string, storages: readonly Uint8Array[]) =>
-  writeFileSync(
-    path,
-    zipOf({
-      'archive/data.pkl': Buffer.from('not to be read'),
-      ...Object.fromEntries(storages.map((bytes, i) => [`archive/data/${i}`, bytes])),
-    }),
-  );
 
 export interface CraftedLayer {
   scale: number;
@@ -109,31 +101,107 @@ const pickled = (value: Uint8Array) => cat(op(0x80, 2), value, Buffer.from('.'))
 /** Pickles as torch.save writes them (protocol 2), piece by piece. */
 export const pickle = { op, cat, global, text, whole, tuple, wholes, call, dictionary, pickled };
 
-/** A file of torch.save(state_dict): float32 tensors, contiguous, each with a storage of its own. */
-export function torchStateFile(
-  tensors: Readonly<Record<string, { shape: readonly number[]; data: Float32Array }>>,
-): Buffer {
-  const views: Record<string, Uint8Array> = {};
-  const storages: Record<string, Uint8Array> = {};
-  for (const [i, [name, { shape, data }]] of Object.entries(tensors).entries()) {
-    const stride = shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1));
-    const storage = tuple(
+export interface TorchTensor {
+  readonly shape: readonly number[];
+  readonly data: NumericArray | BigInt64Array;
+  /** The class of its storage; default that of the array's type. */
+  readonly storage?: string;
+  /** Default: row-major. */
+  readonly strides?: readonly number[];
+}
+
+const CLASSES: Record<string, string> = {
+  Float32Array: 'FloatStorage',
+  Float64Array: 'DoubleStorage',
+  BigInt64Array: 'LongStorage',
+  Uint8Array: 'ByteStorage',
+};
+
+/** The reference to a storage, as it stands in a pickle of torch.save; `window` only in old legacy files. */
+export const torchStorage = (type: string, key: string, count: number, window?: Uint8Array) =>
+  cat(
+    tuple(
       text('storage'),
-      global('torch', 'FloatStorage'),
-      text(String(i)),
+      global('torch', type),
+      text(key),
       text('cpu'),
-      whole(data.length),
-    );
-    views[name] = call(
-      global('torch._utils', '_rebuild_tensor_v2'),
-      cat(storage, Buffer.from('Q')),
-      whole(0),
-      wholes(shape),
-      wholes(stride),
-      op(0x89),
-      call(global('collections', 'OrderedDict')),
-    );
-    storages[`archive/data/${i}`] = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      whole(count),
+      ...(window ? [window] : []),
+    ),
+    Buffer.from('Q'),
+  );
+
+/** A tensor on such a storage. */
+export const torchTensor = (
+  storage: Uint8Array,
+  { shape, strides, offset = 0 }: { shape: readonly number[]; strides: readonly number[]; offset?: number },
+  ...flags: Uint8Array[]
+) =>
+  call(
+    global('torch._utils', '_rebuild_tensor_v2'),
+    storage,
+    whole(offset),
+    wholes(shape),
+    wholes(strides),
+    op(0x89),
+    call(global('collections', 'OrderedDict')),
+    ...flags,
+  );
+
+/** The pickle of a state dictionary, every tensor with a storage of its own, and the bytes of the storages by key. */
+export function torchPickled(tensors: Readonly<Record<string, TorchTensor>>) {
+  const views: Record<string, Uint8Array> = {};
+  const storages: Record<string, { bytes: Uint8Array; count: number }> = {};
+  for (const [i, [name, { shape, data, storage, strides }]] of Object.entries(tensors).entries()) {
+    const kind = storage ?? CLASSES[data.constructor.name];
+    const steps = strides ?? shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1));
+    views[name] = torchTensor(torchStorage(kind, String(i), data.length), { shape, strides: steps });
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    storages[i] = { bytes, count: data.length };
   }
-  return zipOf({ 'archive/data.pkl': pickled(dictionary(views)), ...storages });
+  return { state: dictionary(views), storages };
+}
+
+/** A file of torch.save: zip, everything under `archive/`. */
+export const torchZip = (content: Uint8Array, storages: Readonly<Record<string, Uint8Array>>): Buffer =>
+  zipOf({
+    'archive/data.pkl': pickled(content),
+    ...Object.fromEntries(Object.entries(storages).map(([key, bytes]) => [`archive/data/${key}`, bytes])),
+  });
+
+/** A file of torch.save before 1.6: five pickles, then count and numbers of each storage. */
+export function torchLegacy(
+  content: Uint8Array,
+  storages: Readonly<Record<string, { bytes: Uint8Array; count: number }>>,
+): Buffer {
+  const magic = Buffer.from('8a0a6cfc9c46f9206aa85019', 'hex');
+  const keys = cat(Buffer.from(']('), ...Object.keys(storages).map(text), Buffer.from('e'));
+  const machine = dictionary({ protocol_version: whole(1001), little_endian: op(0x88) });
+  const data = Object.values(storages).flatMap(({ bytes, count }) => {
+    const length = Buffer.alloc(8);
+    length.writeBigInt64LE(BigInt(count));
+    return [length, bytes];
+  });
+  return cat(...[magic, whole(1001), machine, content, keys].map(pickled), ...data);
+}
+
+const bytesBy = (storages: Readonly<Record<string, { bytes: Uint8Array }>>) =>
+  Object.fromEntries(Object.entries(storages).map(([key, { bytes }]) => [key, bytes]));
+
+/** A file of torch.save(state_dict), each tensor with a storage of its own. */
+export function torchStateFile(tensors: Readonly<Record<string, TorchTensor>>): Buffer {
+  const { state, storages } = torchPickled(tensors);
+  return torchZip(state, bytesBy(storages));
+}
+
+/** A .pt file with the weights of one NCA (w1, b1, w2(, b2) as they lie) as the state dictionary of two convolutions. */
+export function torchNcaFile(path: string, spec: NcaSpec, flat: Float32Array) {
+  const tensors = weightBlocks(spec).map(({ name, shape, offset, size }) => [
+    name.startsWith('w') ? `${name}.weight` : `w${name[1]}.bias`,
+    {
+      shape: name.startsWith('w') ? [...shape, 1, 1] : shape,
+      data: flat.slice(offset, offset + size),
+    },
+  ]);
+  writeFileSync(path, torchStateFile(Object.fromEntries(tensors)));
 }

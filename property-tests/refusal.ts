@@ -1,5 +1,7 @@
+import * as E from 'fp-ts/lib/Either.js';
+import type * as TE from 'fp-ts/lib/TaskEither.js';
 import * as assert from 'uvu/assert';
-import { UserError } from '../src/config/index.ts';
+import { describe, type Failure, UserError } from '../src/config/index.ts';
 
 /** The sentence an operation is refused with: a UserError, or the test fails. */
 export async function refusal(work: () => Promise<unknown>): Promise<string> {
@@ -10,4 +12,10 @@ export async function refusal(work: () => Promise<unknown>): Promise<string> {
     return (error as Error).message;
   }
   throw new Error('nothing was refused');
+}
+
+/** The sentence a task fails with. */
+export async function sentence(task: TE.TaskEither<Failure, unknown>): Promise<string> {
+  const result = await task();
+  return E.isLeft(result) ? describe(result.left) : 'no failure';
 }

@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { torchFile } from '../../property-tests/crafted.ts';
-import { bytesOf } from '../formats/index.ts';
-import { SPECS, weightBlocks } from '../nca/index.ts';
+import { torchNcaFile } from '../../property-tests/crafted.ts';
+import { SPECS, weightCount } from '../nca/index.ts';
 import { COMMANDS, main } from './main.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'weightloom-cli-'));
@@ -53,11 +52,10 @@ async function failing(...argv: string[]) {
   return { code, sentence: lines[0] };
 }
 
-torchFile(
+torchNcaFile(
   file('nca.pt'),
-  weightBlocks(SPECS.hypernca).map(({ size }) =>
-    bytesOf(new Float32Array(size).map((_, i) => Math.sin(i) / 50)),
-  ),
+  SPECS.hypernca,
+  new Float32Array(weightCount(SPECS.hypernca)).map((_, i) => Math.sin(i) / 50),
 );
 
 test('help and version succeed, in every group', async () => {

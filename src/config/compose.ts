@@ -22,9 +22,10 @@ import { fileURLToPath } from 'node:url';
 import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import type * as t from 'io-ts';
-import { parseDocument, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { decode, show } from './decode.ts';
 import { attempt, type Failure, orThrow, refuse, suggestion } from './failure.ts';
+import { parseYaml } from './yaml.ts';
 
 /** The configurations that come with the library. */
 export const CONFIGS = fileURLToPath(new URL('../../configs', import.meta.url));
@@ -57,14 +58,6 @@ export function mergeConfigs(below: unknown, above: unknown): unknown {
     merged[key] = key in merged ? mergeConfigs(merged[key], value) : value;
   }
   return merged;
-}
-
-function parseYaml(text: string, where: string): unknown {
-  const document = parseDocument(text);
-  const [error] = document.errors;
-  if (error)
-    return refuse(where, 'YAML', `text that is not (${error.message.split('\n')[0].replace(/:$/, '')})`);
-  return document.toJS();
 }
 
 function readMapping(path: string): Mapping {

@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { decode, describe } from './index.ts';
+import { decode, describe, failure, parseYaml, printable, show, UserError } from './index.ts';
 
 const sentence = (codec: t.Decoder<unknown, unknown>, value: unknown) => {
   const result = decode(codec, value, 'x.yaml');
@@ -70,6 +70,49 @@ test('in a union the member that fits best explains the failure', () => {
   );
   assert.match(sentence(shape, { kind: 'circle', radius: 1, width: 2 }), 'the unknown key width');
   assert.is(sentence(shape, { kind: 'circle', radius: 1 }), 'fine');
+});
+
+test('a sentence is one line of printable signs, whatever the value', () => {
+  const hostile = failure('a\x1b]0;x\x07.json', 'text', `\x1b[31m${'y'.repeat(10_000_000)}\r\n\u202e`, {
+    field: 'f\n'.repeat(1000),
+  });
+  const said = describe(hostile);
+  assert.ok(said.length < 700, String(said.length));
+  assert.not.match(said, /[\p{Cc}\u202e]/u);
+  assert.is(printable('a\tb\nc'), 'a b c');
+  assert.is(printable('abcdef', 5), 'ab...');
+});
+
+test('any value is shown at once: deep, wide, circular, long, not JSON', () => {
+  let deep: unknown = [];
+  for (let i = 0; i < 1_000_000; i++) deep = [deep];
+  const circle: Record<string, unknown> = {};
+  circle.self = circle;
+  const wide = Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`k${i}`, i]));
+  for (const value of [deep, circle, wide, 'x'.repeat(1e7), 10n, Symbol('s'), () => 1, Number.NaN, null]) {
+    assert.ok(show(value).length <= 80);
+  }
+  assert.is(show({ a: [1, { b: 'c' }] }), '{"a":[1,{"b":"c"}]}');
+  assert.is(show(undefined), 'nothing');
+});
+
+test('YAML: aliases within reason, no circle, no depth', () => {
+  assert.equal(parseYaml('a: &x [1]\nb: *x', 'x.yaml'), { a: [1], b: [1] });
+  const tens = (name: string, of: string) => `${name}: &${name} [${Array(10).fill(of).join(',')}]\n`;
+  const laughs = `${tens('a', '1')}${tens('b', '*a')}${tens('c', '*b')}${tens('d', '*c')}`;
+  for (const text of [
+    laughs,
+    'a: &a [*a]',
+    'a: &a {b: *a}',
+    '['.repeat(1_000_000),
+    '{a: '.repeat(100),
+    '- '.repeat(100_000),
+  ]) {
+    assert.throws(
+      () => parseYaml(text, 'x.yaml'),
+      (error: Error) => error instanceof UserError && /^x\.yaml: expected YAML/.test(error.message),
+    );
+  }
 });
 
 test.run();

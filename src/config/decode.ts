@@ -82,10 +82,30 @@ function unknownKey(
   return undefined;
 }
 
+/** Levels and entries of a value that a message shows. */
+const DEPTH = 4;
+const ENTRIES = 20;
+
+/** The value with what lies deep or late cut away: any value becomes one that JSON.stringify takes at once. */
+function outline(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return value.length > 100 ? value.slice(0, 100) : value;
+  if (typeof value === 'bigint' || typeof value === 'symbol') return String(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth === 0) return Array.isArray(value) ? '[...]' : '{...}';
+  if (Array.isArray(value)) return value.slice(0, ENTRIES).map(item => outline(item, depth - 1));
+  const entries: [string, unknown][] = [];
+  for (const key in value) {
+    if (entries.length === ENTRIES) break;
+    entries.push([key.slice(0, 100), outline((value as Record<string, unknown>)[key], depth - 1)]);
+  }
+  return Object.fromEntries(entries);
+}
+
 /** A value as it is shown in a message. */
 export function show(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
+  const text =
+    typeof value === 'number' ? String(value) : (JSON.stringify(outline(value, DEPTH)) ?? typeof value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 

@@ -25,9 +25,25 @@ export const failure = (
   more: { field?: string; hint?: string } = {},
 ): Failure => ({ where, expected, found, ...more });
 
-/** The sentence shown to the user. */
+/** Escape sequences and invisible signs that would change what a terminal shows: control characters, marks of writing direction. */
+const CONTROLS = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** Text of unknown origin made fit for the terminal: one line, no control characters, `most` characters at most. */
+export function printable(text: string, most = Number.POSITIVE_INFINITY): string {
+  // Twice as much as is shown, so that a text of megabytes is not gone through for nothing.
+  const start = text.length > 2 * most ? text.slice(0, 2 * most) : text;
+  const clean = start.replace(/[\t\r\n]+/g, ' ').replace(CONTROLS, '\ufffd');
+  return clean.length > most ? `${clean.slice(0, most - 3)}...` : clean;
+}
+
+/** Characters of a value that a sentence shows. */
+const VALUE = 200;
+
+/** The sentence shown to the user: one line, whatever the file at fault holds. */
 export const describe = ({ where, field, expected, found, hint }: Failure): string =>
-  `${where}: ${field ? `${field}: ` : ''}expected ${expected}, found ${found}.${hint ? ` ${hint}` : ''}`;
+  printable(
+    `${where}: ${field ? `${printable(field, VALUE)}: ` : ''}expected ${printable(expected, 5 * VALUE)}, `,
+  ) + printable(`found ${printable(found, VALUE)}.${hint ? ` ${hint}` : ''}`);
 
 /** An error whose message is meant for the user as it stands: the command line prints it without a stack. */
 export class UserError extends Error {

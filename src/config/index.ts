@@ -29,6 +29,7 @@ export {
   type Failure,
   failure,
   orThrow,
+  printable,
   refuse,
   settle,
   suggestion,
@@ -37,3 +38,4 @@ export {
 } from './failure.ts';
 export { breaksClause, type Clauses, checkClauses, importKind, inUserFile } from './user-contract.ts';
 export { importUserFile, isPath } from './user-module.ts';
+export { parseYaml } from './yaml.ts';

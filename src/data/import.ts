@@ -4,12 +4,13 @@ import { extname, join } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { attempt, type Failure, refuse, settle, suggestion, UserError } from '../config/index.ts';
 import { checkImage, readBytes } from '../formats/index.ts';
-import { weightCount } from '../nca/index.ts';
+import { type NcaSpec, weightCount } from '../nca/index.ts';
 import { openModelsJson } from './importers/models-json.ts';
 import { openReferenceSet, type ReferenceOptions } from './importers/reference.ts';
 import type { ZooSource } from './importers/source.ts';
-import { openTorchNcas } from './importers/torch-nca.ts';
+import { isWeightFile, openWeightFiles } from './importers/weight-files.ts';
 import { type RenderOptions, renderNcas } from './render.ts';
+import { withGiven } from './spec-option.ts';
 import { fileNames, splitsOf } from './split.ts';
 import { checkFinite, type ZooEntry } from './zoo.ts';
 import { writeZoo, type ZooImage } from './zoo-write.ts';
@@ -28,6 +29,8 @@ export interface ImportOptions extends ReferenceOptions {
 }
 
 export interface ImportSummary {
+  /** What the NCAs were taken for. */
+  readonly spec: NcaSpec;
   readonly count: number;
   readonly heldOut: number;
   /** Pictures that came with the set, and renderings made here. */
@@ -40,25 +43,32 @@ const ROWS_AT_ONCE = 256;
 const RENDERED_AT_ONCE = 8;
 const READ_AHEAD = 16;
 
-/** Opens what the paths name: a models.json, a folder with w1.npy, or .pt files of one NCA each. */
+/** Opens what the paths name: a models.json, a folder with w1.npy, or files of weights. */
 const openSource = (paths: readonly string[], options: ReferenceOptions): TE.TaskEither<Failure, ZooSource> =>
   attempt(paths[0] ?? 'zoo import', async () => {
     const [path, ...more] = paths;
     if (path === undefined) return refuse('zoo import', 'a file or folder', 'none');
-    if (paths.every(name => ['.pt', '.pth'].includes(extname(name).toLowerCase()))) {
-      return settle(openTorchNcas(paths));
+    const { spec } = options;
+    if (paths.every(isWeightFile)) return settle(openWeightFiles(paths, spec));
+    if (more.length > 0) {
+      refuse(
+        more[0],
+        'one models.json, one folder or several .pt or .safetensors files',
+        `${paths.length} paths`,
+      );
     }
-    if (more.length > 0)
-      refuse(more[0], 'one models.json, one folder or several .pt files', `${paths.length} paths`);
     if ((await stat(path)).isDirectory()) {
       await stat(join(path, 'w1.npy')).catch(() =>
         refuse(path, 'w1.npy, b1.npy, w2.npy and texture_names.npy', 'a folder without w1.npy'),
       );
       return settle(openReferenceSet(path, options));
     }
-    return extname(path).toLowerCase() === '.json'
-      ? settle(openModelsJson(path))
-      : refuse(path, 'a models.json, a folder with w1.npy, or .pt files', `the file type "${extname(path)}"`);
+    if (extname(path).toLowerCase() !== '.json') {
+      const expected = 'a models.json, a folder with w1.npy, or .pt or .safetensors files';
+      return refuse(path, expected, `the file type "${extname(path)}"`);
+    }
+    const source = await settle(openModelsJson(path));
+    return spec ? { ...source, spec: withGiven(source.spec, spec) } : source;
   });
 
 /**
@@ -163,6 +173,7 @@ export const importZoo = (
       await source.close();
     }
     return {
+      spec,
       count: names.length,
       heldOut: splits.filter(split => split === 'held-out').length,
       images: pictures.image,

@@ -3,6 +3,7 @@ import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:f
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { attempt, type Failure, refuse } from '../config/index.ts';
+import { parseJson } from './json.ts';
 
 let counter = 0;
 /** A hidden name beside the target (a rename needs the same file system), unlike any other of this process or another. */
@@ -24,22 +25,48 @@ export async function makeFolder(path: string): Promise<void> {
   });
 }
 
+/** What is read whole: Node reads no more at once, and no text is longer than a quarter of it. */
+const MOST_BYTES = 2 ** 31 - 1;
+const MOST_TEXT = 2 ** 27;
+
+/** Length of a file. What is no regular file is refused before it is opened: a pipe may never answer. */
+export async function sizeOfFile(path: string): Promise<number> {
+  const found = await stat(path);
+  if (found.isDirectory()) refuse(path, 'a file', 'a folder');
+  return found.isFile() ? found.size : refuse(path, 'a file', 'a device or pipe');
+}
+
+/** Opens a regular file, runs `use` on it and closes it. */
+export async function withFile<A>(
+  path: string,
+  use: (file: FileHandle, size: number) => Promise<A>,
+): Promise<A> {
+  const size = await sizeOfFile(path);
+  const file = await open(path, 'r');
+  try {
+    return await use(file, size);
+  } finally {
+    await file.close();
+  }
+}
+
+async function checkWhole(path: string, most: number): Promise<void> {
+  const size = await sizeOfFile(path);
+  if (size > most) refuse(path, `a file of at most ${most} bytes`, `one of ${size}`);
+}
+
 /** Whole file as bytes. */
 export const readBytes = (path: string): TE.TaskEither<Failure, Buffer> =>
   attempt(path, async () => {
-    if ((await stat(path)).isDirectory()) refuse(path, 'a file', 'a folder');
+    await checkWhole(path, MOST_BYTES);
     return readFile(path);
   });
 
 /** Whole file as parsed JSON. */
 export const readJson = (path: string): TE.TaskEither<Failure, unknown> =>
   attempt(path, async () => {
-    const text = await readFile(path, 'utf8');
-    try {
-      return JSON.parse(text) as unknown;
-    } catch (error) {
-      return refuse(path, 'JSON', `text that is not (${(error as Error).message})`);
-    }
+    await checkWhole(path, MOST_TEXT);
+    return parseJson(await readFile(path, 'utf8'), path);
   });
 
 /** Fills `into` from a position of an open file; refuses when the file ends before. */

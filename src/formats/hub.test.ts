@@ -5,11 +5,11 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
-import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { torchStateFile } from '../../property-tests/crafted.ts';
-import { describe, type Failure, failure, settle, UserError } from '../config/index.ts';
+import { sentence } from '../../property-tests/refusal.ts';
+import { failure, settle, UserError } from '../config/index.ts';
 import {
   type FetchOptions,
   fetchWeights,
@@ -89,11 +89,6 @@ const options = (more: Partial<FetchOptions> = {}): FetchOptions => ({
   tensors: name => name !== 'head',
   ...more,
 });
-async function sentence(task: TE.TaskEither<Failure, unknown>): Promise<string> {
-  const result = await task();
-  return E.isLeft(result) ? describe(result.left) : 'no failure';
-}
-
 test('only the wanted tensors are transferred, and nothing the second time', async () => {
   const wanted = options();
   const { commit, transferred, sha256 } = await settle(fetchWeights(wanted));

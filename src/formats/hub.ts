@@ -23,7 +23,8 @@ import {
   UserError,
 } from '../config/index.ts';
 import { makeFolder, readJson, writeAtomically } from './files.ts';
-import { parseSafetensorsHeader, safetensorsStart, writeSafetensors } from './safetensors.ts';
+import { safetensorsStart, writeSafetensors } from './safetensors.ts';
+import { parseSafetensorsHeader } from './safetensors-header.ts';
 import { readTorchState } from './torch-state.ts';
 
 const LockCodec = t.record(
@@ -172,12 +173,12 @@ async function planSafetensors(
   const length = Number(Buffer.from(await remote.read(0, 8)).readBigUInt64LE());
   if (length > Math.min(remote.size - 8, 100_000_000))
     refuse(where, 'a safetensors file', `a header of ${length} bytes`);
-  const text = Buffer.from(await remote.read(8, 8 + length)).toString('utf8');
-  const { entries, dataStart } = parseSafetensorsHeader(text, where, remote.size - 8 - length);
+  const header = await remote.read(8, 8 + length);
+  const { entries, dataStart } = parseSafetensorsHeader(header, where, remote.size - 8 - length);
   const kept = [...entries].filter(([name]) => wanted(name)).sort(([, a], [, b]) => a.begin - b.begin);
   return {
     start: safetensorsStart(
-      kept.map(([name, { type, shape }]) => ({ name, type, shape })),
+      kept.map(([name, { type, shape }]) => ({ name, type: type!, shape })),
       { commit: remote.commit },
     ),
     ranges: kept.map(([, { begin, end }]) => ({ begin: dataStart + begin, end: dataStart + end })),

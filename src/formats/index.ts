@@ -21,6 +21,7 @@ export {
   writeGif,
   writePng,
 } from './images.ts';
+export { parseJson } from './json.ts';
 export { escapeMarkup } from './markup.ts';
 export {
   encodeNpy,
@@ -31,14 +32,13 @@ export {
   writeNpy,
 } from './npy.ts';
 export {
-  parseSafetensorsHeader,
   readSafetensors,
   readSafetensorsHeader,
   type Safetensors,
-  type SafetensorsHeader,
   type StreamedArray,
   writeSafetensors,
 } from './safetensors.ts';
-export { readTorchArchive } from './torch-archive.ts';
-export { readTorchState, type TorchStateOptions } from './torch-state.ts';
+export type { SafetensorsHeader } from './safetensors-header.ts';
+export { isTorchSave } from './torch-file.ts';
+export { readTorchState, type TensorInfo, type TorchStateOptions } from './torch-state.ts';
 export { readNpz, withZip, type ZipArchive } from './zip.ts';

@@ -1,19 +1,22 @@
 /** NumPy's .npy files, versions 1 to 3 (numpy.lib.format): numbers and fixed-width strings; object arrays need pickle and are refused. */
+import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { attempt, type Failure, refuse, settle } from '../config/index.ts';
 import {
   BYTES,
   bytesOf,
+  columnMajor,
   decodeElements,
   type ElementType,
   elementType,
+  MAX_RANK,
   type NdArray,
   type NumericArray,
   shapeText,
   sizeOf,
 } from './arrays.ts';
-import { readBytes, readInto, writeAtomically } from './files.ts';
+import { readBytes, readInto, sizeOfFile, writeAtomically } from './files.ts';
 
 interface NpyHeader {
   /** Element type, or the number of characters of a string array ('U', 4 bytes each, or 'S', one byte each). */
@@ -43,84 +46,130 @@ const MAGIC = '\x93NUMPY';
 const elementBytes = ({ type }: NpyHeader) =>
   typeof type === 'string' ? BYTES[type] : type.characters * type.bytesEach;
 
+/** Longer than any header of numbers or strings. */
+const MOST_HEADER = 65_536;
+
+/** What a header is made of: a Python literal of texts, numbers, True, False and brackets. */
+const TOKEN = /\s*(?:'([^'\\]*)'|"([^"\\]*)"|(\d+)L?|(True|False)|([{}():,]))/y;
+
+/** The dictionary of a header, parsed as the Python literal it is: exactly descr, fortran_order and shape. */
+function parseLiteral(text: string, where: string): { descr: string; fortran: boolean; shape: number[] } {
+  const bad = (): never =>
+    refuse(
+      where,
+      'a .npy header with descr, fortran_order and shape',
+      JSON.stringify(text.trim().slice(0, 150)),
+    );
+  let at = 0;
+  const next = (): string | number | boolean | { sign: string } => {
+    TOKEN.lastIndex = at;
+    const [, single, double, digits, truth, sign] = TOKEN.exec(text) ?? bad();
+    at = TOKEN.lastIndex;
+    if (digits !== undefined) return Number.isSafeInteger(Number(digits)) ? Number(digits) : bad();
+    if (truth !== undefined) return truth === 'True';
+    return sign === undefined ? (single ?? double) : { sign };
+  };
+  const isSign = (token: unknown, sign: string) => (token as { sign?: string }).sign === sign;
+  const tuple = (): number[] => {
+    const items: number[] = [];
+    for (let token = next(); !isSign(token, ')'); token = next()) {
+      items.push(typeof token === 'number' ? token : bad());
+      const after = next();
+      // (3) is a number in brackets, (3,) a tuple.
+      if (isSign(after, ')') && items.length > 1) break;
+      if (!isSign(after, ',')) bad();
+    }
+    return items;
+  };
+  const found = new Map<unknown, unknown>();
+  if (!isSign(next(), '{')) bad();
+  for (let key = next(); !isSign(key, '}'); key = next()) {
+    if (typeof key !== 'string' || found.has(key) || !isSign(next(), ':')) bad();
+    const value = next();
+    found.set(key, isSign(value, '(') ? tuple() : value);
+    const after = next();
+    if (isSign(after, '}')) break;
+    if (!isSign(after, ',')) bad();
+  }
+  const [descr, fortran, shape] = ['descr', 'fortran_order', 'shape'].map(key => found.get(key));
+  if (found.size !== 3 || text.slice(at).trim() !== '') bad();
+  if (typeof descr !== 'string' || typeof fortran !== 'boolean' || !Array.isArray(shape)) return bad();
+  return { descr, fortran, shape };
+}
+
 function parseHeader(start: Uint8Array, where: string): NpyHeader {
   const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
   if (start.length < 12 || Buffer.from(start.subarray(0, 6)).toString('latin1') !== MAGIC) {
     refuse(where, 'a .npy file', `one that starts otherwise`);
   }
-  const long = start[6] > 1;
+  const [major, minor] = [start[6], start[7]];
+  if (major < 1 || major > 3 || minor !== 0)
+    refuse(where, 'a .npy file of version 1.0, 2.0 or 3.0', `${major}.${minor}`);
+  const long = major > 1;
   const length = long ? view.getUint32(8, true) : view.getUint16(8, true);
   const offset = (long ? 12 : 10) + length;
+  if (length > MOST_HEADER - 12) refuse(where, `a header of at most ${MOST_HEADER - 12} bytes`, `${length}`);
   if (offset > start.length) refuse(where, `a header of ${length} bytes`, 'a truncated file');
-  const text = Buffer.from(start.subarray(long ? 12 : 10, offset)).toString('latin1');
-  const descr = /'descr'\s*:\s*'([<>|=]?)([a-zA-Z])(\d*)'/.exec(text);
-  const fortran = /'fortran_order'\s*:\s*(True|False)/.exec(text);
-  const shape = /'shape'\s*:\s*\(([\d,\s]*)\)/.exec(text);
-  if (!descr || !fortran || !shape) {
-    return refuse(where, 'a .npy header with descr, fortran_order and shape', JSON.stringify(text.trim()));
-  }
-  const [, order, kind, width] = descr;
+  const text = Buffer.from(start.subarray(long ? 12 : 10, offset)).toString(major === 3 ? 'utf8' : 'latin1');
+  if (/'descr'\s*:\s*\[/.test(text)) refuse(where, 'numbers or strings', 'records of several fields');
+  const { descr, fortran, shape } = parseLiteral(text, where);
+  const [, order, kind, width] = /^([<>|=]?)([a-zA-Z])(\d*)$/.exec(descr) ?? ['', '', descr, ''];
   const type =
-    kind === 'U' || kind === 'S'
+    (kind === 'U' || kind === 'S') && Number.isSafeInteger(Number(width || 'x'))
       ? { characters: Number(width), bytesEach: kind === 'U' ? (4 as const) : (1 as const) }
-      : KINDS[kind + width];
+      : Object.hasOwn(KINDS, kind + width)
+        ? KINDS[kind + width]
+        : undefined;
   if (!type) {
     const found = kind === 'O' ? 'Python objects (they would need unpickling)' : `the type ${kind}${width}`;
     return refuse(where, 'numbers or strings', found);
   }
-  return {
-    type,
-    bigEndian: order === '>',
-    fortran: fortran[1] === 'True',
-    shape: shape[1]
-      .split(',')
-      .map(part => part.trim())
-      .filter(Boolean)
-      .map(Number),
-    offset,
-  };
-}
-
-/** Reorders column-major data to row-major. */
-function toRowMajor<Data extends NumericArray | string[]>(data: Data, shape: readonly number[]): Data {
-  const out = data.slice() as Data;
-  const index = new Array<number>(shape.length).fill(0);
-  for (let row = 0; row < data.length; row++) {
-    let column = 0;
-    for (let axis = shape.length - 1; axis >= 0; axis--) column = column * shape[axis] + index[axis];
-    out[row] = data[column];
-    for (let axis = shape.length - 1; axis >= 0 && ++index[axis] === shape[axis]; axis--) index[axis] = 0;
+  if (shape.length > MAX_RANK || !Number.isSafeInteger(sizeOf(shape))) {
+    refuse(where, `a shape of at most ${MAX_RANK} axes`, `${shape.length} axes, ${sizeOf(shape)} elements`);
   }
-  return out;
+  return { type, bigEndian: order === '>', fortran, shape, offset };
 }
 
-function decodeStrings(bytes: Uint8Array, { type, bigEndian }: NpyHeader, count: number): string[] {
+/** Strings, wherever they come from: each costs some memory besides its characters. */
+const FREE_STRINGS = 1_000_000;
+const BYTES_A_STRING = 24;
+
+function decodeStrings(bytes: Uint8Array, { type, bigEndian, fortran, shape }: NpyHeader): string[] {
   const { characters, bytesEach } = type as { characters: number; bytesEach: 1 | 4 };
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Array.from({ length: count }, (_, i) => {
+  const codes = decodeElements(bytes, bytesEach === 1 ? 'u8' : 'u32', {
+    bigEndian,
+    view: fortran
+      ? {
+          shape: [...shape, characters],
+          strides: [...columnMajor(shape).map(stride => stride * characters), 1],
+          offset: 0,
+        }
+      : undefined,
+  });
+  return Array.from({ length: sizeOf(shape) }, (_, i) => {
+    let end = (i + 1) * characters;
+    while (end > i * characters && codes[end - 1] === 0) end--;
     let text = '';
-    for (let c = 0; c < characters; c++) {
-      const at = (i * characters + c) * bytesEach;
-      const code = bytesEach === 1 ? bytes[at] : view.getUint32(at, !bigEndian);
-      text += String.fromCodePoint(Math.min(code, 0x10ffff));
-    }
-    return text.replace(/\0+$/, '');
+    for (let at = i * characters; at < end; at++) text += String.fromCodePoint(Math.min(codes[at], 0x10ffff));
+    return text;
   });
 }
 
-/** Decodes the bytes of a whole .npy file; strings come as string[]. */
+/** Decodes the bytes of a whole .npy file, which are given away; strings come as string[]. */
 export function decodeNpyAny(bytes: Uint8Array, where: string): NdArray<NumericArray | string[]> {
   const header = parseHeader(bytes, where);
-  const count = sizeOf(header.shape);
-  const end = header.offset + count * elementBytes(header);
-  if (bytes.length < end)
-    refuse(where, `${end} bytes for shape ${shapeText(header.shape)}`, `${bytes.length}`);
-  const body = bytes.subarray(header.offset, end);
-  const data =
-    typeof header.type === 'string'
-      ? decodeElements(body, header.type, header.bigEndian)
-      : decodeStrings(body, header, count);
-  return { shape: header.shape, data: header.fortran ? toRowMajor(data, header.shape) : data };
+  const { type, shape, bigEndian, fortran, offset } = header;
+  const count = sizeOf(shape);
+  const end = offset + count * elementBytes(header);
+  if (bytes.length < end) refuse(where, `${end} bytes for shape ${shapeText(shape)}`, `${bytes.length}`);
+  const body = bytes.subarray(offset, end);
+  if (typeof type === 'string') {
+    const view = fortran ? { shape, strides: columnMajor(shape), offset: 0 } : undefined;
+    return { shape, data: decodeElements(body, type, { bigEndian, view }) };
+  }
+  const most = FREE_STRINGS + body.length / BYTES_A_STRING;
+  if (count > most) refuse(where, `at most ${FREE_STRINGS} strings in ${body.length} bytes`, `${count}`);
+  return { shape, data: decodeStrings(body, header) };
 }
 
 /** A .npy file of numbers. */
@@ -150,38 +199,44 @@ export interface NpyRows {
 /** Opens a .npy file of numbers to read some rows at a time: for arrays that should not be in memory whole. */
 export const openNpyRows = (path: string): TE.TaskEither<Failure, NpyRows> =>
   attempt(path, async () => {
+    const size = await sizeOfFile(path);
     const file = await open(path, 'r');
     try {
-      return await rowsOf(file, path);
+      return await rowsOf(file, size, path);
     } catch (error) {
       await file.close();
       throw error;
     }
   });
 
-async function rowsOf(file: FileHandle, path: string): Promise<NpyRows> {
-  const { size } = await file.stat();
-  const start = new Uint8Array(Math.min(size, 65_536));
+async function rowsOf(file: FileHandle, size: number, path: string): Promise<NpyRows> {
+  const start = new Uint8Array(Math.min(size, MOST_HEADER));
   await readInto(file, start, 0, path);
-  const header = parseHeader(start, path);
-  const { type, shape, offset, bigEndian } = header;
+  const { type, shape, offset, bigEndian, fortran } = parseHeader(start, path);
   if (typeof type !== 'string') return refuse(path, 'numbers', 'strings');
-  if (header.fortran && shape.length > 1) {
-    refuse(path, 'an array in C order', 'one in Fortran order', {
-      hint: 'Save numpy.ascontiguousarray(it).',
-    });
-  }
+  if (shape.length === 0) return refuse(path, 'an array of rows', 'a scalar');
   const rowSize = sizeOf(shape.slice(1));
   const end = offset + sizeOf(shape) * BYTES[type];
   if (size < end) refuse(path, `${end} bytes for shape ${shapeText(shape)}`, `${size}`);
+  const floats = (data: NumericArray) => (data instanceof Float32Array ? data : Float32Array.from(data));
   return {
     shape,
     async rows(first, count) {
       const bytes = new Uint8Array(count * rowSize * BYTES[type]);
-      await readInto(file, bytes, offset + first * rowSize * BYTES[type], path);
-      return type === 'f32' && !bigEndian
-        ? new Float32Array(bytes.buffer)
-        : Float32Array.from(decodeElements(bytes, type, bigEndian));
+      if (!fortran) {
+        await readInto(file, bytes, offset + first * rowSize * BYTES[type], path);
+        return floats(decodeElements(bytes, type, { bigEndian }));
+      }
+      // In Fortran order the rows wanted are `count` neighbours in each of rowSize columns.
+      const column = count * BYTES[type];
+      for (let c = 0; c < rowSize; c++) {
+        const at = offset + (c * shape[0] + first) * BYTES[type];
+        if (readSync(file.fd, bytes, c * column, column, at) !== column)
+          refuse(path, `${end} bytes`, 'fewer');
+      }
+      const strides = columnMajor([count, ...shape.slice(1)]);
+      const view = { shape: [count, ...shape.slice(1)], strides, offset: 0 };
+      return floats(decodeElements(bytes, type, { bigEndian, view }));
     },
     close: () => file.close(),
   };

@@ -1,6 +1,6 @@
 /**
- * Reads Python pickles (protocols 2 to 5) as inert data. Nothing is ever imported or called: a pickle may name only the globals it is
- * given here, each of which builds plain values; any other is refused by its name before it could matter.
+ * Reads Python pickles (protocols 2 to 5) as inert data. Nothing is ever imported or called: the globals that it is given here build plain
+ * values; any other stays a name, whose call is refused and whose objects are bags of attributes.
  */
 import { refuse } from '../config/index.ts';
 
@@ -13,8 +13,15 @@ export interface PickleOptions {
   readonly where: string;
   /** Known globals by "module name"; what is no KnownFunction only stands for itself. */
   readonly globals: ReadonlyMap<string, object>;
+  /** Bytes of memory that it may take besides those that any may: as many as its tensors hold. */
+  readonly memory?: number;
   /** What a persistent id (torch: a storage) stands for. */
   persistent(id: unknown): unknown;
+}
+
+/** A class that is none of the known globals: a name, and nothing that could be called. */
+export class ForeignClass {
+  constructor(readonly name: string) {}
 }
 
 /** A Python tuple; lists are plain arrays, dictionaries Maps, sets Sets. */
@@ -23,18 +30,33 @@ export class Tuple {
 }
 
 const MARK = Symbol('mark');
-const LIMIT = 50_000_000;
+
+/** Bytes of memory that any pickle may take: one byte of it makes a dictionary of 200. What an operation makes is counted, roughly. */
+const FREE = 48 * 2 ** 20;
+const MOST_NAME = 300;
+const SLOT = 8;
+const OBJECT = 64;
+const MAPPING = 200;
 
 /** The bytes, and the machine that a pickle is a programme for. */
 class Reader {
-  at = 0;
   readonly stack: unknown[] = [];
   readonly memo = new Map<number, unknown>();
+  private left: number;
 
   constructor(
     readonly bytes: Buffer,
     readonly options: PickleOptions,
-  ) {}
+    public at = 0,
+  ) {
+    this.left = FREE + (options.memory ?? 0);
+  }
+
+  /** Counts memory; refuses a pickle that takes more than its length allows. */
+  spend(bytes: number) {
+    this.left -= bytes;
+    if (this.left < 0) this.bad('one that makes more of its bytes than tensors need');
+  }
 
   bad(found: string): never {
     return refuse(this.options.where, 'a pickle of tensors and containers', found, {
@@ -64,13 +86,13 @@ class Reader {
   /** A little-endian two's complement number of any length. */
   long(length: number): number {
     const bytes = this.take(length);
-    let value = 0n;
-    for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i]);
+    if (length === 0) return 0;
+    const value = BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`);
     return Number(BigInt.asIntN(8 * length, value));
   }
 
   push(value: unknown) {
-    if (this.stack.length > LIMIT) this.bad('an endless one');
+    this.spend(SLOT);
     this.stack.push(value);
   }
   pop(): unknown {
@@ -86,13 +108,15 @@ class Reader {
   }
   duplicate() {
     const value = this.pop();
-    this.stack.push(value, value);
+    this.push(value);
+    this.push(value);
   }
   top<Kind>(kind: abstract new (...args: never[]) => Kind, name: string): Kind {
     const value = this.stack.at(-1);
     return value instanceof kind ? value : this.bad(`an operation for a ${name} on something else`);
   }
   remember(index: number) {
+    this.spend(OBJECT);
     this.memo.set(index, this.stack.at(-1));
   }
   recall(index: number) {
@@ -102,56 +126,98 @@ class Reader {
   setItems(pairs: readonly unknown[]) {
     if (pairs.length % 2 !== 0) this.bad('a key without a value');
     const map = this.top(Map, 'dictionary');
+    this.spend(OBJECT * pairs.length);
     for (let i = 0; i < pairs.length; i += 2) map.set(pairs[i], pairs[i + 1]);
   }
 
-  pushMap(pairs: readonly unknown[]) {
+  pushMap(pairs: readonly unknown[] = []) {
+    this.spend(MAPPING);
     this.push(new Map());
     this.setItems(pairs);
   }
+  pushSet(items: readonly unknown[] = []) {
+    this.spend(MAPPING);
+    this.push(new Set());
+    this.addToSet(items);
+  }
+  pushList(items: unknown[] = []) {
+    this.spend(OBJECT);
+    this.push(items);
+  }
+  pushItems(items: readonly unknown[] = []) {
+    this.spend(OBJECT);
+    this.push(new Tuple(items));
+  }
+  pushPersistent() {
+    this.spend(OBJECT);
+    this.push(this.options.persistent(this.pop()));
+  }
   pushTuple(length: number) {
-    this.push(new Tuple(Array.from({ length }, () => this.pop()).reverse()));
+    this.pushItems(Array.from({ length }, () => this.pop()).reverse());
   }
   append(items: readonly unknown[]) {
     const list = this.top(Array, 'list');
+    this.spend(SLOT * items.length);
     for (const item of items) list.push(item);
   }
   addToSet(items: readonly unknown[]) {
     const set = this.top(Set, 'set');
+    this.spend(OBJECT * items.length);
     for (const item of items) set.add(item);
   }
 
   /** A global whose names lie on the stack. */
   stackGlobal() {
-    const name = this.pop();
-    this.global(String(this.pop()), String(name));
+    const [name, module] = [this.pop(), this.pop()];
+    if (typeof name !== 'string' || typeof module !== 'string') this.bad('a global without a name');
+    this.global(module as string, name as string);
   }
   global(module: string, name: string) {
-    const known = this.options.globals.get(`${module} ${name}`);
-    if (known) return this.push(known);
+    this.spend(OBJECT);
+    if (module.length + name.length > MOST_NAME) this.bad('a global with a name of that length');
+    this.push(this.options.globals.get(`${module} ${name}`) ?? new ForeignClass(`${module}.${name}`));
+  }
+  private notLoaded(name: string): never {
     return refuse(
       this.options.where,
       'a pickle of tensors and containers',
-      `the global ${module}.${name}, which is not loaded`,
-      {
-        hint: 'Save the tensors alone, as in torch.save(model.state_dict(), path).',
-      },
+      `a call of the global ${name}, which is not loaded`,
+      { hint: 'Save the tensors alone, as in torch.save(model.state_dict(), path).' },
     );
   }
   call() {
     const args = this.pop();
     const callable = this.pop();
+    if (callable instanceof ForeignClass) return this.notLoaded(callable.name);
     if (!(args instanceof Tuple && callable instanceof KnownFunction)) {
       return this.bad('a call of something that is no known function');
     }
-    this.push(callable.call(args.items));
+    const made = callable.call(args.items);
+    const size =
+      made instanceof Map || made instanceof Set ? made.size : Array.isArray(made) ? made.length : 0;
+    this.spend(MAPPING + OBJECT * size);
+    this.push(made);
+  }
+  /** A new object: of a class nobody knows it is a bag of attributes, which a module of a network is. */
+  create() {
+    const args = this.pop();
+    const made = this.stack.at(-1);
+    if (!(made instanceof ForeignClass && args instanceof Tuple)) {
+      this.stack.push(args);
+      return this.call();
+    }
+    if (args.items.length > 0) return this.notLoaded(made.name);
+    this.pop();
+    this.spend(MAPPING);
+    this.push(new Attributes(made.name));
   }
   /** The state of an object: it fills what keeps attributes; those that containers and tensors carry besides are dropped. */
   build() {
     const state = this.pop();
     const target = this.stack.at(-1);
-    if (target instanceof Attributes && state instanceof Map)
-      for (const [key, value] of state) target.set(key, value);
+    if (!(target instanceof Attributes && state instanceof Map)) return;
+    this.spend(OBJECT * state.size);
+    for (const [key, value] of state) target.set(key, value);
   }
 
   read(): unknown {
@@ -184,11 +250,11 @@ const OPERATIONS = new Map<number, (reader: Reader) => void>(
       ['T', r => r.push(r.take(r.u32()).toString('latin1'))],
       ['C', r => r.push(r.take(r.u8()))],
       ['B', r => r.push(r.take(r.u32()))],
-      ['}', r => r.push(new Map())],
-      [']', r => r.push([])],
-      [')', r => r.push(new Tuple([]))],
-      ['t', r => r.push(new Tuple(r.sinceMark()))],
-      ['l', r => r.push(r.sinceMark())],
+      ['}', r => r.pushMap()],
+      [']', r => r.pushList()],
+      [')', r => r.pushItems()],
+      ['t', r => r.pushItems(r.sinceMark())],
+      ['l', r => r.pushList(r.sinceMark())],
       ['d', r => r.pushMap(r.sinceMark())],
       ['a', r => r.append([r.pop()])],
       ['e', r => r.append(r.sinceMark())],
@@ -201,11 +267,11 @@ const OPERATIONS = new Map<number, (reader: Reader) => void>(
       ['c', r => r.global(r.line(), r.line())],
       ['R', r => r.call()],
       ['b', r => r.build()],
-      ['Q', r => r.push(r.options.persistent(r.pop()))],
+      ['Q', r => r.pushPersistent()],
       // PROTO
       [0x80, r => r.u8() <= 5 || r.bad('a newer protocol')],
       // NEWOBJ
-      [0x81, r => r.call()],
+      [0x81, r => r.create()],
       [0x85, r => r.pushTuple(1)],
       [0x86, r => r.pushTuple(2)],
       [0x87, r => r.pushTuple(3)],
@@ -216,9 +282,9 @@ const OPERATIONS = new Map<number, (reader: Reader) => void>(
       [0x8c, r => r.push(r.text(r.u8()))],
       [0x8d, r => r.push(r.text(r.u64()))],
       [0x8e, r => r.push(r.take(r.u64()))],
-      [0x8f, r => r.push(new Set())],
+      [0x8f, r => r.pushSet()],
       [0x90, r => r.addToSet(r.sinceMark())],
-      [0x91, r => r.push(new Set(r.sinceMark()))],
+      [0x91, r => r.pushSet(r.sinceMark())],
       [0x93, r => r.stackGlobal()],
       [0x94, r => r.remember(r.memo.size)],
       // FRAME: a length that only helps readers of streams
@@ -227,9 +293,20 @@ const OPERATIONS = new Map<number, (reader: Reader) => void>(
   ).map(([code, operation]) => [typeof code === 'string' ? code.charCodeAt(0) : code, operation]),
 );
 
-/** A mapping whose entries Python keeps as attributes (argparse.Namespace and the like). */
-export class Attributes extends Map<unknown, unknown> {}
+/** What Python keeps as an object with attributes: argparse.Namespace, a module of a network. Nothing of its class is known but the name. */
+export class Attributes extends Map<unknown, unknown> {
+  constructor(readonly className: string) {
+    super();
+  }
+}
 
-/** Reads a pickle; every global that is not among the known ones is refused by name. */
-export const readPickle = (bytes: Buffer, options: PickleOptions): unknown =>
-  new Reader(bytes, options).read();
+/** Reads the pickle that begins at `start`; nothing that it names is loaded. */
+export function readPickle(
+  bytes: Buffer,
+  options: PickleOptions,
+  start = 0,
+): { readonly value: unknown; readonly end: number } {
+  const reader = new Reader(bytes, options, start);
+  const value = reader.read();
+  return { value, end: reader.at };
+}

@@ -1,200 +1,24 @@
-/** State dictionaries of PyTorch files (.pt, .pth, .ckpt of torch.save, zip format), read without running anything in them. */
+/** State dictionaries of PyTorch files (.pt, .pth, .ckpt of torch.save, zip or legacy), read without running anything in them. */
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { type Failure, refuse, suggestion } from '../config/index.ts';
 import {
   BYTES,
+  decodedBytes,
   decodeElements,
   type ElementType,
+  isDense,
   type NdArray,
   type NumericArray,
-  shapeText,
   sizeOf,
 } from './arrays.ts';
-import { Attributes, KnownFunction, readPickle, Tuple } from './pickle.ts';
-import { withTorchArchive } from './torch-archive.ts';
-import type { ZipArchive } from './zip.ts';
+import { Attributes } from './pickle.ts';
+import { type TorchFile, withTorchFile } from './torch-file.ts';
+import { TensorView } from './torch-pickle.ts';
 
-const STORAGES: Record<string, ElementType> = {
-  FloatStorage: 'f32',
-  DoubleStorage: 'f64',
-  HalfStorage: 'f16',
-  BFloat16Storage: 'bf16',
-  LongStorage: 'i64',
-  IntStorage: 'i32',
-  ShortStorage: 'i16',
-  CharStorage: 'i8',
-  ByteStorage: 'u8',
-  BoolStorage: 'bool',
-};
-
-class StorageType {
-  constructor(readonly type: ElementType) {}
-}
-
-/** Where the numbers of a storage lie in the archive. */
-class Storage {
-  constructor(
-    readonly key: string,
-    readonly type: ElementType,
-    readonly count: number,
-  ) {}
-}
-
-/** A tensor as the pickle describes it: a strided view of a storage. */
-class TensorView {
-  constructor(
-    readonly storage: Storage,
-    readonly offset: number,
-    readonly shape: readonly number[],
-    readonly stride: readonly number[],
-  ) {}
-}
-
-const isNatural = (x: unknown): x is number => Number.isSafeInteger(x) && (x as number) >= 0;
-const naturals = (x: unknown): readonly number[] | undefined =>
-  x instanceof Tuple && x.items.every(isNatural) ? (x.items as readonly number[]) : undefined;
-
-function tensorView(where: string, [storage, offset, size, stride]: readonly unknown[]): TensorView {
-  const [shape, steps] = [naturals(size), naturals(stride)];
-  if (
-    !(storage instanceof Storage) ||
-    !isNatural(offset) ||
-    !shape ||
-    !steps ||
-    shape.length !== steps.length
-  ) {
-    return refuse(where, 'tensors', 'one whose storage, offset, size or stride is broken');
-  }
-  const last = offset + shape.reduce((sum, n, axis) => sum + (n - 1) * steps[axis], 0);
-  if (sizeOf(shape) > 0 && last >= storage.count) {
-    refuse(
-      where,
-      `a tensor within its storage of ${storage.count} numbers`,
-      `shape ${shapeText(shape)} up to number ${last + 1}`,
-    );
-  }
-  if (sizeOf(shape) > Math.max(storage.count, 1)) {
-    refuse(
-      where,
-      'a tensor no larger than its storage',
-      `shape ${shapeText(shape)} on ${storage.count} numbers`,
-    );
-  }
-  return new TensorView(storage, offset, shape, steps);
-}
-
-/** The only things a pickle may name: storages, the functions that rebuild tensors, and containers. */
-function knownGlobals(where: string): Map<string, KnownFunction | StorageType> {
-  const known = new Map<string, KnownFunction | StorageType>();
-  const add = (name: string, call: KnownFunction['call']) => known.set(name, new KnownFunction(call));
-  for (const [name, type] of Object.entries(STORAGES)) known.set(`torch ${name}`, new StorageType(type));
-  const rebuild = (args: readonly unknown[]) => tensorView(where, args);
-  add('torch._utils _rebuild_tensor', rebuild);
-  add('torch._utils _rebuild_tensor_v2', rebuild);
-  add('torch._utils _rebuild_parameter', ([tensor]) => tensor);
-  add('torch._utils _rebuild_parameter_with_state', ([tensor]) => tensor);
-  add('torch Size', ([items]) =>
-    items instanceof Tuple ? items : new Tuple(Array.isArray(items) ? items : []),
-  );
-  add('torch device', ([name]) => name);
-  const pairs = (items: unknown): Map<unknown, unknown> => {
-    if (items instanceof Map) return new Map(items);
-    const list = Array.isArray(items) ? items : [];
-    return new Map(list.filter(item => item instanceof Tuple).map(({ items: [key, value] }) => [key, value]));
-  };
-  for (const name of ['collections OrderedDict', 'builtins dict', '__builtin__ dict'])
-    add(name, ([items]) => pairs(items));
-  add('collections defaultdict', () => new Map());
-  // The factory of a defaultdict and the like: named, never called on anything but containers.
-  for (const module of ['builtins', '__builtin__']) {
-    add(`${module} list`, ([items]) => (Array.isArray(items) ? [...items] : []));
-    add(`${module} set`, ([items]) => new Set(Array.isArray(items) ? items : []));
-    add(`${module} frozenset`, ([items]) => new Set(Array.isArray(items) ? items : []));
-  }
-  add('argparse Namespace', () => new Attributes());
-  for (const module of [
-    'pytorch_lightning.utilities.parsing',
-    'lightning.pytorch.utilities.parsing',
-    'lightning_fabric.utilities.data',
-    'lightning.fabric.utilities.data',
-  ]) {
-    add(`${module} AttributeDict`, ([items]) => pairs(items));
-  }
-  return known;
-}
-
-function storageOf(where: string, id: unknown): Storage {
-  const [kind, type, key, , count] = id instanceof Tuple ? id.items : [];
-  if (kind !== 'storage' || !(type instanceof StorageType) || typeof key !== 'string' || !isNatural(count)) {
-    return refuse(where, 'storages of tensors', 'another kind of reference');
-  }
-  return new Storage(key, type.type, count);
-}
-
-/** Decodes a storage once, though several tensors may share it. */
-function storageReader(archive: ZipArchive, root: string, where: string) {
-  const decoded = new Map<string, NumericArray>();
-  return async ({ key, type, count }: Storage): Promise<NumericArray> => {
-    const known = decoded.get(key);
-    if (known) return known;
-    const name = `${root}data/${key}`;
-    const bytes = await archive.read(name);
-    if (bytes.length !== count * BYTES[type]) {
-      refuse(where, `${count * BYTES[type]} bytes (${count} numbers of ${type})`, `${bytes.length}`, {
-        field: name,
-      });
-    }
-    const data = decodeElements(bytes, type);
-    decoded.set(key, data);
-    return data;
-  };
-}
-
-/** The elements of a strided view in row-major order. */
-function gather({ offset, shape, stride }: TensorView, data: NumericArray): NumericArray {
-  const count = sizeOf(shape);
-  let dense = 1;
-  const isDense = shape.every((_, i) => {
-    const axis = shape.length - 1 - i;
-    const fits = shape[axis] === 1 || stride[axis] === dense;
-    dense *= shape[axis];
-    return fits;
-  });
-  if (isDense) return data.slice(offset, offset + count);
-  const out = new (data.constructor as new (length: number) => NumericArray)(count);
-  const index = new Array<number>(shape.length).fill(0);
-  let at = offset;
-  for (let i = 0; i < count; i++) {
-    out[i] = data[at];
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      at += stride[axis];
-      if (++index[axis] < shape[axis]) break;
-      at -= shape[axis] * stride[axis];
-      index[axis] = 0;
-    }
-  }
-  return out;
-}
-
-const WRAPPERS = ['state_dict', 'model_state_dict', 'model', 'module', 'net', 'weights', 'params'];
-
-const hasTensors = (value: unknown): value is Map<unknown, unknown> =>
-  value instanceof Map && [...value.values()].some(item => item instanceof TensorView);
-
-/** The dictionary of tensors: the whole, what `key` names, or what lies under a usual name. */
-function stateDict(root: unknown, key: string | undefined, where: string): Map<unknown, unknown> {
-  if (key !== undefined) {
-    const found = key
-      .split('.')
-      .reduce<unknown>((node, part) => (node instanceof Map ? node.get(part) : undefined), root);
-    return hasTensors(found) ? found : refuse(where, 'a dictionary of tensors', 'none', { field: key });
-  }
-  if (hasTensors(root)) return root;
-  if (!(root instanceof Map)) return refuse(where, 'a dictionary of tensors', 'something else');
-  const wrapped = WRAPPERS.map(wrapper => root.get(wrapper)).find(hasTensors);
-  return (
-    wrapped ?? refuse(where, 'a dictionary of tensors', `one with ${[...root.keys()].map(String).join(', ')}`)
-  );
+/** Type and shape of a tensor in a file. */
+export interface TensorInfo {
+  readonly type: ElementType | undefined;
+  readonly shape: readonly number[];
 }
 
 export interface TorchStateOptions {
@@ -202,35 +26,164 @@ export interface TorchStateOptions {
   readonly key?: string;
   /** Reads only these tensors (each must be there), or those the test accepts. */
   readonly tensors?: readonly string[] | ((name: string) => boolean);
+  /** Chooses from what is there, before any number is read. */
+  readonly choose?: (tensors: ReadonlyMap<string, TensorInfo>) => readonly string[];
 }
 
-/** Reads the tensors of a state dictionary, by name. Anything in the file but tensors, containers and plain values is refused by name. */
-export const readTorchState = (
-  path: string,
-  { key, tensors = () => true }: TorchStateOptions = {},
-): TE.TaskEither<Failure, Record<string, NdArray>> =>
-  withTorchArchive(path, async (archive, root) => {
-    const content = readPickle(await archive.read(`${root}data.pkl`), {
-      where: path,
-      globals: knownGlobals(path),
-      persistent: id => storageOf(path, id),
-    });
-    const entries = [...stateDict(content, key, path)].filter(
-      (entry): entry is [string, TensorView] =>
-        typeof entry[0] === 'string' && entry[1] instanceof TensorView,
-    );
-    const names = entries.map(([name]) => name);
-    if (typeof tensors !== 'function') {
-      const missing = tensors.find(name => !names.includes(name));
-      if (missing !== undefined) {
-        refuse(path, `a tensor ${missing}`, 'none of that name', { hint: suggestion(missing, names) });
+type State = Map<string, TensorView>;
+
+/** Dictionaries in dictionaries, modules in modules. */
+const DEPTH = 32;
+
+/** Where a checkpoint usually keeps its state dictionary, in the order they are tried. */
+const WRAPPERS = ['state_dict', 'model_state_dict', 'model', 'module', 'net', 'weights', 'params'];
+/** What a checkpoint has besides: not searched. */
+const BESIDES = /optim|sched|callback|loops|hyper|hparams|config|args|rng|scaler/i;
+
+/** Parameters and buffers of a module, by their dotted names, as state_dict() names them. */
+function moduleState(module: Attributes, prefix: string, depth: number, into: State): State {
+  if (depth === 0) return into;
+  for (const part of ['_parameters', '_buffers']) {
+    const tensors = module.get(part);
+    if (!(tensors instanceof Map)) continue;
+    for (const [name, tensor] of tensors)
+      if (typeof name === 'string' && tensor instanceof TensorView) into.set(prefix + name, tensor);
+  }
+  const children = module.get('_modules');
+  if (children instanceof Map)
+    for (const [name, child] of children)
+      if (typeof name === 'string' && child instanceof Attributes)
+        moduleState(child, `${prefix}${name}.`, depth - 1, into);
+  return into;
+}
+
+/**
+ * The tensors by name in a dictionary, in what it holds under a usual name, or else in all dictionaries that it holds, each with its key in
+ * front. A node is looked at once: pickles can hold themselves.
+ */
+function findState(node: unknown, depth = DEPTH, seen = new Set<unknown>()): State {
+  if (depth === 0 || !(node instanceof Map) || seen.has(node)) return new Map();
+  seen.add(node);
+  if (node instanceof Attributes) return moduleState(node, '', depth, new Map());
+  const entries = [...node].filter((entry): entry is [string, unknown] => typeof entry[0] === 'string');
+  const own = entries.filter((entry): entry is [string, TensorView] => entry[1] instanceof TensorView);
+  if (own.length > 0) return new Map(own);
+  for (const wrapper of WRAPPERS) {
+    const found = findState(node.get(wrapper), depth - 1, seen);
+    if (found.size > 0) return found;
+  }
+  const inner = entries
+    .filter(([key]) => !BESIDES.test(key))
+    .map(([key, value]) => [key, findState(value, depth - 1, seen)] as const)
+    .filter(([, state]) => state.size > 0);
+  if (inner.length === 1) return inner[0][1];
+  return new Map(inner.flatMap(([key, state]) => [...state].map(([name, view]) => [`${key}.${name}`, view])));
+}
+
+/** What lies under a dotted path; the keys of dictionaries may have dots themselves. */
+function below(node: unknown, path: string, depth = DEPTH): unknown {
+  if (path === '') return node;
+  if (!(node instanceof Map) || depth === 0) return undefined;
+  const children = node instanceof Attributes ? node.get('_modules') : node;
+  if (!(children instanceof Map)) return undefined;
+  for (const [key, child] of children) {
+    if (path === key) return child;
+    if (typeof key !== 'string' || !path.startsWith(`${key}.`)) continue;
+    const found = below(child, path.slice(key.length + 1), depth - 1);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** The dictionary of tensors that `key` names, or the one that is there. */
+function stateOf(content: unknown, key: string | undefined, where: string): State {
+  if (key === undefined) {
+    const state = findState(content);
+    if (state.size > 0) return state;
+    if (!(content instanceof Map)) return refuse(where, 'a dictionary of tensors', 'something else');
+    const keys = [...content.keys()]
+      .slice(0, 20)
+      .map(name => (typeof name === 'string' ? name : typeof name));
+    return refuse(where, 'a dictionary of tensors', `one with ${keys.join(', ')}`);
+  }
+  const found = findState(below(content, key));
+  if (found.size > 0) return found;
+  // The path may also be what the names of some tensors begin with.
+  const all = [...findState(content)].filter(([name]) => name.startsWith(`${key}.`));
+  if (all.length === 0) refuse(where, 'a dictionary of tensors', 'none', { field: key });
+  return new Map(all.map(([name, view]) => [name.slice(key.length + 1), view]));
+}
+
+/** All tensors may take this many bytes besides twice those of their storages: views can repeat a storage without end. */
+const FREE = 16 * 2 ** 20;
+
+/**
+ * Reads tensors, storage by storage; a storage is let go when its last tensor is there. Equal views give one array, and all that are taken
+ * from a storage are no more than twice its bytes.
+ */
+async function readViews(file: TorchFile, views: State, where: string): Promise<[string, NdArray][]> {
+  const byStorage = new Map<string, [string, TensorView][]>();
+  for (const entry of views) {
+    const { key } = entry[1].storage;
+    const group = byStorage.get(key);
+    if (group) group.push(entry);
+    else byStorage.set(key, [entry]);
+  }
+  const arrays = new Map<string, NdArray>();
+  let free = FREE;
+  for (const group of byStorage.values()) {
+    const { storage } = group[0][1];
+    const made = new Map<string, NumericArray>();
+    let left = 2 * storage.count * BYTES[storage.type];
+    const identity = ({ type, offset, shape, strides, negative }: TensorView) =>
+      JSON.stringify([type, offset, shape, strides, negative]);
+    for (const [name, view] of group) {
+      if (made.has(identity(view))) continue;
+      made.set(identity(view), new Uint8Array(0));
+      left -= sizeOf(view.shape) * decodedBytes(view.type);
+      if (left < -free) {
+        refuse(where, 'tensors that share a storage but do not repeat it', `${group.length} views of one`, {
+          field: name,
+        });
       }
     }
-    const wanted = typeof tensors === 'function' ? tensors : (name: string) => tensors.includes(name);
-    const read = storageReader(archive, root, path);
-    const state: Record<string, NdArray> = {};
-    for (const [name, view] of entries) {
-      if (wanted(name)) state[name] = { shape: view.shape, data: gather(view, await read(view.storage)) };
+    free += Math.min(0, left);
+    const bytes = await file.read(storage);
+    const alone = made.size === 1;
+    for (const [name, view] of group) {
+      let data = made.get(identity(view))!;
+      if (data.length === 0 && sizeOf(view.shape) > 0) {
+        data = decodeElements(bytes, view.type, { view });
+        // Views of one storage become arrays of their own.
+        if (!alone && isDense(view)) data = data.slice();
+        if (view.negative) for (let i = 0; i < data.length; i++) data[i] = -data[i];
+        made.set(identity(view), data);
+      }
+      arrays.set(name, { shape: view.shape, data });
     }
-    return state;
+  }
+  return [...views.keys()].map(name => [name, arrays.get(name)!]);
+}
+
+/** Reads the tensors of a state dictionary (or of a whole module), by name. What the file calls besides tensors and containers is refused by name. */
+export const readTorchState = (
+  path: string,
+  { key, tensors, choose }: TorchStateOptions = {},
+): TE.TaskEither<Failure, Record<string, NdArray>> =>
+  withTorchFile(path, async file => {
+    const state = stateOf(file.content, key, path);
+    const names = [...state.keys()];
+    const wanted = choose
+      ? choose(state)
+      : typeof tensors === 'function'
+        ? names.filter(tensors)
+        : (tensors ?? names);
+    const views: State = new Map();
+    for (const name of wanted) {
+      const view =
+        state.get(name) ??
+        refuse(path, `a tensor ${name}`, 'none of that name', { hint: suggestion(name, names) });
+      views.set(name, view);
+    }
+    return Object.fromEntries(await readViews(file, views, path));
   });

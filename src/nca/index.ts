@@ -8,6 +8,7 @@ export {
   NcaSpecCodec,
   perceptionSize,
   SPECS,
+  specText,
   type WeightBlock,
   weightBlocks,
   weightCount,

@@ -8,19 +8,30 @@
  * with optional clips after perception, hidden, update and on the new state (Niklasson et al. 2021, "Self-organising textures").
  */
 import * as t from 'io-ts';
+import { finite, optional, positive } from '../config/index.ts';
 
 export const FILTERS = ['identity', 'sobel_x', 'sobel_y', 'laplacian'] as const;
 
-const optionalClip = t.union([t.number, t.null]);
+const channels = t.refinement(
+  t.number,
+  x => Number.isSafeInteger(x) && x >= 3 && x <= 1024,
+  'a whole number from 3 to 1024',
+);
+const hidden = t.refinement(
+  t.number,
+  x => Number.isSafeInteger(x) && x >= 1 && x <= 65_536,
+  'a whole number from 1 to 65536',
+);
+const optionalClip = optional(positive);
 
 export const NcaSpecCodec = t.strict({
   name: t.string,
   /** State channels per cell; the first three are the picture. */
-  channels: t.number,
+  channels,
   /** Hidden units. */
-  hidden: t.number,
+  hidden,
   /** Factor on the two Sobel filters and the Laplacian; the identity stays 1. */
-  filterScale: t.number,
+  filterScale: finite,
   /** Whether the update has a bias b2. */
   outputBias: t.boolean,
   /** Values are clipped to [-clip, clip] (hidden: [0, clip]); null for no clip. */
@@ -31,7 +42,7 @@ export const NcaSpecCodec = t.strict({
     state: optionalClip,
   }),
   /** picture = scale * state + offset. */
-  rgb: t.strict({ scale: t.number, offset: t.number }),
+  rgb: t.strict({ scale: finite, offset: finite }),
 });
 export type NcaSpec = t.TypeOf<typeof NcaSpecCodec>;
 
@@ -101,3 +112,19 @@ export function weightBlocks(spec: NcaSpec): WeightBlock[] {
 
 /** D, the length of the flat weight vector. */
 export const weightCount = (spec: NcaSpec) => weightBlocks(spec).reduce((sum, { size }) => sum + size, 0);
+
+const NUMBER = (x: number) => String(Number(x.toPrecision(4)));
+
+/** A spec in one line: sizes and everything that decides what its weights look like. */
+export function specText(spec: NcaSpec): string {
+  const { name, channels, hidden, filterScale, outputBias, clip, rgb } = spec;
+  const clips = Object.entries(clip).flatMap(([where, x]) => (x === null ? [] : `${where} to ${NUMBER(x)}`));
+  const scaled = rgb.scale === 1 ? 'state' : `${NUMBER(rgb.scale)} state`;
+  return [
+    `${name}: ${channels} channels, ${hidden} hidden units`,
+    outputBias ? 'output bias' : 'no output bias',
+    filterScale === 1 ? 'filters unscaled' : `filters times ${NUMBER(filterScale)}`,
+    clips.length > 0 ? `clips ${clips.join(', ')}` : 'no clips',
+    `picture = ${scaled}${rgb.offset === 0 ? '' : ` ${rgb.offset < 0 ? '-' : '+'} ${NUMBER(Math.abs(rgb.offset))}`}`,
+  ].join('; ');
+}

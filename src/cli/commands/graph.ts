@@ -17,10 +17,12 @@ import { loadWeights, WEIGHTS_HELP } from '../../data/index.ts';
 import { writeAtomically } from '../../formats/index.ts';
 import type { NcaSpec } from '../../nca/index.ts';
 import { whole } from '../options.ts';
+import { givenSpec, saySpec, withSpec } from '../spec.ts';
 import { keyValueTable } from '../tables.ts';
 
 interface Options {
   out: string;
+  spec?: string;
   width: number;
   height: number;
   bias: NonNullable<GraphOptions['bias']>;
@@ -61,19 +63,20 @@ async function draw(argument: string, options: Options) {
   if (options.bias !== 'nodes' && options.bias !== 'self-loops') {
     throw new UserError(`--bias: expected nodes or self-loops, found "${options.bias}".`, 2);
   }
-  const { spec, flat } = await settle(loadWeights(argument));
+  const { spec, flat } = await settle(loadWeights(argument, { spec: await givenSpec(options.spec) }));
   const graph = buildGraph(ncaNetwork(spec, { recurrent: options.recurrent }), flat, {
     bias: options.bias,
     reverseEdges: options.reverse,
   });
   await settle(writeAtomically(options.out, await writer(graph, spec, options)));
+  await saySpec(spec);
   console.log(
     keyValueTable({ nodes: graph.order, edges: graph.size, weights: flat.length, file: options.out }),
   );
 }
 
 export const register = (program: Command): void => {
-  program
+  const command = program
     .command('graph')
     .description('The parameter graph of an NCA as a picture or a file for graph programs')
     .argument('<weights>', WEIGHTS_HELP)
@@ -97,4 +100,5 @@ Example:
   weightloom graph dots.pt --out dots.svg`,
     )
     .action(draw);
+  withSpec(command);
 };

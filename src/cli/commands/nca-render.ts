@@ -4,9 +4,11 @@ import { settle, UserError } from '../../config/index.ts';
 import type { Picture } from '../../formats/index.ts';
 import { group } from '../group.ts';
 import { whole } from '../options.ts';
+import { givenSpec, saySpec, withSpec } from '../spec.ts';
 
 interface Options {
   weights: string;
+  spec?: string;
   steps: number;
   size: number;
   seed: number;
@@ -14,7 +16,7 @@ interface Options {
   out: string;
 }
 
-async function render({ weights, steps, size, seed, frames, out }: Options) {
+async function render({ weights, spec, steps, size, seed, frames, out }: Options) {
   const kind = extname(out).toLowerCase();
   if (kind !== '.png' && kind !== '.gif') {
     throw new UserError(`--out: expected a name that ends in .png or .gif, found "${out}".`, 2);
@@ -23,7 +25,7 @@ async function render({ weights, steps, size, seed, frames, out }: Options) {
   const { interruption, progressBar } = await import('../../runs/index.ts');
   const { writeGif, writePng } = await import('../../formats/index.ts');
   const { startBackend } = await import('../../tensor/index.ts');
-  const nca = await settle(loadWeights(weights));
+  const nca = await settle(loadWeights(weights, { spec: await givenSpec(spec) }));
   await startBackend();
   if (kind === '.png') {
     const [picture] = await renderNcas(nca.spec, nca.flat, { steps, size, seed });
@@ -43,16 +45,17 @@ async function render({ weights, steps, size, seed, frames, out }: Options) {
     }
     await settle(writeGif(out, film, { delay: film.map((_, i) => (i === frames - 1 ? 1500 : 60)) }));
   }
+  await saySpec(nca.spec);
   console.log(out);
 }
 
 export const register = (program: Command): void => {
-  group(program, 'nca')
+  const command = group(program, 'nca')
     .command('render')
     .description('Run an NCA from its seed state and write its picture (PNG), or how it grows (GIF)')
     .requiredOption(
       '-w, --weights <weights>',
-      'file.pt, file.json#name, zoo-folder#name or file.safetensors[#index]',
+      'file.pt[#part], file.json#name, zoo-folder#name or file.safetensors[#index or part]',
     )
     .requiredOption('-o, --out <file>', 'x.png or x.gif')
     .option('--steps <n>', 'NCA steps', whole(0), 400)
@@ -64,7 +67,9 @@ export const register = (program: Command): void => {
       `
 Examples:
   $ weightloom nca render --weights zoos/embedded#stripes-003 --out stripes.png
-  $ weightloom nca render --weights dots.pt --steps 400 --size 128 --seed 1 --out dots.gif`,
+  $ weightloom nca render --weights dots.pt --steps 400 --size 128 --seed 1 --out dots.gif
+  $ weightloom nca render --weights texture.pth --spec texture.yaml --out texture.png    # texture.yaml: rgb: {offset: 0}`,
     )
     .action(render);
+  withSpec(command);
 };

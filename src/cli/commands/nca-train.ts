@@ -2,8 +2,15 @@ import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import type { Command } from 'commander';
 import sharp from 'sharp';
-import { failure, settle, suggestion, UserError } from '../../config/index.ts';
-import { loadWeights, renderFrames, renderNcas, WEIGHTS_HELP, writeWeights } from '../../data/index.ts';
+import { failure, settle, UserError } from '../../config/index.ts';
+import {
+  loadWeights,
+  renderFrames,
+  renderNcas,
+  WEIGHTS_HELP,
+  wholeSpec,
+  writeWeights,
+} from '../../data/index.ts';
 import {
   type NdArray,
   type Picture,
@@ -14,12 +21,20 @@ import {
   writePng,
   writeSafetensors,
 } from '../../formats/index.ts';
-import { type NcaSpec, patchSlicedWasserstein, SPECS, type TrainedNcas, trainNca } from '../../nca/index.ts';
+import {
+  type NcaSpec,
+  patchSlicedWasserstein,
+  SPECS,
+  specText,
+  type TrainedNcas,
+  trainNca,
+} from '../../nca/index.ts';
 import { lineChart } from '../../report/index.ts';
 import { interruption, progressBar } from '../../runs/index.ts';
 import { startBackend, tf } from '../../tensor/index.ts';
 import { group } from '../group.ts';
 import { whole, within } from '../options.ts';
+import { givenSpec } from '../spec.ts';
 
 interface Options {
   out?: string;
@@ -40,15 +55,6 @@ interface Options {
 
 /** NCA steps of the pictures that show the result. */
 const SHOWN_STEPS = 300;
-
-function specNamed(name: string): NcaSpec {
-  const names = Object.keys(SPECS);
-  if (names.includes(name)) return SPECS[name as keyof typeof SPECS];
-  throw new UserError(
-    failure('option --spec', `one of ${names.join(', ')}`, `"${name}"`, { hint: suggestion(name, names) }),
-    2,
-  );
-}
 
 /** The state an earlier run of the same training left, and its losses. */
 async function earlier(path: string, decisive: string) {
@@ -102,18 +108,20 @@ async function writeResults(
 
 async function train(path: string, options: Options): Promise<void> {
   const { size, grid, iterations, batch, pool, minSteps, maxSteps, learningRate, overflow, seed } = options;
-  const spec = specNamed(options.spec);
+  const given = (await givenSpec(options.spec))!;
+  const spec = wholeSpec(given);
   if (maxSteps < minSteps) {
     throw new UserError(failure('option --max-steps', `at least --min-steps, ${minSteps}`, `${maxSteps}`), 2);
   }
   const picture = await settle(readImage(path, { size }));
-  const initial = options.from === undefined ? undefined : await settle(loadWeights(options.from));
-  if (initial && initial.spec.name !== spec.name) {
-    throw new UserError(failure('option --from', `weights of the spec ${spec.name}`, initial.spec.name));
+  const initial =
+    options.from === undefined ? undefined : await settle(loadWeights(options.from, { spec: given }));
+  if (initial && JSON.stringify(initial.spec) !== JSON.stringify(spec)) {
+    throw new UserError(failure('option --from', `weights of ${specText(spec)}`, specText(initial.spec)));
   }
   const out = options.out ?? join('runs', 'nca', `${basename(path, extname(path))}-${size}`);
   const { out: _, snapshots, ...decisive } = options;
-  const identity = JSON.stringify({ ...decisive, path });
+  const identity = JSON.stringify({ ...decisive, spec, path });
   const statePath = join(out, 'state.safetensors');
   const { state, losses } = await earlier(statePath, identity);
 
@@ -185,7 +193,11 @@ export const register = (program: Command): void => {
       whole(20, 1024),
       40,
     )
-    .option('--spec <name>', `kind of NCA: ${Object.keys(SPECS).join(', ')}`, 'hypernca')
+    .option(
+      '--spec <name|file>',
+      `kind of NCA: ${Object.keys(SPECS).join(', ')}, or a YAML file with any of channels, hidden, filterScale, outputBias, clip, rgb`,
+      'hypernca',
+    )
     .option('--iterations <n>', 'of the training', whole(1), 1000)
     .option('--batch <n>', 'states an iteration', whole(1, 1024), 4)
     .option('--pool <n>', 'states kept', whole(1, 65536), 32)

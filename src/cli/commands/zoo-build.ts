@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
-import { parse } from 'yaml';
-import { attempt, decode, orThrow, refuse, settle } from '../../config/index.ts';
+import { attempt, decode, orThrow, parseYaml, settle } from '../../config/index.ts';
 import { buildZoo, ZooBuildCodec } from '../../data/index.ts';
 import { interruption, type Progress, progressBar } from '../../runs/index.ts';
 import { startBackend } from '../../tensor/index.ts';
@@ -18,16 +17,7 @@ const share = (text: string) => {
 };
 
 async function readConfig(path: string) {
-  const value = await settle(
-    attempt(path, async () => {
-      const text = await readFile(path, 'utf8');
-      try {
-        return parse(text) as unknown;
-      } catch (error) {
-        return refuse(path, 'YAML', `text that is not (${(error as Error).message.split('\n')[0]})`);
-      }
-    }),
-  );
+  const value = await settle(attempt(path, async () => parseYaml(await readFile(path, 'utf8'), path)));
   return orThrow(decode(ZooBuildCodec, value, path));
 }
 

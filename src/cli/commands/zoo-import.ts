@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { settle } from '../../config/index.ts';
 import type { Progress } from '../../runs/index.ts';
+import { commandLine } from '../command-line.ts';
 import { group } from '../group.ts';
 import { whole, within } from '../options.ts';
+import { givenSpec, saySpec, withSpec } from '../spec.ts';
 
 interface Options {
   out: string;
@@ -13,14 +15,16 @@ interface Options {
   base?: string;
   images?: string;
   renderings?: string;
+  spec?: string;
 }
 
 async function run(paths: string[], options: Options) {
-  const { out, heldOut, steps, size, seed, base, images, renderings } = options;
+  const { out, heldOut, steps, size, seed, base, images, renderings, spec } = options;
   const { importZoo } = await import('../../data/index.ts');
   const { interruption, progressBar } = await import('../../runs/index.ts');
   const { startBackend } = await import('../../tensor/index.ts');
   await startBackend();
+  const given = await givenSpec(spec);
   const { signal, release } = interruption();
   let bar: { what: string; progress: Progress } | undefined;
   try {
@@ -30,8 +34,9 @@ async function run(paths: string[], options: Options) {
         base,
         images,
         renderings,
+        spec: given,
         render: { steps, size, seed },
-        command: `weightloom zoo import ${paths.join(' ')} --out ${out} --held-out ${heldOut} --steps ${steps} --size ${size} --seed ${seed}${base === undefined ? '' : ` --base ${base}`}`,
+        command: commandLine(),
         signal,
         onProgress(done, total, what) {
           if (bar?.what !== what) {
@@ -44,6 +49,7 @@ async function run(paths: string[], options: Options) {
     );
     bar?.progress.stop();
     bar = undefined;
+    await saySpec(summary.spec);
     const { count, heldOut: held } = summary;
     console.log(
       `${out}: ${count} NCAs, ${count - held} to train on and ${held} held out; ` +
@@ -56,12 +62,12 @@ async function run(paths: string[], options: Options) {
 }
 
 export const register = (program: Command): void => {
-  group(program, 'zoo')
+  const command = group(program, 'zoo')
     .command('import')
-    .description('Make a zoo of published NCAs: models.json, a folder with w1.npy ..., or .pt files')
+    .description('Make a zoo of published NCAs: models.json, a folder with w1.npy ..., or files of weights')
     .argument(
       '<paths...>',
-      'a models.json, a folder with w1.npy, b1.npy, w2.npy and texture_names.npy, or .pt files',
+      'a models.json, a folder with w1.npy, b1.npy, w2.npy and texture_names.npy, or .pt and .safetensors files',
     )
     .requiredOption('-o, --out <folder>', 'the new zoo')
     .option('--held-out <share>', 'share held out, chosen by a hash of the name', within(0, 1), 0.15)
@@ -78,7 +84,9 @@ NCAs that come without a rendering of their own are run and their picture is sto
 
 Examples:
   $ weightloom zoo import self-organising-textures.models.json --base mondrian --out zoos/mondrian
-  $ weightloom zoo import dots.pt chess.pt --out zoos/grafting`,
+  $ weightloom zoo import dots.pt chess.pt --out zoos/grafting
+  $ weightloom zoo import runs/*/weights.safetensors --out zoos/mine    # what nca train left, with its pictures`,
     )
     .action(run);
+  withSpec(command);
 };

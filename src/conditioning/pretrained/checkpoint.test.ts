@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { type TorchTensor, torchLegacy, torchPickled } from '../../../property-tests/crafted.ts';
 import { describe, settle } from '../../config/index.ts';
 import { type NdArray, writeSafetensors } from '../../formats/index.ts';
 import { madeUp } from '../small-encoders.ts';
@@ -68,6 +69,16 @@ for (const [name, wanted] of [
     assert.ok(E.isLeft(await readCheckpoint(join(folder, 'nothing'), wanted)()));
   });
 }
+
+test('a legacy file of torch.save is read like any other', async () => {
+  const wanted = vitWanted({ ...VIT_B_16, ...size }, TORCHVISION);
+  const whole = madeUp(wanted);
+  const { state, storages } = torchPickled(whole as Record<string, TorchTensor>);
+  const path = join(folder, 'old.pth');
+  await writeFile(path, torchLegacy(state, storages));
+  const { tensors } = await settle(readCheckpoint(path, wanted));
+  for (const key of Object.keys(whole)) assert.equal(tensors[key], whole[key].data);
+});
 
 test('transpositions', () => {
   assert.equal([...transposed(Float32Array.from([1, 2, 3, 4, 5, 6]), [2, 3])], [1, 4, 2, 5, 3, 6]);

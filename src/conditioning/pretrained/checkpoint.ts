@@ -1,10 +1,10 @@
 /** The tensors of a pretrained network out of a file that somebody else made: by name, each with the shape the network needs. */
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { attempt, type Failure, refuse, settle } from '../../config/index.ts';
 import {
   bytesOf,
+  isTorchSave,
   type NdArray,
   readSafetensors,
   readSafetensorsHeader,
@@ -63,21 +63,10 @@ export function pickTensors(
   return { tensors: picked, hash: hash.digest('hex').slice(0, 32) };
 }
 
-/** Whether a file is a zip archive, as those of torch.save are. */
-async function isZip(path: string): Promise<boolean> {
-  const file = await open(path, 'r');
-  try {
-    const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
-    return buffer.toString('latin1') === 'PK\x03\x04';
-  } finally {
-    await file.close();
-  }
-}
-
-/** Reads only what is wanted, from a safetensors file or a PyTorch state dictionary (.pt, .pth, .ckpt, zip format). */
+/** Reads only what is wanted, from a safetensors file or a PyTorch state dictionary (.pt, .pth, .ckpt, zip or legacy). */
 export const readCheckpoint = (path: string, wanted: Wanted): TE.TaskEither<Failure, Checkpoint> =>
   attempt(path, async () => {
-    if (await isZip(path)) {
+    if (await settle(isTorchSave(path))) {
       const names = new Set(
         Object.keys(wanted.shapes).flatMap(name => [name, ...(wanted.aliases?.(name) ?? [])]),
       );

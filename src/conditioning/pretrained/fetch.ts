@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { pipe } from 'fp-ts/lib/function.js';
 import * as TE from 'fp-ts/lib/TaskEither.js';
 import * as t from 'io-ts';
-import { parse } from 'yaml';
-import { attempt, CONFIGS, decode, type Failure, failure, orThrow } from '../../config/index.ts';
+import { attempt, CONFIGS, decode, type Failure, failure, orThrow, parseYaml } from '../../config/index.ts';
 import { type FetchedWeights, type FetchOptions, fetchWeights } from '../../formats/index.ts';
 import { readCheckpoint, type Wanted } from './checkpoint.ts';
 import { cachedWeights, NETWORKS, type NetworkName } from './locate.ts';
@@ -31,7 +30,9 @@ const SourcesCodec = t.strict(
 export const weightSources = (
   path = join(CONFIGS, 'weights.yaml'),
 ): TE.TaskEither<Failure, Record<NetworkName, WeightSource | null>> =>
-  attempt(path, async () => orThrow(decode(SourcesCodec, parse(await readFile(path, 'utf8')), path)));
+  attempt(path, async () =>
+    orThrow(decode(SourcesCodec, parseYaml(await readFile(path, 'utf8'), path), path)),
+  );
 
 export interface FetchNetworkOptions
   extends Pick<FetchOptions, 'update' | 'hubUrl' | 'signal' | 'onProgress'>,

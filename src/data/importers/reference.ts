@@ -3,17 +3,20 @@
  * [N], and beside them images/flickr+dtd_128/NAME.jpg (photographs) and images/nca_flickr+dtd_128/NAME.jpg (what the NCA renders).
  * Weights are read some rows at a time: 30,775 NCAs are 721 MB.
  */
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { attempt, type Failure, refuse, settle } from '../../config/index.ts';
-import { openNpyRows, readNpyStrings, shapeText } from '../../formats/index.ts';
-import { type NcaSpec, SPECS, weightBlocks, weightCount } from '../../nca/index.ts';
+import { type NpyRows, openNpyRows, readNpyStrings, shapeText } from '../../formats/index.ts';
+import { FILTERS, type NcaSpec, weightBlocks, weightCount } from '../../nca/index.ts';
+import { type GivenSpec, specFor } from '../spec-option.ts';
 import { shortNames } from '../split.ts';
 import type { ZooSource } from './source.ts';
 
 export interface ReferenceOptions {
-  readonly spec?: NcaSpec;
+  /** What the NCAs are besides their sizes, which the arrays have. */
+  readonly spec?: GivenSpec;
   /** Folder of the photographs; by default images/flickr+dtd_128 in the set's folder. */
   readonly images?: string;
   /** Folder of the renderings; by default images/nca_flickr+dtd_128. */
@@ -39,7 +42,7 @@ async function pictureFinder(folder: string, given: boolean): Promise<(name: str
 /** Opens a set in this layout. Arrays that disagree in N or do not fit the spec are refused. */
 export const openReferenceSet = (
   folder: string,
-  { spec = SPECS.hypernca, images, renderings }: ReferenceOptions = {},
+  { spec: given, images, renderings }: ReferenceOptions = {},
 ): TE.TaskEither<Failure, ZooSource> =>
   attempt(folder, async () => {
     const namesPath = join(folder, 'texture_names.npy');
@@ -52,23 +55,29 @@ export const openReferenceSet = (
         renderings !== undefined,
       ),
     };
-    const blocks = weightBlocks(spec);
-    const opened: Awaited<ReturnType<typeof openRows>>[] = [];
-    const openRows = (name: string) => settle(openNpyRows(join(folder, `${name}.npy`)));
-    const close = async () => {
-      await Promise.all(opened.map(array => array.close()));
+    const opened = new Map<string, NpyRows>();
+    const fileOf = (name: string) => join(folder, `${name}.npy`);
+    const openRows = async (name: string) => {
+      const array = await settle(openNpyRows(fileOf(name)));
+      opened.set(name, array);
+      return array;
     };
+    const close = async () => {
+      await Promise.all([...opened.values()].map(array => array.close()));
+    };
+    let spec: NcaSpec;
     try {
-      for (const { name, shape } of blocks) {
-        const array = await openRows(name);
-        opened.push(array);
+      const [, hidden = 0, inputs = 0] = (await openRows('w1')).shape;
+      const sizes = { channels: inputs / FILTERS.length, hidden, outputBias: existsSync(fileOf('b2')) };
+      if (!(Number.isInteger(sizes.channels) && sizes.channels >= 3 && hidden >= 1)) {
+        refuse(fileOf('w1'), 'shape [N, hidden, 4 x channels]', shapeText(opened.get('w1')!.shape));
+      }
+      spec = specFor(sizes, given, folder);
+      for (const { name, shape } of weightBlocks(spec)) {
+        const array = opened.get(name) ?? (await openRows(name));
         const expected = shapeText([found.length, ...shape]);
         if (shapeText(array.shape) !== expected) {
-          refuse(
-            join(folder, `${name}.npy`),
-            `shape ${expected} (N of texture_names.npy first)`,
-            shapeText(array.shape),
-          );
+          refuse(fileOf(name), `shape ${expected} (N of texture_names.npy first)`, shapeText(array.shape));
         }
       }
     } catch (error) {
@@ -81,8 +90,8 @@ export const openReferenceSet = (
       names: shortNames(found),
       async rows(start, count) {
         const out = new Float32Array(count * size);
-        for (const [b, block] of blocks.entries()) {
-          const rows = await opened[b].rows(start, count);
+        for (const block of weightBlocks(spec)) {
+          const rows = await opened.get(block.name)!.rows(start, count);
           for (let i = 0; i < count; i++) {
             out.set(rows.subarray(i * block.size, (i + 1) * block.size), i * size + block.offset);
           }
