@@ -28,6 +28,7 @@ export const COMMANDS: readonly { word: string; about: string; load: readonly ((
         () => import('./commands/zoo-build.ts'),
         () => import('./commands/zoo-import.ts'),
         () => import('./commands/zoo-info.ts'),
+        () => import('./commands/zoo-pull.ts'),
       ],
     },
     {
@@ -46,7 +47,11 @@ export const COMMANDS: readonly { word: string; about: string; load: readonly ((
       about: 'Sample the weights of NCAs that grow the textures of pictures: weights, PNG and GIF for each',
       load: [() => import('./commands/sample.ts')],
     },
-    { word: 'runs', about: GROUPS.runs, load: [() => import('./commands/runs.ts')] },
+    {
+      word: 'runs',
+      about: GROUPS.runs,
+      load: [() => import('./commands/runs.ts'), () => import('./commands/runs-pull.ts')],
+    },
     {
       word: 'textures',
       about: 'Draw procedural textures on a contact sheet',

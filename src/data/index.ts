@@ -5,6 +5,7 @@ export { openModelsJson } from './importers/models-json.ts';
 export { openReferenceSet, type ReferenceOptions } from './importers/reference.ts';
 export type { ZooSource } from './importers/source.ts';
 export { openWeightFiles, readTorchNca } from './importers/weight-files.ts';
+export { pullRun, pullZoo } from './pull.ts';
 export { type RenderOptions, renderFrames, renderNcas } from './render.ts';
 export { type GivenSpec, readSpec, wholeSpec, withGiven } from './spec-option.ts';
 export { fileNames, shortNames, splitsOf } from './split.ts';

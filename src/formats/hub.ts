@@ -1,14 +1,13 @@
 /**
- * Weights from the Hugging Face hub, kept as safetensors of only the tensors that are needed. Of a safetensors file only those are
- * transferred (HTTP ranges); a file of torch.save is transferred whole and read without running anything in it. A transfer that was
- * interrupted goes on where it stopped. The commit and the SHA-256 of the first download are noted in `lock.json` beside the file;
- * ever after the file is verified against it.
+ * Weights from the Hugging Face hub, kept as safetensors of only the tensors that are needed. A file is transferred whole and verified against
+ * the hash that the hub states for it (large-file storage's SHA-256, never an ETag, which is the CDN's after a redirect). Of a safetensors
+ * file of which less than half is needed, only that is transferred, by ranges: then nothing can be verified. A transfer that was interrupted
+ * goes on where it stopped. `lock.json` beside the file notes where it came from and, when it was verified, pins its SHA-256.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { HubApiError } from '@huggingface/hub';
 import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import * as t from 'io-ts';
@@ -22,18 +21,27 @@ import {
   settle,
   UserError,
 } from '../config/index.ts';
-import { makeFolder, readJson, writeAtomically } from './files.ts';
+import { makeFolder, readInto, readJson, writeAll, writeAtomically } from './files.ts';
+import { Hub, type HubOptions, hubFailure } from './hub-client.ts';
+import { type Range, type Remote, sha256Of, transferRanges, transferWhole } from './hub-transfer.ts';
 import { safetensorsStart, writeSafetensors } from './safetensors.ts';
-import { parseSafetensorsHeader } from './safetensors-header.ts';
+import { MOST_HEADER, parseSafetensorsHeader } from './safetensors-header.ts';
 import { readTorchState } from './torch-state.ts';
 
 const LockCodec = t.record(
   t.string,
-  t.strict({ repo: t.string, file: t.string, revision: t.string, commit: t.string, sha256: t.string }),
+  t.strict({
+    repo: t.string,
+    file: t.string,
+    revision: t.string,
+    commit: t.string,
+    /** Of the file kept; null where it could not be verified. */
+    sha256: t.union([t.string, t.null]),
+  }),
 );
 type Lock = t.TypeOf<typeof LockCodec>;
 
-export interface FetchOptions {
+export interface FetchOptions extends HubOptions {
   /** Repository, such as `owner/name`. */
   readonly repo: string;
   /** File in it, or several names in the order they are tried. */
@@ -48,8 +56,8 @@ export interface FetchOptions {
   readonly check?: (path: string) => TE.TaskEither<Failure, unknown>;
   /** Forgets what was fetched before and takes what the revision means now. */
   readonly update?: boolean;
-  readonly hubUrl?: string;
-  readonly signal?: AbortSignal;
+  /** Transfers and verifies the whole file, however little of it is needed. */
+  readonly whole?: boolean;
   readonly onProgress?: (bytes: number, total: number) => void;
 }
 
@@ -57,11 +65,11 @@ export interface FetchedWeights {
   readonly path: string;
   readonly commit: string;
   readonly sha256: string;
+  /** Whether it is verified: by the hub's hash of the whole file, or by a pin that was. */
+  readonly verified: boolean;
   /** Bytes that came over the network. */
   readonly transferred: number;
 }
-
-const PIECE = 4 << 20;
 
 const lockPath = (target: string) => join(dirname(resolve(target)), 'lock.json');
 
@@ -69,17 +77,12 @@ async function readLock(path: string): Promise<Lock> {
   return existsSync(path) ? orThrow(decode(LockCodec, await settle(readJson(path)), path)) : {};
 }
 
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
-}
-
 /** Verifies a file against the lock file beside it; the lock's entry, or undefined where it has none. */
 export const verifyFetched = (path: string): TE.TaskEither<Failure, Lock[string] | undefined> =>
   attempt(path, async () => {
-    const entry = (await readLock(lockPath(path)))[basename(path)];
-    if (entry && (await sha256Of(path)) !== entry.sha256) {
+    const lock = await readLock(lockPath(path));
+    const entry = Object.hasOwn(lock, basename(path)) ? lock[basename(path)] : undefined;
+    if (entry?.sha256 && (await sha256Of(path)) !== entry.sha256) {
       refuse(
         path,
         `the file fetched from ${entry.repo} at ${entry.commit.slice(0, 12)}`,
@@ -92,165 +95,129 @@ export const verifyFetched = (path: string): TE.TaskEither<Failure, Lock[string]
     return entry;
   });
 
-/** What failed between here and the hub, as a failure; other errors are thrown on. */
-function hubFailure(where: string, error: unknown): never {
-  if (error instanceof UserError || !(error instanceof Error)) throw error;
-  const status = (error as HubApiError).statusCode;
-  if (status === 401 || status === 403 || status === 404) {
-    return refuse(where, 'a public repository, revision and file', `the answer ${status} of the hub`, {
-      hint: 'The repository is a setting: name another one.',
-    });
-  }
-  if (status !== undefined)
-    return refuse(where, 'the file', `the answer ${status} of the hub`, { hint: 'Try again later.' });
-  const cause = (error as { cause?: { code?: string } }).cause?.code;
-  if (error.name === 'TypeError' || cause !== undefined) {
-    return refuse(where, 'an answer of the Hugging Face hub', `no connection (${cause ?? error.message})`, {
-      hint: 'Connect to the network; what has come stays, and the transfer goes on from there.',
-    });
-  }
-  throw error;
-}
-
-/** A remote file: its size and how to read a part of it. */
-interface Remote {
-  readonly file: string;
-  readonly commit: string;
-  readonly size: number;
-  /** Tells versions of the file apart. */
-  readonly etag: string;
-  read(begin: number, end: number): Promise<Uint8Array>;
-}
-
 async function openRemote(
-  { repo, files, revision, hubUrl, signal }: FetchOptions,
+  hub: Hub,
+  { repo, files, revision = 'main' }: FetchOptions,
   locked?: Lock[string],
 ): Promise<Remote> {
-  const hub = await import('@huggingface/hub');
-  const request: typeof fetch = (input, init) => fetch(input, { ...init, signal });
-  const common = { hubUrl, fetch: request };
-  const commit =
-    locked?.commit ??
-    (await hub.modelInfo({ name: repo, revision: revision ?? 'main', additionalFields: ['sha'], ...common }))
-      .sha;
-  for (const path of locked ? [locked.file] : files) {
-    const place = { repo, path, revision: commit, ...common };
-    const downloadInfo = await hub.fileDownloadInfo(place);
-    if (!downloadInfo) continue;
-    // Plain HTTP ranges, whatever the hub stores the file in.
-    const blob = await hub.downloadFile({ ...place, downloadInfo, xet: false });
-    if (!blob) continue;
-    const { size, etag } = downloadInfo;
-    return {
-      file: path,
-      commit,
-      size,
-      etag,
-      async read(begin, end) {
-        const part = new Uint8Array(await blob.slice(begin, end).arrayBuffer());
-        if (part.length !== end - begin) {
-          refuse(`${repo}/${path}`, `${end - begin} bytes`, `${part.length}`, { hint: 'Try again later.' });
-        }
-        return part;
-      },
-    };
+  const commit = locked?.commit ?? (await hub.commitOf(repo, revision));
+  const wanted = locked ? [locked.file] : files;
+  const there = await hub.filesOf(repo, commit, wanted);
+  for (const path of wanted) {
+    const file = there.find(one => one.path === path);
+    if (file) return { repo, commit, file };
   }
   return refuse(repo, `one of the files ${files.join(', ')}`, 'none of them');
 }
 
-/** What of the remote file is wanted: bytes that go in front, then ranges of it. */
+/** What of a safetensors file is wanted: bytes that go in front, then ranges of it. */
 interface Plan {
   readonly start: Uint8Array;
-  readonly ranges: readonly { readonly begin: number; readonly end: number }[];
+  readonly ranges: readonly Range[];
 }
 
-/** The header of a safetensors file with only the wanted tensors, and where their data lies remotely. */
+/** The header of a safetensors file with only the wanted tensors, and where their data lies in it. `read` gives bytes of the file. */
 async function planSafetensors(
-  remote: Remote,
+  { commit, file: { size } }: Remote,
   where: string,
   wanted: (name: string) => boolean,
+  read: (begin: number, end: number) => Promise<Uint8Array>,
 ): Promise<Plan> {
-  const length = Number(Buffer.from(await remote.read(0, 8)).readBigUInt64LE());
-  if (length > Math.min(remote.size - 8, 100_000_000))
+  if (size < 8) refuse(where, 'a safetensors file', `only ${size} bytes`);
+  const length = Number(Buffer.from(await read(0, 8)).readBigUInt64LE());
+  if (length > Math.min(size - 8, MOST_HEADER))
     refuse(where, 'a safetensors file', `a header of ${length} bytes`);
-  const header = await remote.read(8, 8 + length);
-  const { entries, dataStart } = parseSafetensorsHeader(header, where, remote.size - 8 - length);
+  const header = await read(8, 8 + length);
+  const { entries, dataStart } = parseSafetensorsHeader(header, where, size - 8 - length);
   const kept = [...entries].filter(([name]) => wanted(name)).sort(([, a], [, b]) => a.begin - b.begin);
+  const tensors = kept.map(([name, { type, stored, shape }]) => ({
+    name,
+    type: type ?? refuse(where, 'a type that is read here', stored, { field: name }),
+    shape,
+  }));
   return {
-    start: safetensorsStart(
-      kept.map(([name, { type, shape }]) => ({ name, type: type!, shape })),
-      { commit: remote.commit },
-    ),
+    start: safetensorsStart(tensors, { commit }),
     ranges: kept.map(([, { begin, end }]) => ({ begin: dataStart + begin, end: dataStart + end })),
   };
 }
 
-/** Brings what the plan wants into a file, going on after what a former transfer left there. Returns the bytes that came. */
-async function transfer(
-  remote: Remote,
-  { start, ranges }: Plan,
-  path: string,
-  { signal, onProgress }: FetchOptions,
-): Promise<number> {
-  const total = start.length + ranges.reduce((sum, { begin, end }) => sum + end - begin, 0);
-  const file = await open(path, existsSync(path) ? 'r+' : 'w+');
-  let came = 0;
-  try {
-    let done = Math.min((await file.stat()).size, total);
-    if (done < start.length) {
-      await file.write(start, 0, start.length, 0);
-      done = start.length;
-    }
-    let position = start.length;
-    for (const { begin, end } of ranges) {
-      const from = begin + Math.max(0, done - position);
-      position += end - begin;
-      for (let at = from; at < end; at += PIECE) {
-        if (signal?.aborted) throw new UserError('Stopped; fetch again to go on from here.');
-        const part = await remote.read(at, Math.min(at + PIECE, end));
-        await file.write(part, 0, part.length, done);
-        done += part.length;
-        came += part.length;
-        onProgress?.(done, total);
+const COPIED = 4 << 20;
+
+/** What the plan wants of a file that is here. */
+const keepPart = (whole: string, { start, ranges }: Plan, path: string) =>
+  writeAtomically(path, async out => {
+    const file = await open(whole, 'r');
+    try {
+      await writeAll(out, start);
+      for (const { begin, end } of ranges) {
+        for (let at = begin; at < end; at += COPIED) {
+          const bytes = new Uint8Array(Math.min(COPIED, end - at));
+          await readInto(file, bytes, at, whole);
+          await writeAll(out, bytes);
+        }
       }
+    } finally {
+      await file.close();
     }
-    await file.truncate(total);
-    await file.sync();
-    return came;
-  } finally {
-    await file.close();
-  }
+  });
+
+const partPath = (target: string, { commit, file }: Remote, start: Uint8Array = new Uint8Array(0)) => {
+  const identity = createHash('sha256').update(`${commit}\n${file.path}\n${file.sha256 ?? file.gitSha1}\n`);
+  return `${target}.${identity.update(start).digest('hex').slice(0, 12)}.part`;
+};
+
+/** A piece of a remote file in memory. */
+async function pieceOf(
+  hub: Hub,
+  { repo, commit, file }: Remote,
+  begin: number,
+  end: number,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  if (end > begin) for await (const chunk of hub.read(repo, commit, file, begin, end)) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }
 
-const partPath = (target: string, { commit, file, etag }: Remote, start: Uint8Array) =>
-  `${target}.${createHash('sha256').update(`${commit}\n${file}\n${etag}\n`).update(start).digest('hex').slice(0, 12)}.part`;
+interface Fetched {
+  /** The wanted tensors as safetensors, under a temporary name. */
+  readonly path: string;
+  readonly came: number;
+  readonly verified: boolean;
+}
 
-/** Fetches the remote file and leaves the safetensors in a temporary file. */
-async function fetchRemote(
-  remote: Remote,
-  options: FetchOptions,
-  where: string,
-): Promise<{ path: string; came: number }> {
+/** Fetches the remote file. */
+async function fetchRemote(hub: Hub, remote: Remote, options: FetchOptions, where: string): Promise<Fetched> {
   const wanted = options.tensors ?? (() => true);
-  if (remote.file.endsWith('.safetensors')) {
-    const plan = await planSafetensors(remote, where, wanted);
-    const path = partPath(options.target, remote, plan.start);
-    return { path, came: await transfer(remote, plan, path, options) };
+  const { target } = options;
+  const isSafetensors = remote.file.path.endsWith('.safetensors');
+  if (isSafetensors && !options.whole) {
+    const plan = await planSafetensors(remote, where, wanted, (begin, end) =>
+      pieceOf(hub, remote, begin, end),
+    );
+    const needed = plan.ranges.reduce((sum, { begin, end }) => sum + end - begin, 0);
+    if (needed < remote.file.size / 2) {
+      const path = partPath(target, remote, plan.start);
+      return { path, came: await transferRanges(hub, remote, plan, path, options), verified: false };
+    }
   }
-  const whole = { start: new Uint8Array(0), ranges: [{ begin: 0, end: remote.size }] };
-  const path = partPath(options.target, remote, whole.start);
-  const came = await transfer(remote, whole, path, options);
-  // For files in large-file storage the hub's tag is their SHA-256.
-  const tag = remote.etag.replace(/^(W\/)?"|"$/g, '');
-  if (/^[0-9a-f]{64}$/.test(tag) && (await sha256Of(path)) !== tag) {
-    await rm(path);
-    refuse(where, 'the file whose SHA-256 the hub tells', 'other bytes', { hint: 'Fetch it again.' });
+  const whole = partPath(target, remote);
+  const came = await transferWhole(hub, remote, whole, options);
+  const path = `${whole}.safetensors`;
+  if (isSafetensors) {
+    const file = await open(whole, 'r');
+    const local = async (begin: number, end: number) => {
+      const bytes = new Uint8Array(end - begin);
+      await readInto(file, bytes, begin, whole);
+      return bytes;
+    };
+    const plan = await planSafetensors(remote, where, wanted, local).finally(() => file.close());
+    await settle(keepPart(whole, plan, path));
+  } else {
+    const tensors = await settle(readTorchState(whole, { tensors: wanted }));
+    await settle(writeSafetensors(path, tensors, { commit: remote.commit }));
   }
-  const tensors = await settle(readTorchState(path, { tensors: wanted }));
-  const converted = `${path}.safetensors`;
-  await settle(writeSafetensors(converted, tensors, { commit: remote.commit }));
-  await rm(path);
-  return { path: converted, came };
+  await rm(whole);
+  return { path, came, verified: true };
 }
 
 async function fetchOnce(options: FetchOptions): Promise<FetchedWeights> {
@@ -268,9 +235,13 @@ async function fetchOnce(options: FetchOptions): Promise<FetchedWeights> {
       },
     );
   }
-  if (!update && existsSync(target)) {
+  const pinned = locked?.sha256 ?? undefined;
+  if (!update && existsSync(target) && !(options.whole && locked && pinned === undefined)) {
     const entry = await settle(verifyFetched(target));
-    if (entry) return { path: target, commit: entry.commit, sha256: entry.sha256, transferred: 0 };
+    if (entry) {
+      const sha256 = entry.sha256 ?? (await sha256Of(target));
+      return { path: target, commit: entry.commit, sha256, verified: entry.sha256 !== null, transferred: 0 };
+    }
     throw new UserError(
       failure(target, 'a file that lock.json knows', 'one of unknown origin', {
         hint: 'Remove it, or fetch with --update.',
@@ -279,14 +250,16 @@ async function fetchOnce(options: FetchOptions): Promise<FetchedWeights> {
   }
   await makeFolder(dirname(resolve(target)));
   const where = `${repo}/${files.length === 1 ? files[0] : '...'}`;
-  const remote = await openRemote(options, locked).catch(error => hubFailure(where, error));
-  const { path, came } = await fetchRemote(remote, options, where).catch(error => hubFailure(where, error));
+  const hub = new Hub(options);
+  const remote = await openRemote(hub, options, locked).catch(error => hubFailure(where, error));
+  const fetched = await fetchRemote(hub, remote, options, where).catch(error => hubFailure(where, error));
+  const { path, came } = fetched;
   const sha256 = await sha256Of(path);
-  if (locked && locked.sha256 !== sha256) {
+  if (pinned !== undefined && pinned !== sha256) {
     await rm(path);
     refuse(
       where,
-      `the tensors of SHA-256 ${locked.sha256.slice(0, 12)} that ${lockFile} notes`,
+      `the tensors of SHA-256 ${pinned.slice(0, 12)} that ${lockFile} notes`,
       sha256.slice(0, 12),
       {
         hint: 'The repository has changed under its commit, or the lock file was edited.',
@@ -300,12 +273,14 @@ async function fetchOnce(options: FetchOptions): Promise<FetchedWeights> {
       throw new UserError({ ...checked.left, where });
     }
   }
+  const verified = fetched.verified || pinned !== undefined;
   const { commit, file } = remote;
+  const entry = { repo, file: file.path, revision, commit, sha256: verified ? sha256 : null };
   // The lock first: a file without an entry would never be verified.
-  const lock = { ...(await readLock(lockFile)), [name]: { repo, file, revision, commit, sha256 } };
+  const lock = { ...(await readLock(lockFile)), [name]: entry };
   await settle(writeAtomically(lockFile, `${JSON.stringify(lock, null, 2)}\n`));
   await rename(path, target);
-  return { path: target, commit, sha256, transferred: came };
+  return { path: target, commit, sha256, verified, transferred: came };
 }
 
 /** Fetches weights, or verifies those that were fetched before. */

@@ -24,6 +24,7 @@ interface FetchCommandOptions {
   readonly revision?: string;
   readonly hub?: string;
   readonly update?: boolean;
+  readonly whole?: boolean;
 }
 
 /** What is kept of each network's file. */
@@ -44,7 +45,7 @@ function networkOf(name: string): NetworkName {
 
 async function fetch(name: string, options: FetchCommandOptions): Promise<void> {
   const network = networkOf(name);
-  const { repo, file, revision, hub: hubUrl, update } = options;
+  const { repo, file, revision, hub: hubUrl, update, whole } = options;
   const { signal, release } = interruption();
   let bar: ReturnType<typeof progressBar> | undefined;
   try {
@@ -55,7 +56,9 @@ async function fetch(name: string, options: FetchCommandOptions): Promise<void> 
         revision,
         hubUrl,
         update,
+        whole,
         signal,
+        onWait: seconds => console.error(`The hub asks to wait ${Math.ceil(seconds)} s.`),
         onProgress: (bytes, total) => {
           bar ??= progressBar(`${network}, MB`, Math.ceil(total / MEGABYTE));
           bar.update(Math.ceil(bytes / MEGABYTE));
@@ -65,7 +68,10 @@ async function fetch(name: string, options: FetchCommandOptions): Promise<void> 
     bar?.stop();
     bar = undefined;
     const origin = fetched.transferred > 0 ? 'fetched' : 'already there and unchanged';
-    console.log(`${fetched.path}: ${origin}, commit ${fetched.commit.slice(0, 12)}.`);
+    const trust = fetched.verified
+      ? 'verified'
+      : 'only the part needed, which cannot be verified (--whole transfers and verifies the whole file)';
+    console.log(`${fetched.path}: ${origin}, commit ${fetched.commit.slice(0, 12)}, ${trust}.`);
   } finally {
     bar?.stop();
     release();
@@ -101,7 +107,8 @@ export function register(program: Command): void {
     .option('--repo <owner/name>', 'another repository than the one in configs/weights.yaml')
     .option('--file <name>', 'the file in the repository')
     .option('--revision <name>', 'branch, tag or commit')
-    .option('--hub <url>', 'another hub, such as a mirror')
+    .option('--hub <url>', 'another hub, such as a mirror; it gets no token (default: HF_ENDPOINT)')
+    .option('--whole', 'transfer and verify the whole file, also where less than half of it is needed')
     .option('--update', 'forget what was fetched before and take what the revision means now')
     .addHelpText(
       'after',

@@ -35,7 +35,7 @@ export const weightSources = (
   );
 
 export interface FetchNetworkOptions
-  extends Pick<FetchOptions, 'update' | 'hubUrl' | 'signal' | 'onProgress'>,
+  extends Pick<FetchOptions, 'update' | 'whole' | 'hubUrl' | 'signal' | 'onProgress' | 'onWait' | 'pause'>,
     Partial<WeightSource> {
   /** Default: the user's cache folder. */
   readonly cache?: string;
