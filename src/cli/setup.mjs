@@ -1,6 +1,7 @@
 // Runs before `npm start`, `npm test` and `npm run bench`: installs the dependencies when they are missing or
 // older than the lock file, then compiles the kernels when their sources changed. Plain JavaScript, no
 // dependency: on a fresh clone nothing else can run yet.
+import './preflight.mjs';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,11 +10,6 @@ import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const stamp = join(root, 'node_modules', '.weightloom-setup');
-
-if (Number(process.versions.node.split('.')[0]) < 20) {
-  console.error(`weightloom needs Node 20 or newer; this is Node ${process.versions.node}.`);
-  process.exit(1);
-}
 
 const wanted = createHash('sha256')
   .update(readFileSync(join(root, 'package.json')))

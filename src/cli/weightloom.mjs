@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // The `weightloom` command: makes sure kernels are compiled, lets Node read TypeScript, and hands over to main.ts.
+import './preflight.mjs';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

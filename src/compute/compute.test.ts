@@ -45,6 +45,17 @@ test('a full address space is put together again, and only then is it out of mem
   assert.is(statistics().held, before);
 });
 
+test('no number of bytes that is none is allocated, and nothing is harmed', () => {
+  const before = statistics();
+  for (const bytes of [Number.NaN, Number.POSITIVE_INFINITY, -1, -1e9, 2 ** 60, undefined as never]) {
+    assert.throws(() => allocate(bytes), /not a number of bytes/);
+  }
+  assert.equal(statistics(), before);
+  const address = allocate(100);
+  assert.is(address % 64, 0);
+  release(address);
+});
+
 test('a smaller team is obeyed by workers that are already there', () => {
   const length = 64;
   const seen = allocate(length * 4);
@@ -59,18 +70,74 @@ test('a smaller team is obeyed by workers that are already there', () => {
   setThreadCount(2);
 });
 
+/** Runs a script in the project's folder, in a process of its own. */
+const runScript = (script: string) =>
+  spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+    cwd: fileURLToPath(new URL('../../', import.meta.url)),
+    timeout: 60_000,
+    encoding: 'utf8',
+  });
+
+/** A pool whose workers run `body` instead: it sees control (the control block), team (its functions) and thread. */
+const withWorkers = (body: string, main: string) => `
+import threads from 'node:worker_threads';
+import { syncBuiltinESMExports } from 'node:module';
+const team = new URL('src/compute/team.mjs', 'file://' + process.cwd() + '/').href;
+const source = \`
+  import { workerData } from 'node:worker_threads';
+  import { readlinkSync } from 'node:fs';
+  const team = await import('\${team}');
+  const { memory, thread } = workerData;
+  const control = new Int32Array(memory.buffer, team.CONTROL, team.SLOTS);
+  ${body}\`;
+const { Worker } = threads;
+threads.Worker = class extends Worker {
+  constructor(_, options) {
+    super(new URL('data:text/javascript,' + encodeURIComponent(source)), options);
+  }
+};
+syncBuiltinESMExports();
+const { allocate, kernel, parallel, setThreadCount } = await import('./src/compute/index.ts');
+setThreadCount(2);
+const x = allocate(4_000_000);
+const run = () => parallel(kernel('fill'), 1000, x, 1_000_000, 1000, 1);
+${main}`;
+
+test('a worker that dies with its work undone ends the call, and the pool with it', () => {
+  const dying = `
+    control[team.SYSTEM_THREADS + thread] = Number(readlinkSync('/proc/thread-self').split('/').at(-1));
+    for (;;) {
+      const word = Atomics.load(control, team.REMAINING);
+      if (team.hasWork(word, thread) && Atomics.compareExchange(control, team.REMAINING, word, word - 1) === word) process.exit();
+    }`;
+  const main = `
+    for (let i = 0; i < 1e6; i++) try { run(); } catch (error) {
+      console.log(error.name, error.message);
+      try { run(); } catch (again) { console.log(again.message === error.message); }
+      process.exit(0);
+    }`;
+  const { status, stdout, stderr } = runScript(withWorkers(dying, main));
+  assert.is(status, 0, stderr);
+  assert.match(
+    stdout,
+    'UserError a thread of the kernels ended (it is no longer there); start again, with fewer of them (WEIGHTLOOM_THREADS)\ntrue',
+  );
+});
+
+test('a worker that cannot start is told of at the next call, and nobody waits for it', () => {
+  const main = `
+    run();
+    await new Promise(done => setTimeout(done, 1500));
+    try { run(); } catch (error) { console.log(error.name, error.message); }`;
+  const { status, stdout, stderr } = runScript(withWorkers(`throw new Error('no memory');`, main));
+  assert.is(status, 0, stderr);
+  assert.match(stdout, 'UserError a thread of the kernels ended (no memory)');
+});
+
 test('workers do not keep a process alive', () => {
   const script = `import { allocate, kernel, parallel, setThreadCount } from './src/compute/index.ts';
 setThreadCount(3); const x = allocate(400); parallel(kernel('fill'), 10, x, 100, 10, 1);`;
-  const { status, stderr } = spawnSync(
-    process.execPath,
-    ['--import', 'tsx', '--input-type=module', '-e', script],
-    {
-      cwd: fileURLToPath(new URL('../../', import.meta.url)),
-      timeout: 60_000,
-      encoding: 'utf8',
-    },
-  );
+  const { status, stderr } = runScript(script);
   assert.is(status, 0, stderr);
 });
 

@@ -47,8 +47,13 @@ function sizeClass(bytes: number): number {
   return Math.max(ALIGN, Math.ceil(bytes / step) * step);
 }
 
-/** Address of a fresh block of at least `bytes` bytes, 64-byte aligned, contents undefined. Free it with `release`. */
+/**
+ * Address of a fresh block of at least `bytes` bytes, 64-byte aligned, contents undefined. Free it with `release`.
+ * @throws RangeError when `bytes` is no finite number from 0, UserError when there is no room
+ */
 export function allocate(bytes: number): number {
+  if (!(bytes >= 0 && bytes <= Number.MAX_SAFE_INTEGER))
+    throw new RangeError(`allocate(${bytes}): not a number of bytes`);
   const size = sizeClass(bytes);
   const address = free.get(size)?.pop() ?? fresh(size) ?? reuse(size);
   if (address === undefined) {

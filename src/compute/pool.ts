@@ -34,7 +34,9 @@ import {
   posted,
   REMAINING,
   runBands,
+  SLOTS,
   SPINS,
+  SYSTEM_THREADS,
   TRAPPED,
 } from './team.mjs';
 
@@ -56,7 +58,7 @@ export interface Kernel {
   readonly call: KernelFunction;
 }
 
-const control = new Int32Array(memory.buffer, CONTROL, 64);
+const control = new Int32Array(memory.buffer, CONTROL, SLOTS);
 const args = new Float64Array(memory.buffer, ARGUMENTS, 64);
 
 /** Reads a small positive number from the environment; anything else is an error that says so. */
@@ -141,16 +143,46 @@ export function kernel(name: string): Kernel {
 }
 
 const workers: Worker[] = [];
+/** What ended a worker. What it had claimed is never finished, so nothing more can be trusted to the pool. */
+let lost: string | undefined;
+
+function lose(what: string): never {
+  lost ??= what;
+  throw new UserError(
+    `a thread of the kernels ended (${lost}); start again, with fewer of them (WEIGHTLOOM_THREADS)`,
+  );
+}
+
 function startWorkers(count: number): void {
   const { modules, names } = libraries();
   while (workers.length < count) {
-    const worker = new Worker(new URL('./worker.mjs', import.meta.url), {
-      workerData: { memory, modules, names, thread: workers.length + 1 },
-      execArgv: [],
-      env: {},
+    let worker: Worker;
+    try {
+      worker = new Worker(new URL('./worker.mjs', import.meta.url), {
+        workerData: { memory, modules, names, thread: workers.length + 1 },
+        execArgv: [],
+        env: {},
+      });
+    } catch (error) {
+      lose(`it could not start: ${(error as Error).message}`);
+    }
+    worker.on('error', error => {
+      lost ??= error.message;
+    });
+    worker.on('exit', code => {
+      lost ??= `exit code ${code}`;
     });
     worker.unref();
     workers.push(worker);
+  }
+}
+
+/** Looks for a worker that has gone without a word: the events that would tell of it wait until the call ends. */
+function findDead(): void {
+  if (!existsSync('/proc/self/task')) return;
+  for (let thread = 1; thread <= workers.length; thread++) {
+    const id = control[SYSTEM_THREADS + thread];
+    if (id !== 0 && !existsSync(`/proc/self/task/${id}`)) lose('it is no longer there');
   }
 }
 
@@ -166,6 +198,7 @@ export function parallel(kernel: Kernel, bands: number, ...values: number[]): vo
     return;
   }
   if (bands >= MAX_BANDS) throw new RangeError(`kernel ${kernel.name}: ${bands} bands are too many`);
+  if (lost !== undefined) lose(lost);
   if (workers.length < threads - 1) startWorkers(threads - 1);
   control[JOB]++;
   control[BANDS] = bands;
@@ -180,7 +213,7 @@ export function parallel(kernel: Kernel, bands: number, ...values: number[]): vo
   for (let spins = SPINS; ; ) {
     const done = Atomics.load(control, DONE);
     if (done === bands) break;
-    if (--spins <= 0) Atomics.wait(control, DONE, done, 1000);
+    if (--spins <= 0 && Atomics.wait(control, DONE, done, 1000) === 'timed-out') findDead();
   }
   if (control[TRAPPED] !== 0) {
     control[TRAPPED] = 0;

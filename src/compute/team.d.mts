@@ -8,6 +8,8 @@ export const KERNEL: number;
 export const ARITY: number;
 export const TRAPPED: number;
 export const JOB: number;
+export const SYSTEM_THREADS: number;
+export const SLOTS: number;
 export const MAX_BANDS: number;
 export function posted(bands: number, team: number): number;
 export function hasWork(word: number, thread: number): boolean;

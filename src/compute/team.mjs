@@ -16,6 +16,10 @@ export const ARITY = 19;
 export const TRAPPED = 20;
 /** Counts the jobs: another number, another job. */
 export const JOB = 21;
+/** From here, a slot for each thread: what the operating system calls it, once it has started. */
+export const SYSTEM_THREADS = 64;
+/** Length of the control block. */
+export const SLOTS = 128;
 
 /**
  * The word that posts a job: bands in the low 20 bits, team above. Threads whose index is not below the team leave the job alone;

@@ -2,7 +2,7 @@
  * The package export `weightloom/backend`: importing it registers the tfjs backend `loom`, for use without the rest
  * (`await tf.setBackend('loom')`).
  */
-import '@tensorflow/tfjs-backend-cpu';
+import './mended-cpu.ts';
 import { registerBackend } from '@tensorflow/tfjs-core';
 import { registerKernels } from './loom/kernels.ts';
 import { LoomBackend } from './loom/loom-backend.ts';

@@ -64,6 +64,95 @@ test('convolutions, pools and resizing, with gradients', () => {
   );
 });
 
+/** What a backend makes of an operator: shape and numbers, or that it throws. */
+function outcome(backend: string, work: () => tf.Tensor): { shape: string; values: readonly number[] } {
+  void tf.setBackend(backend);
+  tf.engine().startScope();
+  try {
+    const y = work();
+    return { shape: y.shape.join(), values: [...y.dataSync()] };
+  } catch (error) {
+    return { shape: `throws ${(error as Error).message}`, values: [] };
+  } finally {
+    tf.engine().endScope();
+  }
+}
+
+function sameOutcome(what: string, work: () => tf.Tensor): void {
+  const [theirs, ours] = [outcome('cpu', work), outcome('loom', work)];
+  assert.is(ours.shape, theirs.shape, what);
+  // Sums of at most 100 products of numbers to 1.3.
+  ours.values.forEach((x, i) => {
+    const y = theirs.values[i];
+    assert.ok(Object.is(x, y) || Math.abs(x - y) < 1e-4, `${what}: ${x} for ${y} at ${i}`);
+  });
+}
+
+test('windows larger than the picture, beyond its border, or on no picture: what tfjs makes of them', () => {
+  const cases = fc.record({
+    batch: fc.constantFrom(1, 1, 0),
+    height: fc.integer({ min: 0, max: 5 }),
+    width: fc.integer({ min: 1, max: 5 }),
+    taps: fc.tuple(fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 7 })),
+    stride: fc.integer({ min: 1, max: 3 }),
+    pad: fc.constantFrom('same' as const, 'valid' as const, 0, 1, 2),
+    dilation: fc.constantFrom(1, 2),
+    channels: fc.constantFrom(2, 8),
+  });
+  const of = (...shape: number[]) => {
+    const size = shape.reduce((a, b) => a * b, 1);
+    return tf.tensor(
+      Float32Array.from({ length: size }, (_, i) => Math.sin(0.7 * i) + 0.3),
+      shape,
+    ) as never;
+  };
+  fc.assert(
+    fc.property(cases, c => {
+      const what = JSON.stringify(c);
+      const step = c.stride === 1 ? c.dilation : 1;
+      const x = () => of(c.batch, c.height, c.width, c.channels);
+      const filter = (outputs: number) => of(...c.taps, c.channels, outputs);
+      sameOutcome(`conv2d ${what}`, () => tf.conv2d(x(), filter(3), c.stride, c.pad, 'NHWC', step));
+      sameOutcome(`depthwise ${what}`, () =>
+        tf.depthwiseConv2d(x(), filter(1), c.stride, c.pad, 'NHWC', step),
+      );
+      sameOutcome(`maxPool ${what}`, () => tf.maxPool(x(), c.taps, c.stride, c.pad));
+      sameOutcome(`avgPool ${what}`, () => tf.avgPool(x(), c.taps, c.stride, c.pad));
+    }),
+    runs(150),
+  );
+});
+
+test("the gradients of average pools and of bilinear resizing on tfjs's own backend equal loom's, which differences check", () => {
+  const cases = fc.record({
+    height: fc.integer({ min: 1, max: 5 }),
+    width: fc.integer({ min: 1, max: 5 }),
+    taps: fc.integer({ min: 1, max: 4 }),
+    stride: fc.integer({ min: 1, max: 2 }),
+    pad: fc.constantFrom('same' as const, 'valid' as const),
+    to: fc.tuple(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 6 })),
+    how: fc.constantFrom([false, false], [true, false], [false, true]),
+  });
+  fc.assert(
+    fc.property(cases, c => {
+      const x = wave([2, c.height, c.width, 3], 0.7);
+      const [alignCorners, halfPixelCenters] = c.how;
+      agree(
+        [x],
+        withGradients(a => tf.image.resizeBilinear(a, c.to, alignCorners, halfPixelCenters)),
+        1e-4,
+      );
+      if (c.pad === 'same' || c.taps <= Math.min(c.height, c.width))
+        agree(
+          [x],
+          withGradients(a => tf.avgPool(a, c.taps, c.stride, c.pad)),
+          1e-4,
+        );
+    }),
+    runs(60),
+  );
+});
+
 /** Sizes at which minimal filtering is chosen, odd ones and tiles beyond the border among them. */
 const filtered = fc
   .record({

@@ -8,7 +8,7 @@ import { filterGradient } from './direct.ts';
 import { gemm, rowMajor } from './gemm.ts';
 import { allFloat, define, filled } from './kernels.ts';
 import type { LoomBackend } from './loom-backend.ts';
-import type { Window } from './window.ts';
+import { isBeyond, type Window } from './window.ts';
 
 /** A 1 x 1 convolution that moves by one pixel is a matrix product. */
 const isProduct = (w: Window) =>
@@ -113,7 +113,8 @@ const isNhwc = (dataFormat: string | undefined) => dataFormat === undefined || d
 
 define('Conv2D', ({ x, filter }, attributes, backend) => {
   if (!allFloat(x, filter) || !isNhwc(attributes.dataFormat)) return undefined;
-  return forward(backend, x, filter, infoOf(x.shape, filter.shape, attributes));
+  const w = infoOf(x.shape, filter.shape, attributes);
+  return isBeyond(w) ? undefined : forward(backend, x, filter, w);
 });
 
 define('FusedConv2D', ({ x, filter, bias, preluActivationWeights }, attributes, backend) => {
@@ -121,6 +122,7 @@ define('FusedConv2D', ({ x, filter, bias, preluActivationWeights }, attributes, 
   if (!allFloat(x, filter) || !isNhwc(dataFormat) || activation === 'prelu' || preluActivationWeights)
     return undefined;
   const w = infoOf(x.shape, filter.shape, attributes);
+  if (isBeyond(w)) return undefined;
   if (bias && (!allFloat(bias) || util.sizeFromShape(bias.shape) !== w.outChannels)) return undefined;
   const y = forward(backend, x, filter, w, bias ? backend.address(bias) : 0, activation === 'relu');
   return activate(backend, y, activation, leakyreluAlpha);
@@ -129,6 +131,7 @@ define('FusedConv2D', ({ x, filter, bias, preluActivationWeights }, attributes, 
 define('Conv2DBackpropInput', ({ dy, filter }, attributes, backend) => {
   if (!allFloat(dy, filter) || !isNhwc(attributes.dataFormat)) return undefined;
   const w = infoOf(attributes.inputShape, filter.shape, attributes);
+  if (isBeyond(w)) return undefined;
   return filled(backend, w.inShape, 'float32', dx => {
     if (util.sizeFromShape(w.inShape) > 0) inputGradient(backend.address(dy), backend.address(filter), dx, w);
   });
@@ -137,6 +140,7 @@ define('Conv2DBackpropInput', ({ dy, filter }, attributes, backend) => {
 define('Conv2DBackpropFilter', ({ x, dy }, attributes, backend) => {
   if (!allFloat(x, dy) || !isNhwc(attributes.dataFormat)) return undefined;
   const w = infoOf(x.shape, attributes.filterShape, attributes);
+  if (isBeyond(w)) return undefined;
   const n = w.outChannels;
   const pixels = pixelsOf(w);
   return filled(backend, w.filterShape, 'float32', dw => {

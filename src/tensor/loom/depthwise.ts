@@ -3,7 +3,7 @@ import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { kernel, parallel } from '../../compute/index.ts';
 import { infoOf } from './conv.ts';
 import { allFloat, define, filled } from './kernels.ts';
-import { geometryOf, type Window } from './window.ts';
+import { geometryOf, isBeyond, type Window } from './window.ts';
 
 type Shapes = { readonly inputShape: number[]; readonly filterShape: number[] };
 
@@ -47,7 +47,7 @@ for (const operator of operators) {
       filterShape: attributes.filterShape ?? inputs.filter.shape,
     };
     const w = infoOf(shapes.inputShape, shapes.filterShape, attributes, true);
-    if (w.outChannels !== w.inChannels || w.dataFormat !== 'channelsLast') return undefined;
+    if (isBeyond(w) || w.outChannels !== w.inChannels || w.dataFormat !== 'channelsLast') return undefined;
     const shape = operator.shape(w, shapes);
     return filled(backend, shape, 'float32', out => {
       if (util.sizeFromShape(shape) === 0) return;

@@ -2,7 +2,7 @@
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { kernel, parallel } from '../../compute/index.ts';
 import { alias, allFloat, define, filled } from './kernels.ts';
-import { geometryOf, type Window } from './window.ts';
+import { geometryOf, hasEmptyWindow, type Window } from './window.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: attributes of tfjs kernels have no type
 const infoOf = (shape: number[], a: any): Window =>
@@ -22,6 +22,7 @@ for (const [name, average] of [
   define(name, ({ x }, attributes, backend) => {
     if (!allFloat(x)) return undefined;
     const i = infoOf(x.shape, attributes);
+    if (hasEmptyWindow(i)) return undefined;
     if (i.filterHeight === 1 && i.filterWidth === 1 && i.inShape.join() === i.outShape.join()) {
       return alias(backend, x, x.shape);
     }
@@ -35,6 +36,7 @@ for (const [name, average] of [
     const { dy, input } = inputs as { dy: TensorInfo; input: TensorInfo };
     if (!allFloat(dy, input)) return undefined;
     const i = infoOf(input.shape, attributes);
+    if (hasEmptyWindow(i)) return undefined;
     return filled(backend, input.shape, 'float32', dx => {
       const span = Math.max(4, Math.ceil(i.inChannels / Math.max(1, Math.ceil(8 / i.batchSize)) / 4) * 4);
       const bands = i.batchSize * Math.ceil(i.inChannels / span);

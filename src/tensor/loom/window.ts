@@ -17,3 +17,21 @@ export const geometryOf = (w: Window): number[] => [
   w.padInfo.top,
   w.padInfo.left,
 ];
+
+/**
+ * Whether an operator is left to tfjs-backend-cpu: the window is larger than the picture without padding, which gives shapes below zero there, or
+ * no picture. What tfjs makes of those is its own affair; the kernels would take a length below zero for one without end.
+ */
+export const isBeyond = (w: Window): boolean =>
+  w.outHeight < 1 || w.outWidth < 1 || w.inHeight < 1 || w.inWidth < 1;
+
+/** Whether some window lies in the padding whole: a pool has nothing to pool there. */
+export function hasEmptyWindow(w: Window): boolean {
+  const axis = (length: number, outputs: number, stride: number, taps: number, before: number) =>
+    before >= taps || (outputs - 1) * stride - before >= length;
+  return (
+    isBeyond(w) ||
+    axis(w.inHeight, w.outHeight, w.strideHeight, w.effectiveFilterHeight, w.padInfo.top) ||
+    axis(w.inWidth, w.outWidth, w.strideWidth, w.effectiveFilterWidth, w.padInfo.left)
+  );
+}
