@@ -1,21 +1,26 @@
 /** Files of foreign formats, crafted for tests. */
 import { writeFileSync } from 'node:fs';
-import { crc32 } from 'node:zlib';
+import { crc32, deflateRawSync } from 'node:zlib';
 import sharp from 'sharp';
 import type { NumericArray } from '../src/formats/index.ts';
 import { type NcaSpec, weightBlocks } from '../src/nca/index.ts';
 
-/** A zip archive of stored (uncompressed) entries. */
-export function zipOf(entries: Readonly<Record<string, Uint8Array>>): Buffer {
+/** A zip archive of stored or deflated entries. */
+export function zipOf(
+  entries: Readonly<Record<string, Uint8Array>>,
+  { deflated = false }: { deflated?: boolean } = {},
+): Buffer {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
   let offset = 0;
-  for (const [name, bytes] of Object.entries(entries)) {
+  for (const [name, content] of Object.entries(entries)) {
+    const bytes = deflated ? deflateRawSync(content) : content;
     const fields = Buffer.alloc(26);
     fields.writeUInt16LE(20, 0); // version needed
-    fields.writeUInt32LE(crc32?.(bytes) ?? 0, 10);
+    fields.writeUInt16LE(deflated ? 8 : 0, 4);
+    fields.writeUInt32LE(crc32?.(content) ?? 0, 10);
     fields.writeUInt32LE(bytes.length, 14);
-    fields.writeUInt32LE(bytes.length, 18);
+    fields.writeUInt32LE(content.length, 18);
     fields.writeUInt16LE(Buffer.byteLength(name), 22);
     const local = Buffer.concat([Buffer.from('PK\x03\x04'), fields, Buffer.from(name), bytes]);
     const central = Buffer.alloc(46);

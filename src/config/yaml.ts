@@ -55,7 +55,12 @@ export function parseYaml(text: string, where: string): unknown {
   let value: unknown;
   try {
     // Pretty errors go over the text once for each error, the parser's own search for equal keys over all keys for each key.
-    const document = parseDocument(text, { prettyErrors: false, uniqueKeys: false, lineCounter: lines });
+    const document = parseDocument(text, {
+      prettyErrors: false,
+      uniqueKeys: false,
+      lineCounter: lines,
+      logLevel: 'error',
+    });
     const [error] = document.errors;
     if (error) return broken(error.message, error.pos[0]);
     visit(document, {

@@ -78,7 +78,7 @@ const naturals = (x: unknown): readonly number[] | undefined =>
     : undefined;
 
 /** The flags of a view: the sign is honoured, anything else (conjugation belongs to complex numbers) refused. */
-function isNegative(where: string, metadata: unknown): boolean {
+function isNegative(where: string, metadata: unknown, type: ElementType): boolean {
   if (metadata === undefined || metadata === null) return false;
   if (!(metadata instanceof Map)) return refuse(where, 'tensors', 'one with flags of an unknown kind');
   for (const [flag, value] of metadata) {
@@ -89,6 +89,9 @@ function isNegative(where: string, metadata: unknown): boolean {
         `one with the flag ${typeof flag === 'string' ? flag : 'unknown'}`,
       );
   }
+  // Such views are made of complex numbers: they hold no whole ones.
+  if (metadata.get('neg') === true && !['f16', 'bf16', 'f32', 'f64'].includes(type))
+    refuse(where, 'a sign flag on floating-point numbers', `one on ${type}`);
   return metadata.get('neg') === true;
 }
 
@@ -123,7 +126,14 @@ function tensorView(
   if (sizeOf(shape) > Math.max(has, 1)) {
     refuse(where, 'a tensor no larger than its storage', `shape ${shapeText(shape)} on ${has} numbers`);
   }
-  return new TensorView(storage, type, storage.start + offset, shape, strides, isNegative(where, metadata));
+  return new TensorView(
+    storage,
+    type,
+    storage.start + offset,
+    shape,
+    strides,
+    isNegative(where, metadata, type),
+  );
 }
 
 const pairs = (items: unknown): Map<unknown, unknown> => {
