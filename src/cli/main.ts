@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { UserError } from '../config/index.ts';
 import { GROUPS } from './group.ts';
+import { sharpMissing } from './sharp.ts';
 
 const { version, description } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
@@ -103,10 +104,10 @@ export async function main(argv: readonly string[]): Promise<void> {
   program.configureHelp({ subcommandTerm: command => command.name() });
   const [word] = argv[0] === 'help' ? argv.slice(1) : argv;
   const asked = COMMANDS.find(command => command.word === word);
-  if (asked) for (const load of asked.load) (await load()).register(program);
-  else for (const { word, about } of COMMANDS) program.command(word).description(about);
-  withUsageExits(program);
   try {
+    if (asked) for (const load of asked.load) (await load()).register(program);
+    else for (const { word, about } of COMMANDS) program.command(word).description(about);
+    withUsageExits(program);
     await program.parseAsync(argv, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) {
@@ -115,6 +116,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     } else if (error instanceof UserError) {
       console.error(error.message);
       process.exitCode = error.exitCode;
+    } else if (sharpMissing(error)) {
+      console.error(sharpMissing(error));
+      process.exitCode = 1;
     } else {
       console.error(error);
       process.exitCode = 1;

@@ -45,4 +45,30 @@ test('a Node without WebAssembly, and a shell without file handles: one sentence
   assert.match(few.said, /^weightloom needs 64 open files at once, .* `ulimit -n 1024`\.$/);
 });
 
+test('without the library of sharp, doctor says so and other commands end with the sentence', () => {
+  // As Node finds it after npm install --omit=optional: sharp itself is there, and throws.
+  const broken = `export default null; throw new Error('Could not load the "sharp" module using the x runtime')`;
+  const place = JSON.stringify(`data:text/javascript,${encodeURIComponent(broken)}`);
+  const hook = `export const resolve = async (specifier, context, next) =>
+    specifier === 'sharp' ? { url: ${place}, shortCircuit: true } : next(specifier, context);`;
+  const hooked = JSON.stringify(`data:text/javascript,${encodeURIComponent(hook)}`);
+  const register = `import { register } from 'node:module'; register(${hooked});`;
+  const flags = ['--import', `data:text/javascript,${encodeURIComponent(register)}`];
+  const sentence =
+    /sharp: expected its library for \S+, found none\. Install it with npm install --include=optional\./;
+  const said = (...words: string[]) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [...flags, command, ...words], {
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
+    return { status, text: `${stdout}${stderr}`.replace(/[\s│]+/g, ' ') };
+  };
+  const doctor = said('doctor');
+  assert.match(doctor.text, sentence);
+  assert.is(doctor.status, 0);
+  const train = said('nca', 'train', 'x.png');
+  assert.match(train.text, sentence);
+  assert.is(train.status, 1);
+});
+
 test.run();

@@ -1,11 +1,19 @@
 /** Tables and figures as the commands print them. */
 import Table from 'cli-table3';
+import { printable } from '../config/index.ts';
 
 const STYLE = { head: [], border: [] };
 
+/** Names come from files: their lines stay, their control characters do not. */
+const onTerminal = (text: string) =>
+  text
+    .split('\n')
+    .map(line => printable(line))
+    .join('\n');
+
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const printed = new Table({ head: [...head], style: STYLE });
-  for (const row of rows) printed.push([...row]);
+  for (const row of rows) printed.push(row.map(cell => (typeof cell === 'string' ? onTerminal(cell) : cell)));
   return printed.toString();
 }
 
@@ -13,7 +21,8 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
 export function keyValueTable(record: Readonly<Record<string, string | number>>): string {
   const longest = Math.max(...Object.values(record).map(value => String(value).length));
   const printed = new Table({ style: STYLE, colWidths: [null, Math.min(100, longest + 2)], wordWrap: true });
-  for (const [key, value] of Object.entries(record)) printed.push({ [key]: value });
+  for (const [key, value] of Object.entries(record))
+    printed.push({ [onTerminal(key)]: typeof value === 'string' ? onTerminal(value) : value });
   return printed.toString();
 }
 

@@ -1,7 +1,8 @@
 /** Pictures from and to image files, through sharp (libvips). */
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import sharp, { type Sharp } from 'sharp';
-import { attempt, type Failure, refuse, settle } from '../config/index.ts';
+import { attempt, type Failure, refuse, settle, UserError } from '../config/index.ts';
+import { enlarged } from './enlarge.ts';
 import { readBytes, writeAtomically } from './files.ts';
 
 export interface Picture {
@@ -12,33 +13,70 @@ export interface Picture {
 }
 
 export interface ImageOptions {
-  /** Side of the square to make of it: the centre is cropped, then resized (Lanczos). Without it the picture keeps its size. */
+  /**
+   * Side of the square to make of it: the centre is cropped, then made smaller (Lanczos-3) or larger (cubic convolution), both about its middle.
+   * Without it the picture keeps its size.
+   */
   readonly size?: number;
+  /** Always three: says so where it matters to the reader. */
   readonly channels?: 3;
+  /** Told, as a sentence, where little of the picture is used or much of it made up. */
+  readonly onDoubt?: (sentence: string) => void;
 }
+
+/** Pixels of the largest picture that is decoded: 8192 x 8192. */
+const MOST_PIXELS = 2 ** 26;
+/** A picture is doubtful from here: so many times as long as wide, made so many times larger. */
+const LONG = 4;
+const COARSE = 4;
+
+function doubt(where: string, width: number, height: number, size: number): string | undefined {
+  const side = Math.min(width, height);
+  if (Math.max(width, height) >= LONG * side)
+    return `${where}: of ${width} x ${height} pixels only the middle ${side} x ${side} are used.`;
+  if (size >= COARSE * side)
+    return `${where}: ${side} x ${side} pixels are enlarged to ${size} x ${size}: most of it is made up.`;
+  return undefined;
+}
+
+const unit = (bytes: ArrayLike<number>): Float32Array => {
+  const data = new Float32Array(bytes.length);
+  for (let i = 0; i < data.length; i++) data[i] = Math.round(bytes[i]) / 255;
+  return data;
+};
 
 /** Decodes image bytes of any format sharp knows: greyscale is spread over RGB, transparency is laid on white, EXIF turns are done. */
 export const decodeImage = (
   bytes: Uint8Array,
   where: string,
-  { size }: ImageOptions = {},
+  { size, onDoubt }: ImageOptions = {},
 ): TE.TaskEither<Failure, Picture> =>
   attempt(where, async () => {
     try {
-      let image: Sharp = sharp(bytes).autoOrient().toColourspace('srgb').flatten({ background: '#fff' });
+      const source = () => sharp(bytes, { limitInputPixels: MOST_PIXELS });
+      const { depth, autoOrient } = await source().metadata();
+      // Of other numbers nobody says what is black and what is white.
+      if (depth !== 'uchar' && depth !== 'ushort')
+        refuse(where, 'an image of 8 or 16 bits', `one of ${depth} numbers`, { hint: 'Save it as PNG.' });
+      let image: Sharp = source().autoOrient().toColourspace('srgb').flatten({ background: '#fff' });
+      const side = Math.min(autoOrient.width, autoOrient.height);
       if (size !== undefined) {
-        const { width, height } = (await sharp(bytes).metadata()).autoOrient;
-        const side = Math.min(width, height);
+        const { width, height } = autoOrient;
+        const sentence = doubt(where, width, height, size);
+        if (sentence) onDoubt?.(sentence);
         const [left, top] = [Math.floor((width - side) / 2), Math.floor((height - side) / 2)];
         image = image.extract({ left, top, width: side, height: side });
         // Shrinking while the JPEG loads would save time and alias fine texture.
-        if (side !== size)
+        if (side > size)
           image = image.resize(size, size, { kernel: 'lanczos3', fit: 'fill', fastShrinkOnLoad: false });
       }
       const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+      if (size !== undefined && side < size)
+        return { width: size, height: size, data: unit(enlarged(data, side, size)) };
       const { width, height } = info;
-      return { width, height, data: Float32Array.from(data, byte => byte / 255) };
+      return { width, height, data: unit(data) };
     } catch (error) {
+      if (error instanceof UserError) throw error;
       return refuse(where, 'an image', `something else (${(error as Error).message})`);
     }
   });

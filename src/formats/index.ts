@@ -23,7 +23,7 @@ export {
   writePng,
 } from './images.ts';
 export { parseJson } from './json.ts';
-export { escapeMarkup } from './markup.ts';
+export { csvCell, escapeMarkup, markdownCell } from './markup.ts';
 export {
   encodeNpy,
   type NpyRows,

@@ -1,7 +1,6 @@
 /** Tables as plain text for other programs: CSV (RFC 4180) and Markdown. */
 
-const csvCell = (value: string | number): string =>
-  /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
+import { csvCell, markdownCell } from '../formats/index.ts';
 
 /** Rows as CSV, the head first. */
 export const csvTable = (head: readonly string[], rows: readonly (readonly (string | number)[])[]): string =>
@@ -9,7 +8,6 @@ export const csvTable = (head: readonly string[], rows: readonly (readonly (stri
 
 /** Rows as a Markdown table, the head first. */
 export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  const line = (cells: readonly string[]) => `| ${cells.map(markdownCell).join(' | ')} |`;
   return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line), ''].join('\n');
 }

@@ -4,6 +4,7 @@ import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { buildNames, statistics } from '../../compute/index.ts';
 import { type BackendReport, startBackend, tf } from '../../tensor/index.ts';
+import { sharpState } from '../sharp.ts';
 
 /** GFLOP/s of a 512 x 512 x 512 product: the best of a few, after a warm-up. */
 function productSpeed(): number {
@@ -43,7 +44,7 @@ async function doctor(): Promise<void> {
     colWidths: [30, 90],
     wordWrap: true,
   });
-  table.push(...diagnosis(await startBackend()));
+  table.push(...diagnosis(await startBackend()), ['pictures', await sharpState()]);
   console.log(table.toString());
 }
 

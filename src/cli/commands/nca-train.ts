@@ -113,7 +113,7 @@ async function train(path: string, options: Options): Promise<void> {
   if (maxSteps < minSteps) {
     throw new UserError(failure('option --max-steps', `at least --min-steps, ${minSteps}`, `${maxSteps}`), 2);
   }
-  const picture = await settle(readImage(path, { size }));
+  const picture = await settle(readImage(path, { size, onDoubt: sentence => console.error(sentence) }));
   const initial =
     options.from === undefined ? undefined : await settle(loadWeights(options.from, { spec: given }));
   if (initial && JSON.stringify(initial.spec) !== JSON.stringify(spec)) {

@@ -76,7 +76,8 @@ async function run(name: string, overrides: readonly string[], flags: RunFlags) 
   endWithSweep();
   const { loadExperiment, runExperiment } = await import('../../experiment/index.ts');
   const { configOf, experimentConfig } = await import('../../runs/index.ts');
-  const words = flags.zoo ? [...overrides, `zoo=${flags.zoo}`] : overrides;
+  // An option is literal text; an override's value is YAML, which JSON is too.
+  const words = flags.zoo ? [...overrides, `zoo=${JSON.stringify(flags.zoo)}`] : overrides;
   if (flags.only && !flags.multirun) throw new UserError('option --only: expected --multirun beside it.', 2);
   const experiment = await loadExperiment(name);
   if (flags.multirun) return sweep(name, experiment, words, flags);

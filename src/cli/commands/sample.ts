@@ -59,7 +59,9 @@ async function sample(options: Options): Promise<void> {
       throw new UserError('option --image: expected a picture to sample for, found none.', 2);
     }
     const pictures = await Promise.all(
-      paths.map(path => settle(readImage(path, { size: model.pictureSize, channels: 3 }))),
+      paths.map(path =>
+        settle(readImage(path, { size: model.pictureSize, onDoubt: sentence => console.error(sentence) })),
+      ),
     );
     const names = paths.length > 0 ? distinct(paths.map(path => basename(path, extname(path)))) : ['sample'];
     if (options.autoguidance) weaker = await readModel(options.autoguidance);
