@@ -36,6 +36,8 @@ export interface VerifyOptions {
   readonly tolerance?: number;
   /** Default 0. The same seed gives the same cases. */
   readonly seed?: number;
+  /** Plays one case again: the path of a verdict's counterexample, with its seed. */
+  readonly path?: string;
   /** Whether failing cases are made smaller; default true. */
   readonly shrink?: boolean;
   /** Wraps the denoiser of the main spec, such as between normalisation and its inverse; then no smaller spec is tried. */
@@ -221,7 +223,7 @@ export async function verifyDenoiser(kind: AnyKind, options: VerifyOptions): Pro
           errors.set(describeCase(given), error);
           if (error > tolerance) throw BROKEN;
         }),
-        { numRuns: trials, seed, endOnFailure: options.shrink === false },
+        { numRuns: trials, seed, path: options.path, endOnFailure: options.shrink === false },
       );
       if (check.failed && check.errorInstance !== BROKEN) throw check.errorInstance;
       const text = check.counterexample && describeCase(check.counterexample[0]);

@@ -5,7 +5,7 @@ import * as t from 'io-ts';
 import { encoderKind } from '../../conditioning/index.ts';
 import { decode, type Failure, finite, natural, optional, positive, whole } from '../../config/index.ts';
 import { denoiserKind } from '../../denoisers/index.ts';
-import { SYMMETRY_NAMES, type SymmetryName } from '../../nca/index.ts';
+import { SYMMETRIES } from '../../nca/index.ts';
 import {
   ROLLOUT_DEFAULTS,
   RolloutSettingsCodec,
@@ -13,9 +13,8 @@ import {
   TrainingSettingsCodec,
 } from '../../training/index.ts';
 
-const symmetries = t.array(
-  t.keyof(Object.fromEntries(SYMMETRY_NAMES.map(name => [name, null])) as Record<SymmetryName, null>),
-);
+/** The live record: a symmetry of the user's own may be registered by the time it is decoded. */
+const symmetries = t.array(t.keyof(SYMMETRIES));
 
 /** A registered kind and any of its parameters, decoded when it is built. */
 const kind = t.intersection([t.strict({ kind: t.string }), t.UnknownRecord], 'a mapping with kind');

@@ -13,17 +13,28 @@ export interface WeightOrbits {
   readonly centred: Uint8Array;
 }
 
+/** Orthogonal groups: no normaliser commutes with another. */
+const KNOWN: readonly SymmetryName[] = [
+  'hidden-permutation',
+  'channel-permutation',
+  'channel-sign',
+  'channel-rotation',
+  'colour',
+  'hue',
+  'd4',
+];
+
 /**
  * Which coordinates of the flat weights share mean and spread under the given groups. Coordinates that an element of the group can
  * negate or rotate into one another without fixing a direction have mean zero.
  */
 export function weightOrbits(spec: NcaSpec, symmetries: readonly SymmetryName[]): WeightOrbits {
   const has = (...names: SymmetryName[]) => names.some(name => symmetries.includes(name));
-  const foreign = symmetries.filter(name =>
-    ['hidden-scaling', 'channel-basis', 'colour-basis'].includes(name),
-  );
+  const foreign = symmetries.filter(name => !KNOWN.includes(name));
   if (foreign.length > 0)
-    throw new Error(`${foreign.join(', ')}: no normaliser commutes with a group that is not orthogonal`);
+    throw new Error(
+      `${foreign.join(', ')}: no normaliser is known to commute with it: not one of ${KNOWN.join(', ')}, or not orthogonal`,
+    );
   const hidden = (i: number) => (has('hidden-permutation') ? 0 : i);
   const channel = (c: number) => {
     if (c < 3) return has('colour', 'hue') ? 0 : c;

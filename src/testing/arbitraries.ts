@@ -1,6 +1,6 @@
 /** What properties are checked on: specs, weights, symmetry elements, masks, states. Everything shrinks towards the small and the plain. */
 import fc from 'fast-check';
-import { groupElements } from '../src/evaluation/index.ts';
+import { groupElements } from '../evaluation/index.ts';
 import {
   type Grid,
   type NcaSpec,
@@ -8,8 +8,8 @@ import {
   type SymmetryElement,
   type SymmetryName,
   weightCount,
-} from '../src/nca/index.ts';
-import { randomStream } from '../src/tensor/index.ts';
+} from '../nca/index.ts';
+import { randomStream } from '../tensor/index.ts';
 
 const clip = (low: number, high: number) =>
   fc.option(fc.double({ min: low, max: high, noNaN: true }), { nil: null, freq: 2 });
