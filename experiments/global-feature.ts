@@ -4,26 +4,18 @@
  * changes when another texture's condition is put in the place of its own.
  */
 import * as t from 'io-ts';
+import { meanInterval, meanOverSeeds } from '../src/evaluation/index.ts';
+import type { StudySet } from '../src/experiment/index.ts';
 import {
-  type Cell,
   type ContenderRecord,
   contestKeys,
   type Experiment,
-  html,
-  intervalText,
   listOf,
   loadDenoiser,
   type MethodResult,
-  meanInterval,
-  meanOverSeeds,
-  metricLabel,
   type Protocol,
-  pairedTable,
   type RunContext,
-  type Section,
-  type StudySet,
   studyKeys,
-  table,
   tf,
   trainingSection,
   weightCount,
@@ -31,6 +23,15 @@ import {
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
+import {
+  type Cell,
+  html,
+  intervalText,
+  metricLabel,
+  pairedTable,
+  type Section,
+  table,
+} from '../src/report/index.ts';
 
 const PLACEMENTS = {
   global: 'in the global state u, which every edge and node hears in every layer',

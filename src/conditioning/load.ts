@@ -10,7 +10,9 @@ import {
   inUserFile,
   isPath,
   orThrow,
+  refuse,
   settle,
+  show,
 } from '../config/index.ts';
 import { tf } from '../tensor/index.ts';
 import type { Encoder } from './encoder.ts';
@@ -83,6 +85,11 @@ export const createEncoder = (
   context: EncoderContext,
 ): TE.TaskEither<Failure, Encoder> =>
   attempt(`encoder ${nameOrPath}`, async () => {
+    if (!Number.isInteger(context?.seed)) {
+      refuse(`encoder ${nameOrPath}`, 'a context { seed, width? }', show(context), {
+        field: 'third argument',
+      });
+    }
     const { config, defaults, build } = await loadEncoder(nameOrPath);
     const given = { ...(defaults as object), ...parameters };
     return settle(build(orThrow(decode(config, given, `encoder ${nameOrPath}`)), context));

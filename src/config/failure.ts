@@ -53,6 +53,12 @@ export function orThrow<A>(result: E.Either<Failure, A>): A {
 /** Runs a task and leaves the world of values: the success, or a rejection with a UserError. */
 export const settle = async <A>(task: TE.TaskEither<Failure, A>): Promise<A> => orThrow(await task());
 
+/** A call that returns a TaskEither as one that returns a promise, and rejects with a UserError: the form for scripts. */
+export const plain =
+  <A extends unknown[], B>(call: (...given: A) => TE.TaskEither<Failure, B>) =>
+  (...given: A): Promise<B> =>
+    settle(call(...given));
+
 /** Inside `attempt`: gives up with a failure. */
 export function refuse(...details: Parameters<typeof failure>): never {
   throw new UserError(failure(...details));

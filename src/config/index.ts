@@ -29,6 +29,7 @@ export {
   type Failure,
   failure,
   orThrow,
+  plain,
   refuse,
   settle,
   suggestion,

@@ -21,7 +21,8 @@ function verify(...options: string[]) {
 /** A denoiser whose layer on hidden unit biases has a position of its own for each, or not. */
 const source = (position: string) => `
 import * as t from 'io-ts';
-import { blockOf, type DenoiserKind, tf, weightCount } from 'weightloom';
+import { blockOf } from 'weightloom/nca';
+import { type DenoiserKind, tf, weightCount } from 'weightloom';
 import { slope } from './slope.ts';
 
 const kind: DenoiserKind<object> = {
