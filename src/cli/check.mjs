@@ -104,7 +104,9 @@ function textOf(file) {
 
 /** A relative path as a file from the root; the types of plain JavaScript stand beside it. */
 function target(file, from) {
-  const path = relative(root, resolve(root, dirname(file), from)).split(sep).join('/');
+  const path = relative(root, resolve(root, dirname(file), from))
+    .split(sep)
+    .join('/');
   const types = path.replace(/\.mjs$/, '.d.mts');
   return existsSync(join(root, types)) ? types : path;
 }
