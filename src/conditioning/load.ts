@@ -78,7 +78,10 @@ function checked(file: string, encoder: unknown): Encoder {
   };
 }
 
-/** Builds an encoder from its name or file and any of its parameters; the others take their defaults. */
+/**
+ * Builds an encoder from its name or file and any of its parameters; the others take their defaults.
+ * @returns a TaskEither: run it with settle()
+ */
 export const createEncoder = (
   nameOrPath: string,
   parameters: Readonly<Record<string, unknown>>,

@@ -21,8 +21,11 @@ export interface EncoderKind<Config = unknown> {
   readonly name: string;
   /** One sentence for tables and --help. */
   readonly summary: string;
+  /** Codec of its parameters. */
   readonly config: t.Type<Config, unknown, unknown>;
+  /** The parameters a configuration leaves out. */
   readonly defaults: Config;
+  /** Builds one; reads its weights, where it has any. */
   build(config: Config, context: EncoderContext): TE.TaskEither<Failure, Encoder>;
 }
 
@@ -37,8 +40,10 @@ export function registerEncoder<Config>(kind: EncoderKind<Config>): EncoderKind<
   return kind;
 }
 
+/** The names of all registered encoders, sorted. */
 export const encoderNames = (): string[] => [...registry.keys()].sort();
 
+/** A registered encoder by name. @returns an Either: a failure at `where` names the known ones and the nearest */
 export function encoderKind(name: string, where = 'encoder'): E.Either<Failure, AnyKind> {
   const kind = registry.get(name);
   if (kind) return E.right(kind);

@@ -7,17 +7,20 @@ import { closest, distance } from 'fastest-levenshtein';
 import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 
+/** What was wrong with something given from outside, as a value: `describe` makes the sentence of it. */
 export interface Failure {
   /** File, option or environment variable at fault. */
   readonly where: string;
   /** Path of the field inside it, such as `denoiser.layers` or `w1[3,4]`. */
   readonly field?: string;
+  /** Noun phrases that complete "expected ..., found ...". */
   readonly expected: string;
   readonly found: string;
   /** What to do about it, as a sentence. */
   readonly hint?: string;
 }
 
+/** A failure from its parts: where it is, what was expected there and what was found; in `more` the field and a hint. */
 export const failure = (
   where: string,
   expected: string,

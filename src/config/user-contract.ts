@@ -84,7 +84,7 @@ export function inUserFile<A>(file: string, part: string, work: () => A): A {
   }
 }
 
-/** @throws UserError saying which clause of a file is broken */
+/** Gives up on a file of the user. @throws UserError saying which clause of a file is broken */
 export function breaksClause(file: string, field: string, expected: string, found: string): never {
   throw new UserError(failure(file, expected, found, { field }));
 }

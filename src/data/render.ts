@@ -3,6 +3,7 @@ import type { Picture } from '../formats/index.ts';
 import { type NcaSpec, type NcaWeights, rollout, seedState, toRgb, weightCount } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 
+/** How long NCAs grow, and on what grid. */
 export interface RenderOptions {
   /** NCA steps from the seed state. */
   readonly steps: number;

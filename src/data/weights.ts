@@ -18,6 +18,7 @@ import { openModelsJson } from './importers/models-json.ts';
 import { readTorchNca } from './importers/torch-nca.ts';
 import { entryIndex, readZoo, zooWeights } from './zoo.ts';
 
+/** The forms in which weights of one NCA can be given, for --help and for failures. */
 export const WEIGHTS_HELP = 'file.pt, file.json#name, zoo-folder#name or file.safetensors[#index]';
 
 /** `path#name` taken apart; a path that has the sign in it and exists is left whole. */
@@ -110,11 +111,17 @@ async function load(argument: string): Promise<NcaWeights> {
   return refuse(argument, WEIGHTS_HELP, `the file ${basename(path)}`);
 }
 
-/** Loads weights from `file.pt`, `models.json#name`, `zoo-folder#name` or `file.safetensors[#index]`. */
+/**
+ * Loads weights from `file.pt`, `models.json#name`, `zoo-folder#name` or `file.safetensors[#index]`.
+ * @returns a TaskEither: run it with settle()
+ */
 export const loadWeights = (argument: string): TE.TaskEither<Failure, NcaWeights> =>
   attempt(splitArgument(argument).path, () => load(argument));
 
-/** Writes weights of one NCA ([D]) or of several of one spec ([N, D]) with their spec: a file `loadWeights` takes. */
+/**
+ * Writes weights of one NCA ([D]) or of several of one spec ([N, D]) with their spec: a file `loadWeights` takes.
+ * @returns a TaskEither: run it with settle()
+ */
 export function writeWeights(
   path: string,
   weights: NcaWeights | readonly NcaWeights[],

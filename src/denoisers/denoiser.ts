@@ -18,13 +18,20 @@ export interface Condition {
   readonly present: tf.Tensor1D;
 }
 
+/** How a denoiser is run. */
 export interface ApplyOptions {
   /** True inside a training step: batch statistics, dropout. Default false. */
   readonly training?: boolean;
 }
 
+/**
+ * The interface of every denoiser: a function of noisy weights, noise label and condition, with named variables and the symmetries it
+ * claims.
+ * Dispose of it.
+ */
 export interface Denoiser {
   readonly name: string;
+  /** Of the NCAs whose weights it takes: D is `weightCount(spec)`. */
   readonly spec: NcaSpec;
   /** Trainable variables by a stable, slash-separated name: the names in a checkpoint. */
   readonly variables: Readonly<Record<string, tf.Variable>>;
@@ -44,11 +51,13 @@ export interface Denoiser {
     condition: Condition | null,
     options?: ApplyOptions,
   ): tf.Tensor2D;
+  /** Frees variables and buffers; the denoiser is of no use after it. */
   dispose(): void;
 }
 
 /** What a denoiser is built for. */
 export interface DenoiserContext {
+  /** Of the NCAs whose weights it will take. */
   readonly spec: NcaSpec;
   /** T tokens of width C, or null when it will never see a condition. */
   readonly condition: { readonly tokens: number; readonly width: number } | null;
@@ -65,6 +74,7 @@ export interface DenoiserKind<Config = unknown> {
   readonly summary: string;
   /** Codec of its parameters: every key optional or with a default in `defaults`. */
   readonly config: t.Type<Config, unknown, unknown>;
+  /** The parameters a configuration leaves out. */
   readonly defaults: Config;
   build(config: Config, context: DenoiserContext): Denoiser;
 }
@@ -80,8 +90,10 @@ export function registerDenoiser<Config>(kind: DenoiserKind<Config>): DenoiserKi
   return kind;
 }
 
+/** The names of all registered denoisers, sorted. */
 export const denoiserNames = (): string[] => [...registry.keys()].sort();
 
+/** A registered denoiser by name. @returns an Either: a failure at `where` names the known ones and the nearest */
 export function denoiserKind(name: string, where = 'denoiser'): E.Either<Failure, AnyKind> {
   const kind = registry.get(name);
   if (kind) return E.right(kind);

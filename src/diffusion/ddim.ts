@@ -7,8 +7,11 @@ import { tf } from '../tensor/index.ts';
 import type { Diffusion } from './diffusion.ts';
 import { combineEstimates, type Guided, guidedEstimates } from './guidance.ts';
 
+/** Parameters of the DDIM baseline. */
 export interface DdimConfig {
+  /** Times 0 .. trainingSteps - 1 that a network is trained at. */
   readonly trainingSteps: number;
+  /** Of sampling, when a call asks for no other number. */
   readonly steps: number;
   /** Predictions are clipped to [-clip, clip] when sampling; null for no clip. */
   readonly clip: number | null;
@@ -27,6 +30,7 @@ export interface DdimConfig {
   readonly sigmaData: number;
 }
 
+/** A thousand training steps, fifty sampling ones, deterministic. */
 export const DDIM_DEFAULTS: DdimConfig = {
   trainingSteps: 1000,
   steps: 50,

@@ -7,6 +7,7 @@ import type { Guidance } from './guidance.ts';
 import type { Normaliser } from './normaliser.ts';
 import type { SamplerStep } from './samplers.ts';
 
+/** A trained denoiser with its process and normaliser, conditions, and how each is sampled. */
 export interface SampleWeightsOptions {
   readonly denoiser: Denoiser;
   readonly diffusion: Diffusion;
@@ -15,7 +16,9 @@ export interface SampleWeightsOptions {
   readonly condition: tf.Tensor3D | null;
   /** Samples for each condition (without condition: in all). Default 1. */
   readonly count?: number;
+  /** Default: the process's own. */
   readonly steps?: number;
+  /** Default: none. */
   readonly guidance?: Guidance;
   /** A sample depends on the seed and its own index alone, not on what else is sampled. */
   readonly seed: number;
@@ -23,7 +26,9 @@ export interface SampleWeightsOptions {
   readonly batch?: number;
   /** Told after every step, over all batches. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** Told of every step of a batch, with the index of its first sample. */
   readonly onStep?: (step: SamplerStep, firstSample: number) => void;
+  /** When raised, sampling ends with its reason. */
   readonly signal?: AbortSignal;
 }
 

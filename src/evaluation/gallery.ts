@@ -9,8 +9,10 @@ export interface GalleryPicture {
   readonly data: Float32Array;
 }
 
+/** What `renderGallery` draws: a grid of pictures with labels. */
 export interface Gallery {
   readonly title?: string;
+  /** Labels, as many as there are columns and rows. */
   readonly columns: readonly string[];
   readonly rows: readonly string[];
   /** cells[row][column]; null leaves the cell empty. */

@@ -3,6 +3,7 @@ import sharp from 'sharp';
 import { escapeMarkup, pictureBytes } from '../formats/index.ts';
 import type { GalleryPicture } from './gallery.ts';
 
+/** What `renderMap` draws: pictures and where they lie. */
 export interface NcaMap {
   readonly title: string;
   readonly pictures: readonly GalleryPicture[];

@@ -27,10 +27,14 @@ import type { Experiment, RunContext } from './experiment.ts';
 import type { Protocol } from './protocol.ts';
 import { auditComparison } from './sections/index.ts';
 
+/** What a report of a comparison is written from, and what an experiment adds to it. */
 export interface WrittenComparison<P> {
   readonly experiment: Experiment<P>;
+  /** As the run was configured. */
   readonly parameters: P;
+  /** Measured methods: contenders, baselines, bound. */
   readonly results: readonly MethodResult[];
+  /** What the denoisers among them were and what they cost. */
   readonly contenders: readonly ContenderRecord[];
   /** Sections that come first: what the experiment is about, where that is not the comparison itself. */
   readonly leading?: readonly Section[];

@@ -38,16 +38,20 @@ export const SamplingSettingsCodec = t.intersection([
 ]);
 /** A way to sample that differs in some of it. */
 export const SamplingChangesCodec = t.partial({ steps: natural, guidance: finite, sampler });
+/** How weights are sampled: steps, guidance scale and, under EDM, the sampler. */
 export type SamplingSettings = t.TypeOf<typeof SamplingSettingsCodec>;
 
+/** Everything that makes one contender: denoiser, process, training, augmentation and sampling. */
 export interface ContenderSettings {
   /** A registered kind of denoiser, or the path of a TypeScript file. */
   readonly denoiser: string;
   /** How it is called in tables; default: the denoiser's own name. */
   readonly label?: string;
+  /** Of the denoiser; what is left out takes its kind's defaults. */
   readonly parameters?: Readonly<Record<string, unknown>>;
   /** `process: edm` or `ddim`, and its parameters. */
   readonly diffusion: Readonly<Record<string, unknown>>;
+  /** What differs from `TRAINING_DEFAULTS`. */
   readonly training: Partial<TrainingSettings>;
   /** The loss through the rollout; null for none. */
   readonly rollout: Partial<RolloutSettings> | null;
@@ -60,6 +64,7 @@ export interface ContenderSettings {
   /** Whether the denoiser is given the zoo's common base. Default true. */
   readonly anchor?: boolean;
   readonly sampling: SamplingSettings;
+  /** Of initial variables, training and sampling. */
   readonly seed: number;
 }
 
@@ -75,6 +80,7 @@ export interface CurvePoint {
   readonly rolloutLoss?: number;
 }
 
+/** Another way to sample a contender than its settings have. */
 export interface ContenderSampleOptions {
   /** Samples each in the frame of the group element that brings it nearest to a training picture, and undoes that on the weights. */
   readonly canonical?: readonly PictureSymmetry[];
@@ -89,14 +95,18 @@ export interface ContenderSampleOptions {
 
 /** What a contender was and what it cost: plain data, which stays when the contender is gone. */
 export interface ContenderRecord {
+  /** How it is called in tables. */
   readonly label: string;
   /** What the denoiser claims to respect. */
   readonly symmetries: readonly SymmetryName[];
+  /** The training loss along the way. */
   readonly curve: readonly CurvePoint[];
   readonly trainingSeconds: number;
+  /** Of the denoiser; the encoder's are not counted. */
   readonly parameterCount: number;
 }
 
+/** A trained denoiser with all that sampling needs. Dispose of it. */
 export interface Contender extends ContenderRecord {
   readonly denoiser: Denoiser;
   readonly diffusion: Diffusion;

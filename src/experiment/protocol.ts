@@ -44,6 +44,7 @@ export const studyKeys = {
   limit: t.strict({ train: optional(natural), heldOut: optional(natural) }),
 };
 const StudyKeys = t.strict(studyKeys);
+/** What `studyKeys` decodes to. */
 export type StudyKeys = t.TypeOf<typeof StudyKeys>;
 
 /** Configuration keys of every experiment that trains denoisers. */
@@ -54,8 +55,14 @@ export const contestKeys = {
   sampling: SamplingSettingsCodec,
 };
 
+/**
+ * What an experiment works with: an open study, its metrics and baselines, and trainings that a resumed run does not repeat. Made by
+ * `withProtocol`.
+ */
 export interface Protocol {
+  /** Training and held-out NCAs. Closed when the work on it is done. */
   readonly study: Study;
+  /** The first one leads tables and charts. */
   readonly metrics: readonly PairMetric[];
   /** NCA steps to the measured picture. */
   readonly ncaSteps: number;

@@ -13,6 +13,7 @@ import { readImage } from '../formats/index.ts';
 import { type NcaSpec, weightCount } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 
+/** The n NCAs of one split: weights, pictures and condition features, row by row. */
 export interface StudySet {
   readonly names: readonly string[];
   /** [n, D] flattened. */
@@ -23,6 +24,7 @@ export interface StudySet {
   readonly features: tf.Tensor3D;
 }
 
+/** A zoo ready for experiments: both splits, the encoder, and features standardised over the training set. Dispose of it. */
 export interface Study {
   readonly zoo: Zoo;
   readonly spec: NcaSpec;
@@ -41,6 +43,7 @@ export interface Study {
   dispose(): void;
 }
 
+/** Which zoo, seen through which encoder, and how much of it. */
 export interface StudyOptions {
   /** Folder of the zoo. */
   readonly zoo: string;

@@ -24,14 +24,14 @@ export async function makeFolder(path: string): Promise<void> {
   });
 }
 
-/** Whole file as bytes. */
+/** Whole file as bytes. @returns a TaskEither: run it with settle() */
 export const readBytes = (path: string): TE.TaskEither<Failure, Buffer> =>
   attempt(path, async () => {
     if ((await stat(path)).isDirectory()) refuse(path, 'a file', 'a folder');
     return readFile(path);
   });
 
-/** Whole file as parsed JSON. */
+/** Whole file as parsed JSON. @returns a TaskEither: run it with settle() */
 export const readJson = (path: string): TE.TaskEither<Failure, unknown> =>
   attempt(path, async () => {
     const text = await readFile(path, 'utf8');
@@ -66,6 +66,7 @@ export async function writeAll(file: FileHandle, bytes: Uint8Array) {
 /**
  * Writes a file under a temporary name and renames it when everything is on the disk; makes missing folders.
  * `content` is the bytes, or a function that writes them to the open file. The file stands as it was when anything fails.
+ * @returns a TaskEither: run it with settle()
  */
 export const writeAtomically = (
   path: string,
@@ -93,6 +94,7 @@ export const writeAtomically = (
 /**
  * Makes a whole folder under a temporary name and puts it in place when `write` has succeeded. A folder that is there already is
  * replaced only when `replace` allows it, and stays as it was when anything fails.
+ * @returns a TaskEither: run it with settle()
  */
 export const writeFolderAtomically = (
   folder: string,

@@ -32,6 +32,7 @@ const LockCodec = t.record(
 );
 type Lock = t.TypeOf<typeof LockCodec>;
 
+/** What is fetched from the hub, where it goes, and what of it is kept. */
 export interface FetchOptions {
   /** Repository, such as `owner/name`. */
   readonly repo: string;
@@ -47,14 +48,20 @@ export interface FetchOptions {
   readonly check?: (path: string) => TE.TaskEither<Failure, unknown>;
   /** Forgets what was fetched before and takes what the revision means now. */
   readonly update?: boolean;
+  /** Another hub than https://huggingface.co. */
   readonly hubUrl?: string;
+  /** Ends the transfer with a UserError; what has come stays for the next try. */
   readonly signal?: AbortSignal;
+  /** Told of the bytes in the file so far and of all that it will have. */
   readonly onProgress?: (bytes: number, total: number) => void;
 }
 
+/** A file that was fetched and verified. */
 export interface FetchedWeights {
   readonly path: string;
+  /** Hash of the commit it was taken from. */
   readonly commit: string;
+  /** Of the file that was written. */
   readonly sha256: string;
   /** Bytes that came over the network. */
   readonly transferred: number;
@@ -74,7 +81,10 @@ async function sha256Of(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Verifies a file against the lock file beside it; the lock's entry, or undefined where it has none. */
+/**
+ * Verifies a file against the lock file beside it; the lock's entry, or undefined where it has none.
+ * @returns a TaskEither: run it with settle()
+ */
 export const verifyFetched = (path: string): TE.TaskEither<Failure, Lock[string] | undefined> =>
   attempt(path, async () => {
     const entry = (await readLock(lockPath(path)))[basename(path)];
@@ -307,6 +317,6 @@ async function fetchOnce(options: FetchOptions): Promise<FetchedWeights> {
   return { path: target, commit, sha256, transferred: came };
 }
 
-/** Fetches weights, or verifies those that were fetched before. */
+/** Fetches weights, or verifies those that were fetched before. @returns a TaskEither: run it with settle() */
 export const fetchWeights = (options: FetchOptions): TE.TaskEither<Failure, FetchedWeights> =>
   attempt(options.target, () => fetchOnce(options));

@@ -28,7 +28,7 @@ async function rootOf(archive: ZipArchive, path: string): Promise<string> {
   return root;
 }
 
-/** The raw storages in the order of their numbers. */
+/** The raw storages in the order of their numbers. @returns a TaskEither: run it with settle() */
 export const readTorchArchive = (path: string): TE.TaskEither<Failure, Uint8Array[]> =>
   withTorchArchive(path, async (archive, root) => {
     const storages: Uint8Array[] = [];

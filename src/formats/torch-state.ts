@@ -197,6 +197,7 @@ function stateDict(root: unknown, key: string | undefined, where: string): Map<u
   );
 }
 
+/** Which dictionary of a PyTorch file is read, and which of its tensors. */
 export interface TorchStateOptions {
   /** Path of the dictionary in the file, such as `state_dict`; by default it is looked for. */
   readonly key?: string;
@@ -204,7 +205,10 @@ export interface TorchStateOptions {
   readonly tensors?: readonly string[] | ((name: string) => boolean);
 }
 
-/** Reads the tensors of a state dictionary, by name. Anything in the file but tensors, containers and plain values is refused by name. */
+/**
+ * Reads the tensors of a state dictionary, by name. Anything in the file but tensors, containers and plain values is refused by name.
+ * @returns a TaskEither: run it with settle()
+ */
 export const readTorchState = (
   path: string,
   { key, tensors = () => true }: TorchStateOptions = {},

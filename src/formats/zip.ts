@@ -6,7 +6,9 @@ import { attempt, type Failure, refuse, systemFailure } from '../config/index.ts
 import type { NdArray } from './arrays.ts';
 import { decodeNpyAny } from './npy.ts';
 
+/** An open zip archive. Its methods refuse what is not there or is damaged: call them inside `attempt` or `withZip`. */
 export interface ZipArchive {
+  /** Of all entries, in the order of the archive. */
   readonly names: readonly string[];
   /** Uncompressed length of an entry as the archive states it. */
   size(name: string): number;
@@ -14,7 +16,10 @@ export interface ZipArchive {
   read(name: string): Promise<Buffer>;
 }
 
-/** Runs `use` on an open archive. What is not a whole zip file is refused, calling it `kind`, with a hint what to do. */
+/**
+ * Runs `use` on an open archive. What is not a whole zip file is refused, calling it `kind`, with a hint what to do.
+ * @returns a TaskEither: run it with settle()
+ */
 export const withZip = <A>(
   path: string,
   kind: string,
@@ -58,7 +63,7 @@ export const withZip = <A>(
     }
   });
 
-/** All numeric arrays of a .npz file, by name; arrays of strings come as string[]. */
+/** All numeric arrays of a .npz file, by name; arrays of strings come as string[]. @returns a TaskEither: run it with settle() */
 export const readNpz = (path: string): TE.TaskEither<Failure, Record<string, NdArray | NdArray<string[]>>> =>
   withZip(path, 'a .npz archive', async archive => {
     const arrays: Record<string, NdArray | NdArray<string[]>> = {};

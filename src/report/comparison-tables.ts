@@ -23,6 +23,7 @@ const LABELS: Record<string, string> = {
   psnr: 'PSNR (weak for textures)',
   ssim: 'SSIM (weak for textures)',
 };
+/** A metric's name in words; a metric that is not known keeps its own. */
 export const metricLabel = (name: string) => LABELS[name] ?? name;
 
 const arrow = (metric: PairMetric) => (metric.better === 'lower' ? '↓' : '↑');
@@ -186,4 +187,5 @@ export function comparisonLines(results: readonly MethodResult[], metric: PairMe
     );
 }
 
+/** A paragraph in the dim colour of remarks. */
 export const note = (text: string): Html => html`<p class="dim">${text}</p>`;

@@ -5,8 +5,10 @@ import { UserError } from '../config/index.ts';
 import './backend.ts';
 
 const names = ['tensorflow', 'loom', 'cpu'] as const;
+/** tfjs's own names: `tensorflow` (the native library), `loom` (our kernels on all cores), `cpu` (tfjs in plain JavaScript). */
 export type BackendName = (typeof names)[number];
 
+/** Which backend runs, and why: what `startBackend` found. */
 export interface BackendReport {
   readonly backend: BackendName;
   /** One line for people: backend, threads, build. */

@@ -8,7 +8,9 @@ import * as blocks from './blocks.ts';
 import * as fused from './fused.ts';
 import type { Parameters } from './parameters.ts';
 
+/** A layer on tokens: [B, T, C] -> [B, T, C]. */
 export type TokenLayer = (tokens: tf.Tensor3D) => tf.Tensor3D;
+/** A function applied number by number; the shape stays. */
 export type Activation = (x: tf.Tensor) => tf.Tensor;
 
 /** Gaussian error linear unit, exact: x/2 (1 + erf(x / sqrt 2)). */
@@ -17,8 +19,10 @@ export const gelu: Activation = fused.gelu;
 /** x sigmoid(1.702 x), CLIP's approximation of GELU. */
 export const quickGelu: Activation = x => tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)));
 
+/** Sigmoid linear unit, or swish: x sigmoid(x). */
 export const silu: Activation = x => tf.mul(x, tf.sigmoid(x));
 
+/** How a linear layer starts, and whether it has a bias (which starts at zero). */
 export interface LinearOptions {
   /** Standard deviation of the initial weights; 0 for a layer that starts as zero. Default 1/sqrt(in). */
   readonly std?: number;
@@ -119,12 +123,17 @@ export function selfAttention(
   return tokens => attention(tokens, tokens);
 }
 
+/** Sizes of a transformer block, and what it has. */
 export interface EncoderLayerOptions {
+  /** C, the width of the tokens. */
   readonly width: number;
+  /** Must divide `width`. */
   readonly heads: number;
   /** Width of the MLP between its two layers. */
   readonly hidden: number;
+  /** Of the MLP. Default the exact GELU. */
   readonly activation?: Activation;
+  /** Of the norms. Default 1e-5. */
   readonly epsilon?: number;
   /** Adds a cross-attention to a memory between self-attention and MLP. */
   readonly cross?: boolean;

@@ -19,6 +19,7 @@ export interface Wanted {
   readonly aliases?: (name: string) => readonly string[];
 }
 
+/** The tensors a network asked for, each checked for its shape and for finite numbers. */
 export interface Checkpoint {
   /** Values by the names of `Wanted`, row-major. */
   readonly tensors: Readonly<Record<string, Float32Array>>;
@@ -74,7 +75,10 @@ async function isZip(path: string): Promise<boolean> {
   }
 }
 
-/** Reads only what is wanted, from a safetensors file or a PyTorch state dictionary (.pt, .pth, .ckpt, zip format). */
+/**
+ * Reads only what is wanted, from a safetensors file or a PyTorch state dictionary (.pt, .pth, .ckpt, zip format).
+ * @returns a TaskEither: run it with settle()
+ */
 export const readCheckpoint = (path: string, wanted: Wanted): TE.TaskEither<Failure, Checkpoint> =>
   attempt(path, async () => {
     if (await isZip(path)) {

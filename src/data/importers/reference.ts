@@ -12,7 +12,9 @@ import { type NcaSpec, SPECS, weightBlocks, weightCount } from '../../nca/index.
 import { shortNames } from '../split.ts';
 import type { ZooSource } from './source.ts';
 
+/** Where the parts of a set in the hypernca layout lie, if not where it has them. */
 export interface ReferenceOptions {
+  /** What the NCAs are. Default `SPECS.hypernca`. */
   readonly spec?: NcaSpec;
   /** Folder of the photographs; by default images/flickr+dtd_128 in the set's folder. */
   readonly images?: string;
@@ -36,7 +38,7 @@ async function pictureFinder(folder: string, given: boolean): Promise<(name: str
   };
 }
 
-/** Opens a set in this layout. Arrays that disagree in N or do not fit the spec are refused. */
+/** Opens a set in this layout. Arrays that disagree in N or do not fit the spec are refused. @returns a TaskEither: run it with settle() */
 export const openReferenceSet = (
   folder: string,
   { spec = SPECS.hypernca, images, renderings }: ReferenceOptions = {},

@@ -7,7 +7,10 @@ import { type NcaWeights, ncaWeights, SPECS, weightBlocks, weightCount } from '.
 import { shortNames } from '../split.ts';
 import type { ZooSource } from './source.ts';
 
-/** Reads the weights of one NCA of the spec `hypernca`: archive/data/0 is w1, /1 is b1, /2 is w2, float32 little-endian. */
+/**
+ * Reads the weights of one NCA of the spec `hypernca`: archive/data/0 is w1, /1 is b1, /2 is w2, float32 little-endian.
+ * @returns a TaskEither: run it with settle()
+ */
 export const readTorchNca = (path: string): TE.TaskEither<Failure, NcaWeights> =>
   attempt(path, async () => {
     const spec = SPECS.hypernca;
@@ -29,7 +32,7 @@ export const readTorchNca = (path: string): TE.TaskEither<Failure, NcaWeights> =
     return orThrow(ncaWeights(spec, flat, path));
   });
 
-/** Several such files as one set, each named for its file. */
+/** Several such files as one set, each named for its file. @returns a TaskEither: run it with settle() */
 export const openTorchNcas = (paths: readonly string[]): TE.TaskEither<Failure, ZooSource> =>
   attempt(paths[0] ?? '.pt files', async () => {
     const all = await Promise.all(paths.map(path => settle(readTorchNca(path))));

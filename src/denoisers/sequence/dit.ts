@@ -24,6 +24,7 @@ import {
 import { checkSizes, STACK_DEFAULTS, StackConfig } from './stack.ts';
 import { checkWeights, mixedTokens } from './tokens.ts';
 
+/** Parameters of `dit`. */
 export const DitConfig = t.strict({
   ...StackConfig.type.props,
   /** The mean of the condition tokens always steers the norms; they may also enter as tokens or by cross-attention. */
@@ -66,6 +67,10 @@ function ditBlock(parameters: Parameters, name: string, config: DitConfig, cross
   };
 }
 
+/**
+ * Builds `dit`, a diffusion transformer on mixed weight tokens (Peebles and Xie 2023). It has learned positions and keeps no symmetry.
+ * @throws UserError when `heads` does not divide `width`; its `apply` throws a RangeError for weights of another spec
+ */
 export function dit(config: DitConfig, context: DenoiserContext): Denoiser {
   checkSizes('denoiser dit', config);
   const layout = mixedTokens(context.spec);

@@ -8,8 +8,10 @@
 import { type NcaSpec, weightBlocks, weightCount } from '../../nca/index.ts';
 import { tf } from '../../tensor/index.ts';
 
+/** What a token holds: a column of w1, a row of w2, b1, b2, or all weights of a hidden unit. */
 export type TokenKind = 'w1' | 'w2' | 'b1' | 'b2' | 'unit';
 
+/** How flat weights [B, D] become T tokens [B, T, width], and tokens weights. */
 export interface TokenLayout {
   readonly name: 'mixed' | 'hidden';
   /** What each token holds, in order: their number is the length. */
@@ -55,6 +57,10 @@ const swap = (x: tf.Tensor) => tf.transpose(x, [0, 2, 1]);
 const pick = (tokens: tf.Tensor3D, start: number, count: number, width: number) =>
   tf.slice(tokens, [0, start, 0], [-1, count, width]);
 
+/**
+ * A token of `hidden` numbers for each of the 4 * channels inputs (column of w1), each channel (row of w2), b1, and b2 if there is one.
+ * @throws RangeError when b2 does not fit a token
+ */
 export function mixedTokens(spec: NcaSpec): TokenLayout {
   const { channels, hidden, outputBias } = spec;
   const inputs = 4 * channels;
@@ -87,6 +93,7 @@ export function mixedTokens(spec: NcaSpec): TokenLayout {
   };
 }
 
+/** A token of 5 * channels + 1 numbers for each hidden unit (row of w1, column of w2, b1), and one for b2 if there is one. */
 export function hiddenTokens(spec: NcaSpec): TokenLayout {
   const { channels, hidden, outputBias } = spec;
   const inputs = 4 * channels;

@@ -11,6 +11,7 @@ import { type Denoiser, type DenoiserContext, registerDenoiser } from '../denois
 import { checkSizes, STACK_DEFAULTS, StackConfig, transformerStack } from './stack.ts';
 import { checkWeights, hiddenTokens } from './tokens.ts';
 
+/** Parameters of `transformer-hidden`. */
 export const TransformerHiddenConfig = t.strict({
   ...StackConfig.type.props,
   /** Append the base's weights of the same unit to each token, when the zoo has a base. */
@@ -18,6 +19,10 @@ export const TransformerHiddenConfig = t.strict({
 });
 export type TransformerHiddenConfig = t.TypeOf<typeof TransformerHiddenConfig>;
 
+/**
+ * Builds `transformer-hidden`: equivariant to hidden permutations (the anchor moved along).
+ * @throws UserError when `heads` does not divide `width`; its `apply` throws a RangeError for weights of another spec
+ */
 export function transformerHidden(config: TransformerHiddenConfig, context: DenoiserContext): Denoiser {
   checkSizes('denoiser transformer-hidden', config);
   const { spec } = context;

@@ -27,6 +27,10 @@ function linearPerToken(
   };
 }
 
+/**
+ * Builds `transformer-typed`: a projector and an output layer for each token of the mixed layout. It keeps no symmetry.
+ * @throws UserError when `heads` does not divide `width`; its `apply` throws a RangeError for weights of another spec
+ */
 export function transformerTyped(config: StackConfig, context: DenoiserContext): Denoiser {
   checkSizes('denoiser transformer-typed', config);
   const layout = mixedTokens(context.spec);

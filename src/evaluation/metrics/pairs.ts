@@ -6,9 +6,11 @@ import { psnr, ssim } from './pixels.ts';
 import { randomMaps } from './random-maps.ts';
 import { gramDistance, patchDistance, structureOnly, type TextureDistance } from './texture.ts';
 
+/** A measure of two pictures, the same signature for all. */
 export interface PairMetric {
   /** Says what was measured with, such as `gram@random-gram`. */
   readonly name: string;
+  /** Which way is nearer to the target. */
   readonly better: 'lower' | 'higher';
   /**
    * @param images [B, H, W, 3]; clipped to [0, 1] first, as a screen would

@@ -55,10 +55,12 @@ const TrainConfigCodec = t.strict({
   /** Steps between records of metrics. */
   logEvery: natural,
 });
+/** Everything that decides a training, as `weightloom train` takes it and keeps it with the run. */
 export type TrainConfig = t.TypeOf<typeof TrainConfigCodec>;
 
 const { seed: _, ...training } = TRAINING_DEFAULTS;
 
+/** What `trainConfig` fills in; parameters of denoiser, encoder and diffusion have defaults of their own. */
 export const TRAIN_CONFIG_DEFAULTS = {
   seed: 1,
   zoo: 'embedded',

@@ -29,14 +29,18 @@ import { buildDenoiser, buildEncoder } from './model.ts';
 /** All that a configuration stands for, ready to train. Dispose it when done. */
 export interface TrainingJob {
   readonly config: TrainConfig;
+  /** The zoo it trains on. Disposed of with the job. */
   readonly study: Study;
   readonly denoiser: Denoiser;
   /** Null when trained without condition. */
   readonly encoder: Encoder | null;
   readonly diffusion: Diffusion;
   readonly normaliser: Normaliser;
+  /** Of the features; null when trained without condition. */
   readonly standardiser: Standardiser | null;
+  /** [D] normalised weights of the zoo's base; null when it has none. */
   readonly anchor: Float32Array | null;
+  /** The training set, and the held-out one for the validation loss. */
   readonly data: TrainingData;
   readonly validation: TrainingData;
   readonly augmentation: Augmentation | undefined;
@@ -131,12 +135,17 @@ function augmentationOf(
   return symmetryAugmentation({ spec, groups, condition: orbit ?? encoder ?? undefined });
 }
 
+/** The sizes of a training, and the time it would take here. */
 export interface TrainingPlan {
+  /** Numbers that are trained. */
   readonly parameters: { readonly denoiser: number; readonly encoder: number };
+  /** D, weights of an NCA. */
   readonly weights: number;
+  /** NCAs of each split. */
   readonly train: number;
   readonly heldOut: number;
   readonly steps: number;
+  /** How often each training NCA is seen. */
   readonly epochs: number;
   /** Measured on this machine over a few steps that are then undone. */
   readonly secondsPerStep: number;

@@ -20,8 +20,10 @@ import { tf } from '../../tensor/index.ts';
 import { averageOfWidth } from '../../training/index.ts';
 import type { TrainConfig } from './config.ts';
 
+/** The file of a trained model in its run folder. */
 export const MODEL = 'model.safetensors';
 
+/** A trained model with all that sampling needs; what `model.safetensors` holds. */
 export interface Model {
   readonly config: Pick<TrainConfig, 'denoiser' | 'encoder' | 'diffusion' | 'guidance' | 'seed'>;
   readonly spec: NcaSpec;
@@ -55,6 +57,10 @@ function variablesOf(denoiser: Denoiser, encoder: Encoder | null): Record<string
   return all;
 }
 
+/**
+ * Writes a model into a run folder, whole or not at all. @param step updates made, for the record. @throws UserError when it cannot be
+ * written
+ */
 export async function writeModel(folder: string, model: Model, step: number): Promise<void> {
   const tensors: Record<string, NdArray> = {
     'normaliser/mean': flat(model.normaliser.mean),

@@ -5,9 +5,11 @@
 import { type NcaSpec, weightBlocks, weightCount } from '../spec.ts';
 import type { SymmetryName } from './groups.ts';
 
+/** A partition of the D coordinates of the flat weights: which share their statistics, and which have mean zero. */
 export interface WeightOrbits {
   /** [D] coordinates with one number share their statistics. */
   readonly label: Int32Array;
+  /** How many different labels there are: 0 .. count - 1. */
   readonly count: number;
   /** [D] 1 where the group's mean is zero, whatever the weights. */
   readonly centred: Uint8Array;

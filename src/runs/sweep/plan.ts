@@ -36,6 +36,7 @@ export async function experimentConfig<P>(
   return { parameters: parameters as P, sweep };
 }
 
+/** A cell with its configuration decoded by the experiment's own codec. */
 export interface PlannedCell extends SweepCell {
   readonly parameters: unknown;
 }
