@@ -36,5 +36,6 @@ export {
   systemFailure,
   UserError,
 } from './failure.ts';
+export { about, LAUNCHER, packageRoot } from './package.ts';
 export { breaksClause, type Clauses, checkClauses, importKind, inUserFile } from './user-contract.ts';
 export { importUserFile, isPath } from './user-module.ts';

@@ -3,7 +3,7 @@
  * every command takes a name or the path of a TypeScript file.
  */
 import { existsSync, readdirSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type * as t from 'io-ts';
 import { checkClauses, importUserFile, isPath, suggestion, UserError } from '../config/index.ts';
@@ -39,13 +39,13 @@ const home = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'experime
 /** The names of the experiments that come with the library, sorted. */
 export const experimentNames = (): string[] =>
   readdirSync(home)
-    .filter(name => /^[a-z][a-z-]*\.ts$/.test(name))
+    .filter(name => /^[a-z][a-z-]*\.[jt]s$/.test(name))
     .map(name => name.slice(0, -3))
     .sort();
 
 /** Loads an experiment by name, or from a TypeScript file whose default export is one. */
 export async function loadExperiment(nameOrPath: string): Promise<Experiment> {
-  const path = isPath(nameOrPath) ? nameOrPath : join(home, `${nameOrPath}.ts`);
+  const path = isPath(nameOrPath) ? nameOrPath : join(home, `${nameOrPath}${extname(import.meta.url)}`);
   if (!isPath(nameOrPath) && !existsSync(path)) {
     const known = experimentNames();
     throw new UserError({

@@ -17,15 +17,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { availableParallelism, cpus, platform, totalmem } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
 import { parse, stringify } from 'yaml';
-import { refuse, systemFailure, UserError } from '../config/index.ts';
+import { about, packageRoot, refuse, systemFailure, UserError } from '../config/index.ts';
 import { makeFolder } from '../formats/index.ts';
-
-const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
 /** What a run ran on: enough to run it again, or to see why it came out otherwise. */
 export interface Environment {
@@ -61,9 +58,8 @@ function commit(): string | null {
 
 /** The environment of this process, with `more` keys beside the usual ones. */
 export function environment(more: Record<string, unknown> = {}): Environment {
-  const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
   return {
-    weightloom: version,
+    weightloom: about.version,
     commit: commit(),
     node: process.version,
     platform: `${platform()} ${process.arch}`,

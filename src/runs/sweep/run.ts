@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { LAUNCHER } from '../../config/index.ts';
 import { makeFolder } from '../../formats/index.ts';
 import { claim } from '../claim.ts';
 import { RESULTS } from '../results.ts';
@@ -59,8 +59,6 @@ export interface SweepOutcome {
   /** Cells that ended otherwise, with the sentence that says why. */
   readonly failed: readonly { readonly id: string; readonly reason: string }[];
 }
-
-const LAUNCHER = fileURLToPath(new URL('../../cli/weightloom.mjs', import.meta.url));
 
 /** The sentence of a failed process: its last line that is no line of a stack. */
 export function reasonOf(log: string): string | undefined {
