@@ -22,7 +22,7 @@ import {
   noiseEmbedding,
 } from './context-tokens.ts';
 import { checkSizes, STACK_DEFAULTS, StackConfig } from './stack.ts';
-import { checkWeights, mixedTokens } from './tokens.ts';
+import { mixedTokens, tokenDenoiser } from './tokens.ts';
 
 /** Parameters of `dit`. */
 export const DitConfig = t.strict({
@@ -91,26 +91,20 @@ export function dit(config: DitConfig, context: DenoiserContext): Denoiser {
   const modulateOut = modulation(parameters, 'modulation-out', width, 2);
   const output = linear(parameters, 'output', width, layout.width, { std: 0 });
 
-  return {
-    name: 'dit',
-    spec: context.spec,
-    variables: parameters.variables,
-    symmetries: [],
-    apply: (weights, noiseLabel, condition) =>
-      tf.tidy(() => {
-        checkWeights(context.spec, weights);
-        let x = tf.add(embed(layout.tokenise(weights)), position) as tf.Tensor3D;
-        const given = embedCondition?.(condition, x.shape[0]);
-        const noise = embedNoise(noiseLabel);
-        const steering = given ? (tf.add(noise, tf.mean(given, 1)) as tf.Tensor2D) : noise;
-        const memory = given && placeCondition ? placeCondition(given) : undefined;
-        if (memory && !cross) x = tf.concat([x, memory], 1);
-        for (const block of blocks) x = block(x, steering, cross ? memory : undefined);
-        const [shift, scale] = modulateOut(steering);
-        return layout.untokenise(output(adapt(tf.slice(x, [0, 0, 0], [-1, count, -1]), shift, scale)));
-      }),
-    dispose: () => parameters.dispose(),
-  };
+  return tokenDenoiser({
+    ...{ name: 'dit', context, layout, parameters },
+    network: (tokens, noiseLabel, condition) => {
+      let x = tf.add(embed(tokens), position) as tf.Tensor3D;
+      const given = embedCondition?.(condition, x.shape[0]);
+      const noise = embedNoise(noiseLabel);
+      const steering = given ? (tf.add(noise, tf.mean(given, 1)) as tf.Tensor2D) : noise;
+      const memory = given && placeCondition ? placeCondition(given) : undefined;
+      if (memory && !cross) x = tf.concat([x, memory], 1);
+      for (const block of blocks) x = block(x, steering, cross ? memory : undefined);
+      const [shift, scale] = modulateOut(steering);
+      return output(adapt(tf.slice(x, [0, 0, 0], [-1, count, -1]), shift, scale));
+    },
+  });
 }
 
 export const ditKind = registerDenoiser({

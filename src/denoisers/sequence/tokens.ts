@@ -6,7 +6,8 @@
  * bias b2 is one more token behind them, padded with zeros to the width of the others.
  */
 import { type NcaSpec, weightBlocks, weightCount } from '../../nca/index.ts';
-import { tf } from '../../tensor/index.ts';
+import { type Parameters, tf } from '../../tensor/index.ts';
+import type { Condition, Denoiser, DenoiserContext } from '../denoiser.ts';
 
 /** What a token holds: a column of w1, a row of w2, b1, b2, or all weights of a hidden unit. */
 export type TokenKind = 'w1' | 'w2' | 'b1' | 'b2' | 'unit';
@@ -117,6 +118,36 @@ export function hiddenTokens(spec: NcaSpec): TokenLayout {
       }),
   };
 }
+
+/** What a token denoiser is besides its network. */
+interface TokenDenoiserParts {
+  readonly name: string;
+  readonly context: DenoiserContext;
+  readonly layout: TokenLayout;
+  readonly parameters: Parameters;
+  readonly symmetries?: Denoiser['symmetries'];
+  /** Weight tokens [B, T, layout.width] to what is predicted for each, of the same shape. Runs inside tf.tidy. */
+  network(tokens: tf.Tensor3D, noiseLabel: tf.Tensor1D, condition: Condition | null): tf.Tensor3D;
+  /** Tensors held besides the parameters. */
+  readonly held?: readonly tf.Tensor[];
+}
+
+/** The frame of every denoiser on tokens: weights to tokens, the network, tokens to weights. Its `apply` throws a RangeError for weights of another spec. */
+export const tokenDenoiser = (parts: TokenDenoiserParts): Denoiser => ({
+  name: parts.name,
+  spec: parts.context.spec,
+  variables: parts.parameters.variables,
+  symmetries: parts.symmetries ?? [],
+  apply: (weights, noiseLabel, condition) =>
+    tf.tidy(() => {
+      checkWeights(parts.context.spec, weights);
+      return parts.layout.untokenise(parts.network(parts.layout.tokenise(weights), noiseLabel, condition));
+    }),
+  dispose: () => {
+    parts.parameters.dispose();
+    tf.dispose([...(parts.held ?? [])]);
+  },
+});
 
 /** D of the spec, checked against a batch. */
 export function checkWeights(spec: NcaSpec, weights: tf.Tensor2D): void {
