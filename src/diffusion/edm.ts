@@ -2,11 +2,12 @@
  * Karras et al. (2022), "Elucidating the design space of diffusion-based generative models" (EDM): noisy data are x + sigma n; the
  * denoiser is D(x; sigma) = c_skip x + c_out F(c_in x; c_noise).
  */
+import { refuse } from '../config/index.ts';
 import type { ApplyOptions, Condition, Denoiser } from '../denoisers/index.ts';
 import { tf } from '../tensor/index.ts';
 import type { Diffusion, Objective } from './diffusion.ts';
 import { combineEstimates, guidedEstimates } from './guidance.ts';
-import { binLevels, binOf, drawLevels, type NoiseDistribution } from './noise.ts';
+import { binLevels, binOf, drawLevels, levelAt, type NoiseDistribution } from './noise.ts';
 import { SAMPLERS, type SamplerName, type SamplerOptions } from './samplers.ts';
 import { SCHEDULES, type ScheduleName } from './schedules.ts';
 
@@ -131,17 +132,51 @@ export function denoise(
   });
 }
 
-/** EDM as a process to train and sample by. */
+/** The middle 99 % of the training noise: what a sampler goes through unless it is told otherwise. */
+const trainedRange = (noise: NoiseDistribution) => ({
+  sigmaMin: levelAt(noise, 0.005),
+  sigmaMax: levelAt(noise, 0.995),
+});
+
+/** The share of the training noise on either side that a sampler may not go beyond: there the network was never trained. */
+const RARE = 5e-4;
+
+/** One rule at every door: bounds the right way round, and the sampler's range inside the training noise. */
+function checkRanges({ noise, sampling: { sigmaMin, sigmaMax, churn } }: EdmConfig): void {
+  const number = (x: number) => `${Number(x.toPrecision(3))}`;
+  if (noise.kind === 'log-uniform' && noise.min >= noise.max)
+    refuse('diffusion', `less than max, ${noise.max}`, `${noise.min}`, { field: 'noise.min' });
+  if (sigmaMin >= sigmaMax)
+    refuse('diffusion', `less than sigmaMax, ${number(sigmaMax)}`, number(sigmaMin), {
+      field: 'sampling.sigmaMin',
+    });
+  if (churn?.min !== undefined && churn.max !== undefined && churn.min > churn.max)
+    refuse('diffusion', `at most max, ${churn.max}`, `${churn.min}`, { field: 'sampling.churn.min' });
+  const [low, high] = [levelAt(noise, RARE), levelAt(noise, 1 - RARE)];
+  const trained = `what training sees, ${number(low)} to ${number(high)}`;
+  if (sigmaMin < low * (1 - 1e-9))
+    refuse('diffusion', `a level inside ${trained}`, number(sigmaMin), { field: 'sampling.sigmaMin' });
+  if (sigmaMax > high * (1 + 1e-9))
+    refuse('diffusion', `a level inside ${trained}`, number(sigmaMax), { field: 'sampling.sigmaMax' });
+}
+
+/**
+ * EDM as a process to train and sample by. Where the training noise is given and the sampler's range is not, it is the middle 99 % of that noise.
+ * @throws UserError when the sampler's range reaches beyond the training noise, or bounds are turned round
+ */
 export function edm(options: EdmOptions = {}): Diffusion & { readonly config: EdmConfig } {
+  const noise = options.noise ?? EDM_DEFAULTS.noise;
   const config: EdmConfig = {
     ...EDM_DEFAULTS,
     // 1 / c_out^2 makes F's error count alike at every level, but a network that is D itself cannot meet it as sigma -> 0. The weights
     // that fall with sigma, on the other hand, neglect the levels at which the condition alone decides.
     ...(options.parametrisation === 'clean' && { weighting: 'uniform' }),
     ...options,
-    sampling: { ...EDM_DEFAULTS.sampling, ...options.sampling },
+    sampling: { ...EDM_DEFAULTS.sampling, ...(options.noise && trainedRange(noise)), ...options.sampling },
   };
-  const { sampling, noise: distribution } = config;
+  checkRanges(config);
+  const { sampling } = config;
+  const distribution = noise;
   return {
     name: 'edm',
     config,

@@ -1,7 +1,7 @@
 /** One denoiser's part in a comparison: built, trained and sampled under the settings that all contenders share. */
 import * as t from 'io-ts';
 import type { Encoder } from '../conditioning/index.ts';
-import { finite, mergeConfigs, natural, orThrow, UserError } from '../config/index.ts';
+import { mergeConfigs, natural, notNegative, orThrow, UserError } from '../config/index.ts';
 import type { Denoiser } from '../denoisers/index.ts';
 import {
   createDiffusion,
@@ -33,11 +33,11 @@ import type { Study, StudySet } from './study.ts';
 const sampler = t.keyof(SAMPLERS as unknown as Record<SamplerName, null>);
 /** How weights are sampled: steps, guidance scale (1 for none) and, under EDM, the sampler. */
 export const SamplingSettingsCodec = t.intersection([
-  t.strict({ steps: natural, guidance: finite }),
+  t.strict({ steps: natural, guidance: notNegative }),
   t.partial({ sampler }),
 ]);
 /** A way to sample that differs in some of it. */
-export const SamplingChangesCodec = t.partial({ steps: natural, guidance: finite, sampler });
+export const SamplingChangesCodec = t.partial({ steps: natural, guidance: notNegative, sampler });
 /** How weights are sampled: steps, guidance scale and, under EDM, the sampler. */
 export type SamplingSettings = t.TypeOf<typeof SamplingSettingsCodec>;
 

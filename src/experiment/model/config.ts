@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { pipe } from 'fp-ts/lib/function.js';
 import * as t from 'io-ts';
 import { encoderKind } from '../../conditioning/index.ts';
-import { decode, type Failure, finite, natural, optional, positive, whole } from '../../config/index.ts';
+import { decode, type Failure, natural, notNegative, optional, positive, whole } from '../../config/index.ts';
 import { denoiserKind } from '../../denoisers/index.ts';
 import { SYMMETRIES } from '../../nca/index.ts';
 import {
@@ -35,7 +35,7 @@ const TrainConfigCodec = t.strict({
   /** `process: edm` or `process: ddim`, and its parameters. */
   diffusion: t.UnknownRecord,
   /** Scale of guidance in previews, and of samples unless another is asked for; 1 for none. */
-  guidance: finite,
+  guidance: notNegative,
   normaliser: t.strict({ mean: symmetries, std: t.union([symmetries, t.literal('pooled')]) }),
   training: TrainingSettingsCodec,
   /** The loss through the rollout; null for none. */
