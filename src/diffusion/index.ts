@@ -24,6 +24,7 @@ export {
   type NormaliserOptions,
   normaliserOf,
 } from './normaliser.ts';
+export { type PreparedDiffusion, prepareDiffusion } from './prepare.ts';
 export { type RegressionConfig, regression } from './regression.ts';
 export { type SampleWeightsOptions, sampleWeights } from './sample.ts';
 export {

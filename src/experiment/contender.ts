@@ -6,8 +6,8 @@ import type { Denoiser } from '../denoisers/index.ts';
 import {
   createDiffusion,
   type Diffusion,
-  fitNormaliser,
   type Normaliser,
+  prepareDiffusion,
   SAMPLERS,
   type SamplerName,
   type SampleWeightsOptions,
@@ -198,14 +198,12 @@ export async function trainContender(
   const { seed, rollout, sampling } = settings;
   study.resetEncoder();
   const { spec, train, encoder } = study;
-  const diffusion = orThrow(createDiffusion(settings.diffusion));
   // Weights that symmetries move about must be normalised by statistics the symmetries share.
   const { augmentation = [], hiddenAugmentation = [] } = settings;
   // A rescaled weight has no deviation to share: only groups that move weights about do.
   const moving = hiddenAugmentation.filter(name => name !== 'hidden-scaling');
   const shared = settings.sharedStatistics ?? [...augmentation, ...moving];
-  const normaliser = fitNormaliser(spec, train.weights, {
-    sigmaData: diffusion.sigmaData,
+  const { diffusion, normaliser, config } = prepareDiffusion(settings.diffusion, spec, train.weights, {
     mean: shared,
     std: shared,
   });
@@ -292,7 +290,7 @@ export async function trainContender(
         const { steps, guidance, sampler } = { ...sampling, ...options.sampling };
         const common = {
           denoiser,
-          diffusion: samplingProcess(settings.diffusion, sampler),
+          diffusion: samplingProcess(config, sampler),
           normaliser,
           seed: options.seed ?? seed,
           steps,

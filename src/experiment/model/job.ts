@@ -1,9 +1,8 @@
 /** A training from its configuration: zoo, pictures and models made ready, and what it would take. */
 import { createHash } from 'node:crypto';
 import { type Encoder, fitStandardiser, type Standardiser } from '../../conditioning/index.ts';
-import { orThrow } from '../../config/index.ts';
 import type { Denoiser } from '../../denoisers/index.ts';
-import { createDiffusion, type Diffusion, fitNormaliser, type Normaliser } from '../../diffusion/index.ts';
+import { type Diffusion, type Normaliser, prepareDiffusion } from '../../diffusion/index.ts';
 import {
   finiteOrbit,
   type PatchOptions,
@@ -53,7 +52,6 @@ export interface TrainingJob {
 /** Opens the zoo, encodes its pictures and builds the models. `where` names the configuration in failures. */
 export async function prepareTraining(config: TrainConfig, where: string): Promise<TrainingJob> {
   const { seed } = config;
-  const diffusion = orThrow(createDiffusion(config.diffusion, `${where}: diffusion`));
   const built = await buildEncoder(config.encoder ?? { kind: 'random-gram' }, seed);
   const study = await openStudy({
     zoo: zooFolder(config.zoo),
@@ -64,10 +62,11 @@ export async function prepareTraining(config: TrainConfig, where: string): Promi
   });
   const { spec, train, heldOut, zoo, size } = study;
   const encoder = config.encoder ? study.encoder : null;
-  const normaliser = fitNormaliser(spec, train.weights, {
-    ...config.normaliser,
-    sigmaData: diffusion.sigmaData,
-  });
+  const {
+    diffusion,
+    normaliser,
+    config: process,
+  } = prepareDiffusion(config.diffusion, spec, train.weights, config.normaliser, `${where}: diffusion`);
   const anchor = zoo.base && normaliser.normalise(zoo.base);
   const denoiser = await buildDenoiser(config.denoiser, spec, encoder, anchor, seed);
   const dataOf = async (set: StudySet): Promise<TrainingData> => ({
@@ -77,7 +76,7 @@ export async function prepareTraining(config: TrainConfig, where: string): Promi
   });
   const data = await dataOf(train);
   return {
-    config,
+    config: { ...config, diffusion: process },
     study,
     denoiser,
     encoder,
