@@ -108,7 +108,26 @@ async function evaluate(method: Method, options: ComparisonOptions): Promise<Met
   const values: Record<string, Float64Array> = {};
   for (const metric of metrics) values[metric.name] = await metric.compare(shown, targets);
   shown.dispose();
+  await worsen(values, health, options);
   return { ...method, pictures, health, values };
+}
+
+/** A rollout that is not finite has no picture, and must not gain by the one it is given: it never scores better than plain grey. */
+async function worsen(
+  values: Readonly<Record<string, Float64Array>>,
+  health: readonly RolloutHealth[],
+  { targets, metrics, size }: Pick<ComparisonOptions, 'targets' | 'metrics' | 'size'>,
+): Promise<void> {
+  if (!health.includes('non-finite')) return;
+  const grey = tf.fill([health.length, size, size, 3], 0.5) as tf.Tensor4D;
+  for (const { name, better, compare } of metrics) {
+    const plain = await compare(grey, targets);
+    const worse = better === 'lower' ? Math.max : Math.min;
+    health.forEach((state, i) => {
+      if (state === 'non-finite') values[name][i] = worse(values[name][i], plain[i]);
+    });
+  }
+  grey.dispose();
 }
 
 /** Runs and measures every method. Throws the signal's reason when interrupted. */

@@ -134,7 +134,7 @@ function protocolOf(
   study: Study,
   { evaluation }: Pick<StudyKeys, 'evaluation'>,
 ): Protocol {
-  const metrics = pairMetrics();
+  const metrics = pairMetrics(0, study.size);
   const ncaSteps = evaluation.steps ?? renderingSteps(study.zoo);
   const { heldOut, spec, size } = study;
   const { signal } = context;

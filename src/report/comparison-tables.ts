@@ -16,10 +16,12 @@ import { csvTable, markdownTable } from './plain-tables.ts';
 
 /** What each known metric is, for column headings and captions. */
 const LABELS: Record<string, string> = {
-  'patch-sw': 'patch distance',
-  'patch-sw-structure': 'patch distance, structure',
-  'gram@random-gram': 'Gram distance (random filters)',
-  'gram-structure@random-gram': 'Gram distance, structure (random filters)',
+  'texture-statistics': 'texture statistics',
+  'texture-statistics-structure': 'texture statistics, structure',
+  'patch-sw': 'patch distance (trained on)',
+  'patch-sw-structure': 'patch distance, structure (trained on)',
+  'gram@random-gram': 'Gram distance (the condition’s filters)',
+  'gram-structure@random-gram': 'Gram distance, structure (the condition’s filters)',
   psnr: 'PSNR (weak for textures)',
   ssim: 'SSIM (weak for textures)',
 };
