@@ -23,9 +23,10 @@ import {
 import { environment } from '../runs/index.ts';
 import { backendReport, tf } from '../tensor/index.ts';
 import type { ContenderRecord } from './contender.ts';
+import type { SamplingDraws } from './draws.ts';
 import type { Experiment, RunContext } from './experiment.ts';
 import type { Protocol } from './protocol.ts';
-import { auditComparison } from './sections/index.ts';
+import { auditComparison, measureSampling, requireSamplers, samplingSection } from './sections/index.ts';
 
 /** What a report of a comparison is written from, and what an experiment adds to it. */
 export interface WrittenComparison<P> {
@@ -40,6 +41,10 @@ export interface WrittenComparison<P> {
   readonly leading?: readonly Section[];
   /** Further sections of the report. */
   readonly sections?: readonly Section[];
+  /** What each model drew when it was asked more than once: a section of its own says whether it samples. */
+  readonly draws?: readonly SamplingDraws[];
+  /** Makes it an error when one of them does not. */
+  readonly requireSampling?: boolean;
   /** More for results.json. */
   readonly record?: Readonly<Record<string, unknown>>;
 }
@@ -120,6 +125,7 @@ export async function writeComparison<P>(
   const { study, metrics, ncaSteps } = protocol;
   const { run } = context;
   const { heldOut, train, size, spec, pictured } = study;
+  const sampling = await measureSampling(context, protocol, written.draws ?? []);
   const audit = await auditComparison(context, protocol, results);
   const backend = backendReport();
   const targets = (await heldOut.pictures.data()) as Float32Array;
@@ -147,6 +153,7 @@ export async function writeComparison<P>(
     })),
     ...comparisonJson(heldOut.names, results, metrics),
     ...(audit ? { audit: audit.record } : {}),
+    ...(sampling.length > 0 ? { sampling } : {}),
     ...written.record,
   };
   const [lead] = metrics;
@@ -175,6 +182,7 @@ ${comparisonTable(results, metrics)}${await comparisonPlots(results, metrics.sli
 denoiser is nearer to the target, bold that the interval says so too.</p>
 ${pairedTable(results, lead)}`,
     },
+    ...(sampling.length > 0 ? [samplingSection(sampling)] : []),
     {
       title: 'Gallery',
       body: image(gallery, 'target, denoisers, baselines and bound, one row a held-out texture'),
@@ -207,6 +215,8 @@ ${pairedTable(results, lead)}`,
     `\n${metricLabel(lead.name)}, mean over ${heldOut.names.length} held-out textures [95% interval]`,
   );
   for (const line of comparisonLines(results, lead)) context.say(`  ${line}`);
+  for (const { sentence } of sampling) context.say(`  ${sentence}`);
   for (const sentence of audit?.sentences ?? []) context.say(`  ${sentence}`);
   context.say(`\nreport   ${run.file('report.html')}\ngallery  ${run.file('gallery.png')}`);
+  if (written.requireSampling) requireSamplers(sampling);
 }

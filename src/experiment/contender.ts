@@ -34,7 +34,8 @@ const sampler = t.keyof(SAMPLERS as unknown as Record<SamplerName, null>);
 /** How weights are sampled: steps, guidance scale (1 for none) and, under EDM, the sampler. */
 export const SamplingSettingsCodec = t.intersection([
   t.strict({ steps: natural, guidance: notNegative }),
-  t.partial({ sampler }),
+  /** `draws`: samples a texture for the measures of sampling; `require` makes it an error when a model does not sample. */
+  t.partial({ sampler, draws: natural, require: t.boolean }),
 ]);
 /** A way to sample that differs in some of it. */
 export const SamplingChangesCodec = t.partial({ steps: natural, guidance: notNegative, sampler });
