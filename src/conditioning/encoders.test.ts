@@ -4,11 +4,11 @@ import * as assert from 'uvu/assert';
 import { golden } from '../../property-tests/golden.ts';
 import { describe, settle } from '../config/index.ts';
 import { randomStream, startBackend, tf } from '../tensor/index.ts';
+import { smallEncoders } from './encoders-for-tests.ts';
 import { gramEncoder } from './gram.ts';
 import { createEncoder, encoderNames } from './index.ts';
 import { pickTensors } from './pretrained/checkpoint.ts';
 import { type VggLayout, vgg, vggWanted } from './pretrained/vgg.ts';
-import { smallEncoders } from './small-encoders.ts';
 
 await startBackend();
 
