@@ -33,7 +33,11 @@ export interface EncoderKind<Config = unknown> {
 type AnyKind = EncoderKind<any>;
 const registry = new Map<string, AnyKind>();
 
-/** Makes a kind known by its name. Throws when the name is taken. */
+/**
+ * Makes a kind known by its name, to configurations and the command line of the same process. A kind in a file of one's own needs none of it: every
+ * command and `createEncoder` take the file's path.
+ * @throws Error when the name is taken
+ */
 export function registerEncoder<Config>(kind: EncoderKind<Config>): EncoderKind<Config> {
   if (registry.has(kind.name)) throw new Error(`an encoder called ${kind.name} is already registered`);
   registry.set(kind.name, kind);
