@@ -7,7 +7,7 @@
  * gives its signal's reason; `trainDenoiser` saves and returns. Calls from here that read or write files or build from them return promises, which
  * reject; the others throw.
  *
- * In the groups `formats`, `data` and `conditioning`, what reads and writes returns a TaskEither of fp-ts instead, a failure as a value, as do
+ * In the groups `formats`, `data` and `conditioning` most of what reads and writes returns a TaskEither of fp-ts instead, a failure as a value, as do
  * `loadConfig` of `config` and the pretrained networks of `evaluation`; `settle` runs it and turns it into such a promise. `experiment`, `runs` and
  * `training` return promises.
  */
