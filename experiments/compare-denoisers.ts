@@ -4,7 +4,7 @@
  */
 import * as t from 'io-ts';
 import { mappingOf } from '../src/config/index.ts';
-import { meanInterval, overSeeds, paired, summarise } from '../src/evaluation/index.ts';
+import { overSeeds, summarise } from '../src/evaluation/index.ts';
 import {
   type ContenderSampleOptions,
   compareSets,
@@ -15,18 +15,23 @@ import {
   type ContenderRecord,
   contestKeys,
   type Experiment,
+  html,
   listOf,
   loadDenoiser,
   type MethodResult,
+  meanInterval,
   type Protocol,
+  paired,
   type RunContext,
+  type Section,
   studyKeys,
+  table,
   trainingSection,
   whole,
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
-import { html, intervalText, metricLabel, type Section, table } from '../src/report/index.ts';
+import { intervalText, metricLabel } from '../src/report/index.ts';
 
 const { encoder: _, ...zooKeys } = studyKeys;
 

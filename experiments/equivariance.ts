@@ -7,11 +7,9 @@ import * as t from 'io-ts';
 import { mappingOf, mergeConfigs } from '../src/config/index.ts';
 import {
   BASELINES,
-  meanInterval,
   meanOverSeeds,
   ORBIT_BASELINES,
   overSeeds,
-  paired,
   summarise,
   trainedEquivarianceError,
 } from '../src/evaluation/index.ts';
@@ -28,28 +26,25 @@ import {
   type ContenderRecord,
   contestKeys,
   type Experiment,
+  html,
   listOf,
   loadDenoiser,
   type MethodResult,
+  meanInterval,
   type Protocol,
+  paired,
   type RunContext,
+  type Section,
   type Study,
   studyKeys,
+  table,
   tf,
   weightCount,
   whole,
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
-import {
-  curveChart,
-  html,
-  intervalText,
-  metricLabel,
-  plots,
-  type Section,
-  table,
-} from '../src/report/index.ts';
+import { curveChart, intervalText, metricLabel, plots } from '../src/report/index.ts';
 import { verifyDenoiser } from '../src/testing/index.ts';
 
 const Order = t.keyof({ aligned: null, permuted: null });

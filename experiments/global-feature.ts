@@ -4,18 +4,22 @@
  * changes when another texture's condition is put in the place of its own.
  */
 import * as t from 'io-ts';
-import { meanInterval, meanOverSeeds } from '../src/evaluation/index.ts';
-import type { StudySet } from '../src/experiment/index.ts';
+import { meanOverSeeds } from '../src/evaluation/index.ts';
 import {
   type ContenderRecord,
   contestKeys,
   type Experiment,
+  html,
   listOf,
   loadDenoiser,
   type MethodResult,
+  meanInterval,
   type Protocol,
   type RunContext,
+  type Section,
+  type StudySet,
   studyKeys,
+  table,
   tf,
   trainingSection,
   weightCount,
@@ -23,15 +27,7 @@ import {
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
-import {
-  type Cell,
-  html,
-  intervalText,
-  metricLabel,
-  pairedTable,
-  type Section,
-  table,
-} from '../src/report/index.ts';
+import { type Cell, intervalText, metricLabel, pairedTable } from '../src/report/index.ts';
 
 const PLACEMENTS = {
   global: 'in the global state u, which every edge and node hears in every layer',

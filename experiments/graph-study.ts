@@ -18,6 +18,7 @@ import {
 } from '../src/evaluation/index.ts';
 import {
   type Experiment,
+  html,
   natural,
   optional,
   type Picture,
@@ -25,6 +26,8 @@ import {
   randomStream,
   readZoo,
   readZooImage,
+  type Section,
+  table,
   tf,
   UserError,
   weightCount,
@@ -35,13 +38,10 @@ import {
 import {
   drawnSection,
   figureSection,
-  html,
   image,
   number,
   renderReport,
-  type Section,
   type StudiedNcas,
-  table,
   weightSection,
 } from '../src/report/index.ts';
 import { environment } from '../src/runs/index.ts';

@@ -11,12 +11,11 @@ import {
   isPath,
   orThrow,
   refuse,
-  settle,
   show,
 } from '../config/index.ts';
 import { tf } from '../tensor/index.ts';
 import type { Encoder } from './encoder.ts';
-import { type EncoderContext, type EncoderKind, encoderKind } from './registry.ts';
+import { builtEncoder, type EncoderContext, type EncoderKind, encoderKind } from './registry.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: kinds of every configuration type
 type AnyKind = EncoderKind<any>;
@@ -31,19 +30,15 @@ export async function loadEncoder(nameOrPath: string): Promise<AnyKind> {
   const kind = await importKind<AnyKind>(nameOrPath, 'an encoder kind');
   return {
     ...kind,
-    build: (config, context) =>
-      attempt(nameOrPath, async () => {
-        const task = inUserFile(nameOrPath, 'build', () => kind.build(config, context));
-        if (typeof task !== 'function') {
-          return breaksClause(
-            nameOrPath,
-            'build',
-            'a TaskEither, such as attempt(name, async () => encoder)',
-            typeof task,
-          );
-        }
-        return checked(nameOrPath, await settle(task));
-      }),
+    build: async (config, context) => {
+      const built = inUserFile(nameOrPath, 'build', () => kind.build(config, context));
+      const encoder = await builtEncoder(built).catch(error =>
+        inUserFile(nameOrPath, 'build', () => {
+          throw error;
+        }),
+      );
+      return checked(nameOrPath, encoder);
+    },
   };
 }
 
@@ -95,5 +90,5 @@ export const createEncoder = (
     }
     const { config, defaults, build } = await loadEncoder(nameOrPath);
     const given = { ...(defaults as object), ...parameters };
-    return settle(build(orThrow(decode(config, given, `encoder ${nameOrPath}`)), context));
+    return builtEncoder(build(orThrow(decode(config, given, `encoder ${nameOrPath}`)), context));
   });

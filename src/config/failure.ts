@@ -95,6 +95,13 @@ export function systemFailure(where: string, error: unknown): Failure | undefine
 /**
  * Work that touches the outside, as a TaskEither: what `refuse` gave up with and errors of the operating system (laid to `where`) become
  * failures; any other exception is a bug and rejects.
+ *
+ *     const read = (path) => attempt(path, async () => {
+ *       const text = await readFile(path, 'utf8');
+ *       if (text === '') throw new UserError({ where: path, expected: 'some text', found: 'nothing' });
+ *       return text;
+ *     });
+ *     const text = await settle(read('notes.txt'));
  */
 export const attempt =
   <A>(where: string, work: () => Promise<A>): TE.TaskEither<Failure, A> =>

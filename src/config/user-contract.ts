@@ -5,7 +5,9 @@ import { failure, UserError } from './failure.ts';
 import { importUserFile } from './user-module.ts';
 
 /** The fields of a thing, with the type of each. */
-export type Clauses<T> = { readonly [K in keyof T]?: 'string' | 'number' | 'object' | 'function' };
+export type Clauses<T> = {
+  readonly [K in keyof T]?: 'string' | 'number' | 'boolean' | 'object' | 'function';
+};
 
 const article = (type: string) => `${type === 'object' ? 'an' : 'a'} ${type}`;
 

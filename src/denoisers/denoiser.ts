@@ -37,13 +37,20 @@ export interface Denoiser {
   readonly variables: Readonly<Record<string, tf.Variable>>;
   /** State that is saved but not trained (running averages); empty for most. */
   readonly buffers?: Readonly<Record<string, tf.Variable>>;
-  /** The symmetries it respects: permuting the input (and the anchor, if it has one) permutes the output. */
+  /**
+   * The symmetries it claims: F(g w) = g F(w) for every g of each group, noise label and condition as they are; the anchor, if it has one, moves
+   * with the weights.
+   */
   readonly symmetries: readonly SymmetryName[];
   /**
-   * @param weights [B, D] noisy weights, scaled by c_in
-   * @param noiseLabel [B] c_noise
-   * @param condition tokens [B, T, C], or null for none at all
-   * @returns [B, D], the raw network output F (what it means is the parametrisation's business)
+   * Each sample on its own, whatever else is in its batch. Keeps no tensor but what it returns: wrap it in `tf.tidy`. Differentiable with respect to
+   * the weights, the condition and the variables. `checkDenoiser` of weightloom/testing holds a kind against all of this.
+   *
+   * @param weights [B, D] noisy normalised weights x: c_in x under EDM, with c_in = 1 / sqrt(sigma^2 + sigma_data^2), x itself under DDIM, zeros under
+   *   regression
+   * @param noiseLabel [B]: ln(sigma) / 4 under EDM, the time 0 ... trainingSteps - 1 under DDIM, 0 under regression
+   * @param condition tokens [B, T, C], or null for none at all; where `present` is 0 the sample has no condition, which means the same as null
+   * @returns [B, D], the raw network output F (what it means is the business of process and parametrisation)
    */
   apply(
     weights: tf.Tensor2D,
@@ -76,6 +83,10 @@ export interface DenoiserKind<Config = unknown> {
   readonly config: t.Type<Config, unknown, unknown>;
   /** The parameters a configuration leaves out. */
   readonly defaults: Config;
+  /**
+   * Builds one, with fresh variables: the same context, seed included, gives the same variables under the same names. The caller disposes of it.
+   * @param config the parameters, decoded and complete
+   */
   build(config: Config, context: DenoiserContext): Denoiser;
 }
 
@@ -83,7 +94,11 @@ export interface DenoiserKind<Config = unknown> {
 type AnyKind = DenoiserKind<any>;
 const registry = new Map<string, AnyKind>();
 
-/** Makes a kind known by its name. Throws when the name is taken. */
+/**
+ * Makes a kind known by its name, to configurations and the command line of the same process. A kind in a file of one's own needs none of it: every
+ * command and `buildDenoiser` take the file's path as `kind`.
+ * @throws Error when the name is taken
+ */
 export function registerDenoiser<Config>(kind: DenoiserKind<Config>): DenoiserKind<Config> {
   if (registry.has(kind.name)) throw new Error(`a denoiser called ${kind.name} is already registered`);
   registry.set(kind.name, kind);

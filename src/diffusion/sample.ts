@@ -32,7 +32,16 @@ export interface SampleWeightsOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Samples weights [N * count * D]: sample k of condition i is row i * count + k. Throws the signal's reason when interrupted. */
+/**
+ * Samples real weights, as NCAs have them.
+ *
+ *     const condition = tf.tidy(() => encoder.project(encoder.features(images))); // [N, T, C]
+ *     const weights = await sampleWeights({ denoiser, diffusion, normaliser, condition, count: 4, seed: 0 });
+ *     const first = weights.subarray(0, weightCount(denoiser.spec));
+ *
+ * @returns [N * count * D]: sample k of condition i is row i * count + k. Without condition N is 1.
+ * @throws the signal's reason when interrupted; UserError for more steps than DDIM was trained with
+ */
 export async function sampleWeights(options: SampleWeightsOptions): Promise<Float32Array> {
   const { denoiser, diffusion, normaliser, condition, count = 1, batch = 64, seed } = options;
   const size = weightCount(denoiser.spec);

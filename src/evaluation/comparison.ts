@@ -24,7 +24,7 @@ export interface MethodResult extends Method {
   readonly pictures: Float32Array;
   /** [M] */
   readonly health: readonly RolloutHealth[];
-  /** metric name -> [M] */
+  /** metric name -> [M]: `texture-statistics`, `patch-sw` and the others of `pairMetrics`, where nobody chose others. */
   readonly values: Readonly<Record<string, Float64Array>>;
 }
 

@@ -1,4 +1,4 @@
-/** Metrics, intervals, baselines, comparisons, galleries. */
+/** Metrics, intervals, baselines, comparisons, maps of NCAs. */
 export {
   type Audit,
   type Auditor,
@@ -25,7 +25,6 @@ export {
 } from './comparison.ts';
 export * from './equivariance/index.ts';
 export { type FineTuned, type FineTuneOptions, fineTune } from './fine-tuning.ts';
-export { type Gallery, type GalleryPicture, renderGallery } from './gallery.ts';
 export {
   type ConditionalGaussian,
   fitGaussian,

@@ -114,7 +114,12 @@ const contenderTable = (contenders: readonly ContenderRecord[]) =>
     ]),
   );
 
-/** Writes the comparison with the audit of its denoisers. */
+/**
+ * Writes the comparison with the audit of its denoisers into the run folder: gallery.png, results.csv, results.md, results.tex, report.html and, last,
+ * results.json, which says that the run is finished. On the terminal it says the outcome.
+ *
+ *     await writeComparison(context, protocol, { experiment, parameters, results, contenders });
+ */
 export async function writeComparison<P>(
   context: RunContext,
   protocol: Protocol,

@@ -28,7 +28,10 @@ export interface Experiment<Parameters = unknown> {
   readonly name: string;
   /** The question it answers, in a sentence or two. */
   readonly question: string;
-  /** Codec of its parameters. Their values come from configs/<name>.yaml and the command line. */
+  /**
+   * Codec of its parameters. Their values come from <name>.yaml beside the experiment's file (for those of the library, from configs/), and from the
+   * command line.
+   */
   readonly parameters: t.Type<Parameters, unknown, unknown>;
   /** Answers the question: leaves its results in the run folder. A UserError is shown as its message alone. */
   run(context: RunContext, parameters: Parameters): Promise<void>;

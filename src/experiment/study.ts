@@ -132,7 +132,15 @@ async function readSet(
   };
 }
 
-/** Reads a zoo and encodes its pictures. Dispose it (and the encoder) when done. */
+/**
+ * Reads a zoo and encodes its pictures. Dispose of it, and of the encoder, when done.
+ *
+ *     const encoder = await createEncoder('random-gram', {}, { seed: 0 });
+ *     const study = await openStudy({ zoo: zooFolder('embedded'), encoder, limit: { train: 24, heldOut: 6 } });
+ *     const { names, weights, features } = study.heldOut;
+ *
+ * @throws UserError when the zoo cannot be read, an entry lacks the pictures asked for, or a split has fewer than two NCAs
+ */
 export async function openStudy(options: StudyOptions): Promise<Study> {
   const { encoder } = options;
   const zoo = await settle(readZoo(options.zoo));

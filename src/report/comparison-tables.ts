@@ -1,10 +1,9 @@
-/** A comparison made readable: tables, plots and galleries for the report, and the same numbers as JSON and CSV. */
+/** A comparison made readable: tables and plots for the report, and the same numbers as JSON and CSV. */
 import {
   leaders,
   type MethodResult,
   type PairMetric,
   paired,
-  renderGallery,
   type Summary,
   summarise,
 } from '../evaluation/index.ts';
@@ -87,36 +86,6 @@ export async function comparisonPlots(
       ),
     )),
   );
-}
-
-interface Pictures {
-  readonly names: readonly string[];
-  /** [M, H, W, 3] */
-  readonly targets: { readonly data: Float32Array; readonly size: number };
-}
-
-const nth = (data: Float32Array, size: number, i: number) => ({
-  width: size,
-  height: size,
-  data: data.subarray(i * size * size * 3, (i + 1) * size * size * 3),
-});
-
-/** Target and every method side by side, one row a texture. */
-export function comparisonGallery(
-  { names, targets }: Pictures,
-  results: readonly MethodResult[],
-  size: number,
-  title: string,
-): Promise<Uint8Array> {
-  return renderGallery({
-    title,
-    columns: ['target', ...results.map(({ name }) => name)],
-    rows: names,
-    cells: names.map((_, i) => [
-      nth(targets.data, targets.size, i),
-      ...results.map(({ pictures }) => nth(pictures, size, i)),
-    ]),
-  });
 }
 
 /** Every number of a comparison, ready for JSON. */

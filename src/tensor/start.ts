@@ -68,7 +68,11 @@ async function tryTensorflow(passedOver: { backend: string; reason: string }[]):
 
 /**
  * Chooses and starts the tfjs backend: TensorFlow (tfjs-node-gpu, then tfjs-node) where it loads, else `loom`. `prefer` asks for
- * one; the environment variable WEIGHTLOOM_BACKEND overrides it. May be called again, to change.
+ * one; the environment variable WEIGHTLOOM_BACKEND overrides it. Comes before the first tensor; may be called again, to change.
+ *
+ *     const { summary } = await startBackend();
+ *
+ * @throws UserError when WEIGHTLOOM_BACKEND names no backend
  */
 export async function startBackend(options: { readonly prefer?: BackendName } = {}): Promise<BackendReport> {
   const asked = wanted(options.prefer);

@@ -44,7 +44,15 @@ function linearWeights(
   };
 }
 
-/** y = x W + b on the last axis. */
+/**
+ * A linear layer, y = x W + b on the last axis: [..., inputs] -> [..., outputs]. Makes the variables `name/weight` [inputs, outputs] and, unless it is
+ * told to have none, `name/bias` [outputs].
+ *
+ *     const project = linear(parameters, 'project', 24, 64);
+ *     const y = project(x); // [B, 24] -> [B, 64]
+ *
+ * @throws Error when the name is taken
+ */
 export function linear(
   parameters: Parameters,
   name: string,
@@ -63,7 +71,11 @@ export function normalise<T extends tf.Tensor>(x: T, epsilon: number): T {
   return tf.mul(centred, tf.rsqrt(tf.add(variance, epsilon))) as T;
 }
 
-/** Layer normalisation (Ba, Kiros and Hinton 2016) over the last axis with gain and bias. */
+/**
+ * Layer normalisation (Ba, Kiros and Hinton 2016) over the last axis with gain and bias: [..., width] -> [..., width]. Makes the variables
+ * `name/weight` (the gain, ones) and `name/bias` (zeros), each [width].
+ * @throws Error when the name is taken
+ */
 export function layerNorm(
   parameters: Parameters,
   name: string,
@@ -76,7 +88,14 @@ export function layerNorm(
   return x => fused.layerNorm(x, gain, bias, epsilon);
 }
 
-/** Two linear layers with an activation between; `std` is that of the second. */
+/**
+ * Two linear layers with an activation between, GELU by default: [..., inputs] -> [..., outputs]; `std` is that of the second. Makes the variables
+ * `name/0/weight`, `name/0/bias`, `name/1/weight` and `name/1/bias`.
+ *
+ *     const update = mlp(parameters, 'block/0/update', [64, 128, 64], { std: 0.02 });
+ *
+ * @throws Error when the name is taken
+ */
 export function mlp(
   parameters: Parameters,
   name: string,

@@ -133,6 +133,15 @@ export interface TrainingResult {
  * Trains the denoiser (and the encoder's trained part) in place. At the end their variables hold the moving average
  * `finalAverage`. The same settings and seed give the same weights, whether interrupted and resumed or not (unless time ends it).
  *
+ *     const { steps, stopped } = await trainDenoiser({
+ *       denoiser, encoder, diffusion, normaliser,
+ *       data: { weights: train.weights, features: await train.features.data() },
+ *       settings: { steps: 1000, batch: 32 },
+ *     });
+ *     if (stopped === 'non-finite') throw new UserError(`the loss is not finite at step ${steps + 1}`);
+ *
+ * @returns how it ended. Neither a raised signal nor a loss or gradient that is not finite throws: `stopped` says `interrupted` or `non-finite`, and
+ *   the step at fault is not made.
  * @throws UserError when a checkpoint does not fit or cannot be read or written
  */
 export async function trainDenoiser(options: TrainOptions): Promise<TrainingResult> {

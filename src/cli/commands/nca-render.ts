@@ -63,7 +63,7 @@ export const register = (program: Command): void => {
       'after',
       `
 Examples:
-  $ weightloom nca render --weights zoos/embedded#stripes-003 --out stripes.png
+  $ weightloom nca render --weights configs/zoo/embedded#stripes-003 --out stripes.png
   $ weightloom nca render --weights dots.pt --steps 400 --size 128 --seed 1 --out dots.gif`,
     )
     .action(render);

@@ -56,6 +56,16 @@ writeFileSync(
   "export default { name: 'x', summary: 'y', config: {}, defaults: {} };\n",
 );
 
+test('a group of one’s own has to say whether it is orthogonal and keeps the picture', () => {
+  writeFileSync(
+    join(folder, 'group.ts'),
+    "export default { name: 'mine', summary: 'a test', orthogonal: true, keepsPicture: 'yes', sample: () => null };\n",
+  );
+  const { status, stderr } = verify('./good.ts', '--symmetry', './group.ts');
+  assert.is(status, 1);
+  assert.match(stderr, './group.ts: default export: keepsPicture: expected a boolean, found "yes".');
+});
+
 test('a true claim is confirmed', () => {
   const { status, stdout } = verify('./good.ts', '--symmetry', 'hidden-permutation');
   assert.is(status, 0);

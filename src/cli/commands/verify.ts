@@ -63,6 +63,8 @@ async function ownSymmetry(file: string): Promise<SymmetryName> {
   checkClauses<SymmetryDraft>(file, 'default export', 'a symmetry group', draft, {
     name: 'string',
     summary: 'string',
+    orthogonal: 'boolean',
+    keepsPicture: 'boolean',
     sample: 'function',
   });
   return registerSymmetry(draft).name;

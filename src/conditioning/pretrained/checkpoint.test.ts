@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { describe, settle } from '../../config/index.ts';
 import { type NdArray, writeSafetensors } from '../../formats/index.ts';
-import { madeUp } from '../small-encoders.ts';
+import { madeUp } from '../encoders-for-tests.ts';
 import { filtersLast, readCheckpoint, transposed } from './checkpoint.ts';
 import { CLIP, CLIP_VIT_B_32, TORCHVISION, VIT_B_16, vitWanted } from './vit-checkpoints.ts';
 

@@ -94,7 +94,13 @@ export function mixedTokens(spec: NcaSpec): TokenLayout {
   };
 }
 
-/** A token of 5 * channels + 1 numbers for each hidden unit (row of w1, column of w2, b1), and one for b2 if there is one. */
+/**
+ * A token of 5 * channels + 1 numbers for each hidden unit (row of w1, column of w2, b1): T = hidden tokens, and one more, T = hidden + 1, for b2 where
+ * the spec has an output bias.
+ *
+ *     const { width, tokenise, untokenise } = hiddenTokens(spec);
+ *     const tokens = tokenise(weights); // [B, D] -> [B, T, width]; untokenise undoes it
+ */
 export function hiddenTokens(spec: NcaSpec): TokenLayout {
   const { channels, hidden, outputBias } = spec;
   const inputs = 4 * channels;

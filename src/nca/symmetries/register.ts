@@ -17,6 +17,23 @@ export type SymmetryDraft = Pick<
  * Opens the list of groups: afterwards denoisers may claim the name, and `verifyDenoiser`, `weightloom verify` and the laws of
  * `weightloom/testing` take it. Elements are those of the whole group (`SymmetryElement`), made with `hiddenPermutation`, `basisChange`,
  * `gridTurn`, ... and `composeElements`. Left out, `obstacle` says that the group is always exact, and `generator` draws by its numbers.
+ *
+ *     import { registerSymmetry } from 'weightloom';
+ *     import { elementSize, hiddenPermutation } from 'weightloom/nca';
+ *
+ *     registerSymmetry({
+ *       name: 'hidden-reversal',
+ *       summary: 'hidden units in reverse order',
+ *       orthogonal: true,
+ *       keepsPicture: true,
+ *       sample: (spec, random) => {
+ *         const flip = random.bernoulli(0.5);
+ *         const order = Uint32Array.from({ length: spec.hidden }, (_, i) => (flip ? spec.hidden - 1 - i : i));
+ *         return hiddenPermutation(elementSize(spec), order);
+ *       },
+ *     });
+ *
+ * A file for `weightloom verify --symmetry ./my-group.ts` exports such a draft by default and leaves the registering to the command.
  * @throws UserError when the name is taken or malformed, or when samples are not what the draft says: elements of the spec, orthogonal on
  *   the weights, without effect on the picture
  */
