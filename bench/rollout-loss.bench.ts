@@ -2,20 +2,11 @@
  * What the loss through the rollout costs: its forward and backward pass beside the engine's own on the same NCAs and steps. The texture loss and
  * the way back to normalised weights are the difference.
  */
-import {
-  edm,
-  normaliserOf,
-  patchSlicedWasserstein,
-  randomStream,
-  rollout,
-  rolloutLoss,
-  SPECS,
-  seedState,
-  seedsFor,
-  startBackend,
-  tf,
-  weightCount,
-} from '../src/index.ts';
+
+import { normaliserOf } from '../src/diffusion/index.ts';
+import { edm, randomStream, rollout, SPECS, startBackend, tf, weightCount } from '../src/index.ts';
+import { patchSlicedWasserstein, seedState, seedsFor } from '../src/nca/index.ts';
+import { rolloutLoss } from '../src/training/index.ts';
 
 const ROWS = 8;
 const SIDE = 32;

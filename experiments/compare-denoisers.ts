@@ -3,35 +3,35 @@
  * budgets; every model is trained once and sampled in every way.
  */
 import * as t from 'io-ts';
+import { mappingOf } from '../src/config/index.ts';
+import { overSeeds, summarise } from '../src/evaluation/index.ts';
 import {
-  type ContenderRecord,
   type ContenderSampleOptions,
   compareSets,
+  KindCodec,
+  SamplingChangesCodec,
+} from '../src/experiment/index.ts';
+import {
+  type ContenderRecord,
   contestKeys,
   type Experiment,
   html,
-  intervalText,
-  KindCodec,
   listOf,
   loadDenoiser,
   type MethodResult,
-  mappingOf,
   meanInterval,
-  metricLabel,
-  overSeeds,
   type Protocol,
   paired,
   type RunContext,
-  SamplingChangesCodec,
   type Section,
   studyKeys,
-  summarise,
   table,
   trainingSection,
   whole,
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
+import { intervalText, metricLabel } from '../src/report/index.ts';
 
 const { encoder: _, ...zooKeys } = studyKeys;
 

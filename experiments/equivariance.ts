@@ -4,48 +4,48 @@
  * hidden units in a random order of its own. Denoisers that know the order, that learn from reordered copies, and that cannot tell orders apart.
  */
 import * as t from 'io-ts';
+import { mappingOf, mergeConfigs } from '../src/config/index.ts';
 import {
   BASELINES,
-  BOUND,
+  meanOverSeeds,
+  ORBIT_BASELINES,
+  overSeeds,
+  summarise,
+  trainedEquivarianceError,
+} from '../src/evaluation/index.ts';
+import {
   type Contender,
-  type ContenderRecord,
   conditionOf,
-  contestKeys,
-  curveChart,
   disorderWeights,
+  nestedOrder,
+  recoveredUnits,
+  substudy,
+} from '../src/experiment/index.ts';
+import {
+  BOUND,
+  type ContenderRecord,
+  contestKeys,
   type Experiment,
   html,
-  intervalText,
   listOf,
   loadDenoiser,
   type MethodResult,
-  mappingOf,
   meanInterval,
-  meanOverSeeds,
-  mergeConfigs,
-  metricLabel,
-  nestedOrder,
-  ORBIT_BASELINES,
-  overSeeds,
   type Protocol,
   paired,
-  plots,
   type RunContext,
-  recoveredUnits,
   type Section,
   type Study,
   studyKeys,
-  substudy,
-  summarise,
   table,
   tf,
-  trainedEquivarianceError,
-  verifyDenoiser,
   weightCount,
   whole,
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
+import { curveChart, intervalText, metricLabel, plots } from '../src/report/index.ts';
+import { verifyDenoiser } from '../src/testing/index.ts';
 
 const Order = t.keyof({ aligned: null, permuted: null });
 type Order = t.TypeOf<typeof Order>;

@@ -4,20 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  BASELINES,
-  composeConfig,
-  describe,
-  experimentNames,
-  loadConfig,
-  loadExperiment,
-  ORBIT_BASELINES,
-  readResults,
-  runExperiment,
-  settle,
-  startBackend,
-  tf,
-} from '../src/index.ts';
+import { composeConfig, describe, loadConfig } from '../src/config/index.ts';
+import { BASELINES, ORBIT_BASELINES } from '../src/evaluation/index.ts';
+import { experimentNames, loadExperiment } from '../src/experiment/index.ts';
+import { runExperiment, settle, startBackend, tf } from '../src/index.ts';
+import { readResults } from '../src/runs/index.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'weightloom-experiments-'));
 

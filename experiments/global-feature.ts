@@ -4,21 +4,17 @@
  * changes when another texture's condition is put in the place of its own.
  */
 import * as t from 'io-ts';
+import { meanOverSeeds } from '../src/evaluation/index.ts';
 import {
-  type Cell,
   type ContenderRecord,
   contestKeys,
   type Experiment,
   html,
-  intervalText,
   listOf,
   loadDenoiser,
   type MethodResult,
   meanInterval,
-  meanOverSeeds,
-  metricLabel,
   type Protocol,
-  pairedTable,
   type RunContext,
   type Section,
   type StudySet,
@@ -31,6 +27,7 @@ import {
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
+import { type Cell, intervalText, metricLabel, pairedTable } from '../src/report/index.ts';
 
 const PLACEMENTS = {
   global: 'in the global state u, which every edge and node hears in every layer',

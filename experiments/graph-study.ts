@@ -6,43 +6,46 @@
 import * as t from 'io-ts';
 import {
   type Association,
-  backendReport,
   classicalScaling,
   type DistanceMatrix,
-  drawnSection,
-  type Experiment,
-  environment,
-  figureSection,
-  html,
-  image,
   mantel,
-  natural,
   neighbourPurity,
-  number,
+  pictureDistances,
+  renderMap,
+  turnedTo,
+  unmatchedDistances,
+  weightDistances,
+} from '../src/evaluation/index.ts';
+import {
+  type Experiment,
+  html,
+  natural,
   optional,
   type Picture,
-  pictureDistances,
   type RunContext,
   randomStream,
   readZoo,
   readZooImage,
-  renderMap,
-  renderReport,
   type Section,
-  type StudiedNcas,
-  settle,
   table,
   tf,
-  turnedTo,
   UserError,
-  unmatchedDistances,
   weightCount,
-  weightDistances,
-  weightSection,
   whole,
   type Zoo,
   zooFolder,
 } from '../src/index.ts';
+import {
+  drawnSection,
+  figureSection,
+  image,
+  number,
+  renderReport,
+  type StudiedNcas,
+  weightSection,
+} from '../src/report/index.ts';
+import { environment } from '../src/runs/index.ts';
+import { backendReport } from '../src/tensor/index.ts';
 
 const Parameters = t.strict({
   preset: t.string,
@@ -82,10 +85,9 @@ async function readNcas(
     weights.set(zoo.weights.subarray(row * size, (row + 1) * size), i * size);
   });
   const shown = rows.every(row => zoo.entries[row].rendering) ? 'rendering' : 'image';
-  const side = pictureSize ?? (await settle(readZooImage(zoo, rows[0], shown))).height;
+  const side = pictureSize ?? (await readZooImage(zoo, rows[0], shown)).height;
   const pictures: Picture[] = [];
-  for (const row of rows)
-    pictures.push(await settle(readZooImage(zoo, row, shown, { size: side, channels: 3 })));
+  for (const row of rows) pictures.push(await readZooImage(zoo, row, shown, { size: side, channels: 3 }));
   return {
     spec: zoo.spec,
     names: rows.map(row => zoo.entries[row].name),
@@ -209,7 +211,7 @@ const graphStudy: Experiment<Parameters> = {
   async run(context, parameters) {
     const { run, say, signal } = context;
     const { permutations, drawn } = parameters;
-    const zoo = await settle(readZoo(zooFolder(parameters.zoo)));
+    const zoo = await readZoo(zooFolder(parameters.zoo));
     const ncas = await readNcas(zoo, parameters);
     const { names, families, spec } = ncas;
     say(

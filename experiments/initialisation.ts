@@ -4,36 +4,29 @@
  * else being equal; what counts is how many iterations each takes to a given quality.
  */
 import * as t from 'io-ts';
+import { notNegative } from '../src/config/index.ts';
+import { BASELINES, fineTune, ORBIT_BASELINES } from '../src/evaluation/index.ts';
+import { type ContenderSampleOptions, tuningRecord, tuningSections } from '../src/experiment/index.ts';
 import {
-  BASELINES,
-  type ContenderSampleOptions,
   contestKeys,
   type Experiment,
-  fineTune,
-  type Goal,
-  goalTimes,
   listOf,
   loadDenoiser,
   type Method,
   type MethodResult,
   natural,
-  notNegative,
-  ORBIT_BASELINES,
   type Protocol,
-  patchSlicedWasserstein,
   positive,
   type RunContext,
   studyKeys,
-  type Tuning,
-  type TuningCurve,
   trainingSection,
-  tuningRecord,
-  tuningSections,
   UserError,
   whole,
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
+import { patchSlicedWasserstein } from '../src/nca/index.ts';
+import { type Goal, goalTimes, type Tuning, type TuningCurve } from '../src/report/index.ts';
 
 const Parameters = t.strict({
   ...studyKeys,

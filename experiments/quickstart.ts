@@ -2,6 +2,7 @@
  * The whole way once: a texture nobody trained on goes in, a denoiser samples the weights of an NCA, the NCA grows a texture.
  */
 import * as t from 'io-ts';
+import { drawing, type SamplingDraws } from '../src/experiment/index.ts';
 import {
   type ContenderRecord,
   contestKeys,
@@ -22,13 +23,15 @@ const Parameters = t.strict({
   seed: whole,
   denoisers: listOf(t.string),
   parameters: t.record(t.string, t.UnknownRecord),
+  /** Trains each denoiser once more as a regression, with the same budget. */
+  regression: t.boolean,
 });
 type Parameters = t.TypeOf<typeof Parameters>;
 
 const quickstart: Experiment<Parameters> = {
   name: 'quickstart',
   question:
-    'A texture that nobody trained on goes in; can a diffusion model over the weights of neural cellular automata sample the weights of one that grows it? Two denoisers, one on the parameter graph and one on a sequence of weight tokens, are trained under equal budgets and set against everything simpler.',
+    'A texture that nobody trained on goes in; can a diffusion model over the weights of neural cellular automata sample the weights of one that grows it? Denoisers are trained under equal budgets, each beside the same network as a plain regression, and set against everything simpler.',
   parameters: Parameters,
 
   async run(context, parameters) {
@@ -38,24 +41,44 @@ const quickstart: Experiment<Parameters> = {
     await withProtocol(context, parameters, async protocol => {
       const contenders: ContenderRecord[] = [];
       const methods: Method[] = [];
+      const draws: SamplingDraws[] = [];
+      const twin = {
+        process: 'regression',
+        ...(diffusion.sigmaData ? { sigmaData: diffusion.sigmaData } : {}),
+      };
       for (const denoiser of denoisers) {
-        const found = await protocol.contend({
-          denoiser,
-          parameters: parameters.parameters[denoiser],
-          diffusion,
-          training,
-          rollout,
-          sampling,
-          seed,
-        });
-        contenders.push(found.contender);
-        methods.push(...found.methods);
+        const { name } = await loadDenoiser(denoiser);
+        for (const process of parameters.regression ? [diffusion, twin] : [diffusion]) {
+          const found = await protocol.contend(
+            {
+              denoiser,
+              label: process === twin ? `${name}, regression` : name,
+              parameters: parameters.parameters[denoiser],
+              diffusion: process,
+              training,
+              rollout,
+              sampling,
+              seed,
+            },
+            undefined,
+            drawing(context, protocol.study, sampling.draws ?? 1, { nullModel: draws.length === 0 }),
+          );
+          contenders.push(found.contender);
+          methods.push(...found.methods);
+          const { own, nullModel } = found.inspected;
+          draws.push(own, ...(nullModel ? [nullModel] : []));
+          if (nullModel) {
+            methods.push({ name: nullModel.label, kind: 'baseline', weights: nullModel.samples[0] });
+          }
+        }
       }
       await writeComparison(context, protocol, {
         experiment: quickstart,
         parameters,
         results: [...(await protocol.measure(methods)), ...(await protocol.baselines(seed))],
         contenders,
+        draws: (sampling.draws ?? 1) > 1 ? draws : [],
+        requireSampling: sampling.require,
         sections: [await trainingSection(contenders)],
       });
     });

@@ -5,15 +5,9 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { refusal } from '../property-tests/refusal.ts';
-import {
-  type Experiment,
-  loadConfig,
-  loadExperiment,
-  runExperiment,
-  settle,
-  startBackend,
-  tf,
-} from '../src/index.ts';
+import { loadConfig } from '../src/config/index.ts';
+import { loadExperiment } from '../src/experiment/index.ts';
+import { type Experiment, runExperiment, settle, startBackend, tf } from '../src/index.ts';
 
 const test = suite('interrupted experiments');
 const scratch = mkdtempSync(join(tmpdir(), 'weightloom-resume-'));

@@ -4,23 +4,23 @@
  * nearest training picture; several seeds, against all baselines.
  */
 import * as t from 'io-ts';
+import { meanOverSeeds } from '../src/evaluation/index.ts';
+import type { ContenderSampleOptions } from '../src/experiment/index.ts';
 import {
   type ContenderRecord,
-  type ContenderSampleOptions,
   contestKeys,
   type Experiment,
   listOf,
   loadDenoiser,
   type MethodResult,
-  meanOverSeeds,
   type Protocol,
-  RolloutSettingsCodec,
   type RunContext,
   studyKeys,
   whole,
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
+import { RolloutSettingsCodec } from '../src/training/index.ts';
 
 const variant = t.keyof({
   plain: null,

@@ -10,6 +10,7 @@ import type {
 } from './types.ts';
 import { NOWHERE } from './types.ts';
 
+/** How a network becomes a graph, where there are several ways. */
 export interface GraphOptions {
   /** A bias is an edge from a bias node to each unit, or a loop on each unit. Default `nodes`. */
   readonly bias?: 'nodes' | 'self-loops';
@@ -24,8 +25,10 @@ export type Nodes = readonly number[];
 
 /** One tensor of parameters, in the order of the flat weight vector. */
 export interface Parameter {
+  /** With the names of the layers it lies in, such as `0.weight`. */
   readonly name: string;
   readonly shape: readonly number[];
+  /** Where it begins in the flat weight vector, and how many numbers it has. */
   readonly offset: number;
   readonly size: number;
 }

@@ -12,8 +12,10 @@ import { EDGE_TYPES, edgeCode, nodeCode, type ParameterGraph } from './types.ts'
  */
 export interface EdgeBlock {
   readonly kind: 'dense' | 'pairs';
+  /** Its edges are firstEdge .. firstEdge + size - 1. */
   readonly firstEdge: number;
   readonly size: number;
+  /** Nodes at both ends, each once in a dense block, edge by edge in `pairs`. */
   readonly sources: Int32Array;
   readonly targets: Int32Array;
   /** Edges between the same two nodes; 1 for `pairs`. */
@@ -22,10 +24,12 @@ export interface EdgeBlock {
   readonly reverse: boolean;
   /** Start of its parameters in the flat weight vector, or -1 when its edges are constants of weight 1. */
   readonly parameter: number;
+  /** Code of the type of its edges. */
   readonly type: number;
   readonly layer: number;
 }
 
+/** A parameter graph of N nodes and E edges as arrays, without weights: one serves every network of its kind. */
 export interface CompiledGraph {
   readonly nodeCount: number;
   readonly edgeCount: number;

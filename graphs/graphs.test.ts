@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { golden } from '../property-tests/golden.ts';
-import { networks } from './arbitraries.ts';
+import { networks } from '../src/testing/index.ts';
 import {
   buildGraph,
   type CompiledGraph,

@@ -2,6 +2,7 @@
 import { type NcaSpec, perceptionSize } from '../src/nca/index.ts';
 import type { NetworkSpec } from './network.ts';
 
+/** How an NCA's update becomes a network. */
 export interface NcaNetworkOptions {
   /**
    * Ties output channel c to the four perception inputs of channel c by weightless edges, so that a permutation of latent channels

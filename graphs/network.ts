@@ -3,8 +3,10 @@ import { GraphBuilder, type GraphOptions, type Parameter } from './builder.ts';
 import { inputsOf, type Layer, stack } from './layers/index.ts';
 import type { ParameterGraph } from './types.ts';
 
+/** A network by its layers, without weights. */
 export interface NetworkSpec {
   readonly name: string;
+  /** One behind the other. */
   readonly layers: readonly Layer[];
   /** In a recurrent network: lists with, for every output, an input it becomes in the next step. */
   readonly recurrence?: readonly (readonly number[])[];
@@ -13,6 +15,7 @@ export interface NetworkSpec {
   readonly outputOrder?: readonly number[];
 }
 
+/** How the graph is built, and its global features. */
 export interface BuildOptions extends GraphOptions {
   /** The graph's global feature vector; default empty. */
   readonly global?: readonly number[];
@@ -50,6 +53,7 @@ function markNorm(builder: GraphBuilder): void {
 export const networkParameters = (network: NetworkSpec): readonly Parameter[] => layOut(network).parameters;
 
 /**
+ * The parameter graph of a network with these weights.
  * @param weights flat vector, the network's parameters one after the other
  * @throws when its length is wrong
  */

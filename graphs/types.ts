@@ -25,6 +25,7 @@ export const NODE_TYPES = [
   'deepsets_bias',
   'triplanar',
 ] as const;
+/** One of `NODE_TYPES`. */
 export type NodeType = (typeof NODE_TYPES)[number];
 
 /** What an edge stands for. The position in the list is its code. `recurrent` carries no weight: it ties an output to the inputs it becomes. */
@@ -45,9 +46,12 @@ export const EDGE_TYPES = [
   'triplanar',
   'recurrent',
 ] as const;
+/** One of `EDGE_TYPES`. */
 export type EdgeType = (typeof EDGE_TYPES)[number];
 
+/** A node type's place in `NODE_TYPES`, as compiled graphs hold it. */
 export const nodeCode = (type: NodeType) => NODE_TYPES.indexOf(type);
+/** An edge type's place in `EDGE_TYPES`, as compiled graphs hold it. */
 export const edgeCode = (type: EdgeType) => EDGE_TYPES.indexOf(type);
 
 /** Kernel position along up to three axes, -1 where there is none. Layers that join two nodes more than once tell their edges apart by it. */
@@ -66,6 +70,7 @@ export function gridPositions(size: readonly number[]): Position[] {
 }
 
 // Types, not interfaces: graphology wants attributes with an index signature.
+/** What a node of a parameter graph is. */
 export type NodeAttributes = {
   /** Depth, 0 for the inputs. */
   layer: number;
@@ -74,7 +79,9 @@ export type NodeAttributes = {
   type: NodeType;
 };
 
+/** What an edge of a parameter graph is, and the weight on it. */
 export type EdgeAttributes = {
+  /** Value of its parameter; 1 where it has none. */
   weight: number;
   /** Depth of the source's side. */
   layer: number;
@@ -86,6 +93,7 @@ export type EdgeAttributes = {
   reverse: boolean;
 };
 
+/** What a parameter graph is as a whole. */
 export type GraphAttributes = {
   name: string;
   /** Length of the flat weight vector. */

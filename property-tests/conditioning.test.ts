@@ -1,7 +1,7 @@
 /** Every encoder in front of every denoiser, every way to bring the condition in, with and without it. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { smallEncoders } from '../src/conditioning/small-encoders.ts';
+import { smallEncoders } from '../src/conditioning/encoders-for-tests.ts';
 import { orThrow } from '../src/config/index.ts';
 import { scramble, smallConfigs } from '../src/denoisers/contract.ts';
 import { type Condition, type Denoiser, denoiserKind, denoiserNames } from '../src/denoisers/index.ts';

@@ -119,7 +119,7 @@ export class StandInHub {
     const file = repo.files.get(parts.join('/'));
     if (!file)
       return this.json(response, 404, { error: 'Entry not found' }, { 'x-error-code': 'EntryNotFound' });
-    if (!file.lfs) return this.bytes(request, response, file.bytes, `"${git(file.bytes)}"`);
+    if (!file.lfs) return this.bytes(request, response, file.bytes, `"${git(file.bytes)}"`, 'hub');
     response.writeHead(302, {
       location: `${cdn}/${name}/${parts.join('/')}?Signature=abc`,
       'x-linked-etag': `"${sha256(file.bytes)}"`,
@@ -140,7 +140,7 @@ export class StandInHub {
       return response.end('<Error>Request has expired</Error>');
     }
     // As a CDN does, the tag is a hash of its own.
-    return this.bytes(request, response, bytes, `"${'0'.repeat(64)}"`, this.oddity);
+    return this.bytes(request, response, bytes, `"${'0'.repeat(64)}"`, 'cdn', this.oddity);
   }
 
   private bytes(
@@ -148,6 +148,7 @@ export class StandInHub {
     response: ServerResponse,
     bytes: Buffer,
     etag: string,
+    host: 'hub' | 'cdn',
     oddity?: StandInHub['oddity'],
   ): unknown {
     const [, from, to] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? [];
@@ -158,7 +159,7 @@ export class StandInHub {
       'content-length': body.length,
       ...(oddity === undefined && { 'content-range': `bytes ${begin}-${end - 1}/${bytes.length}` }),
     });
-    const most = this.breaks.shift();
+    const most = host === 'cdn' ? this.breaks.shift() : undefined;
     if (most === undefined) return response.end(body);
     return response.write(body.subarray(0, most), () => setTimeout(() => request.socket.destroy(), 20));
   }

@@ -17,8 +17,6 @@ import {
   type Grid,
   identityElement,
   inverseElement,
-  type NcaSpec,
-  plainRollout,
   rollout,
   SPECS,
   SYMMETRIES,
@@ -30,144 +28,13 @@ import {
   weightOrbits,
 } from '../src/nca/index.ts';
 import { randomStream, startBackend, tf } from '../src/tensor/index.ts';
-import { anyElement, grids, masks, samplesOf, specs, weightsOf } from './arbitraries.ts';
+import { gap, grow, samplesOf, specs, symmetryLaws, weightsOf } from '../src/testing/index.ts';
 
 await startBackend();
 
-type Grid64 = Grid<Float64Array>;
-
-/** The state after one step for each mask, in float64. */
-const grow = (spec: NcaSpec, weights: Floats, state: Grid64, steps: readonly Grid64[]): Grid64 => ({
-  ...state,
-  data: Float64Array.from(
-    plainRollout(
-      spec,
-      weights,
-      state.data,
-      state,
-      steps.length,
-      (step, y, x) => steps[step].data[y * state.width + x] === 1,
-    ),
-  ),
-});
-
-/** [H, W, 3], not clipped. */
-const picture = (spec: NcaSpec, { height, width, data }: Grid64): Grid64 => ({
-  height,
-  width,
-  data: Float64Array.from(
-    { length: height * width * 3 },
-    (_, i) => spec.rgb.offset + spec.rgb.scale * data[Math.floor(i / 3) * spec.channels + (i % 3)],
-  ),
-});
-
-const largest = (x: ArrayLike<number>) => Array.from(x).reduce((most, v) => Math.max(most, Math.abs(v)), 0);
-const gap = (a: Floats, b: Floats) => {
-  assert.is(a.length, b.length);
-  return largest(a.map((x, i) => x - b[i])) / (1 + largest(b));
-};
-
-/** A spec for which the group is exact, with whatever else the property needs. */
-const exactly = <T>(name: SymmetryName, rest: (spec: NcaSpec) => fc.Arbitrary<T>) =>
-  specs()
-    .filter(spec => SYMMETRIES[name].obstacle(spec) === null)
-    .chain(spec => rest(spec).map(values => ({ spec, ...values })));
-
 for (const name of SYMMETRY_NAMES) {
   const group = SYMMETRIES[name];
-
-  test(`${name}: composing is associative, the identity does nothing, inverses undo`, () => {
-    const triples = specs().chain(spec =>
-      fc.record({
-        spec: fc.constant(spec),
-        a: anyElement(spec, name),
-        b: anyElement(spec, name),
-        c: anyElement(spec, name),
-      }),
-    );
-    fc.assert(
-      fc.property(triples, ({ spec, a, b, c }) => {
-        const e = group.identity(spec);
-        assert.ok(
-          sameElement(composeElements(composeElements(a, b), c), composeElements(a, composeElements(b, c))),
-        );
-        assert.ok(sameElement(composeElements(a, e), a) && sameElement(composeElements(e, a), a));
-        assert.ok(
-          sameElement(composeElements(a, inverseElement(a)), e) &&
-            sameElement(composeElements(inverseElement(a), a), e),
-        );
-      }),
-      { numRuns: 40 },
-    );
-  });
-
-  test(`${name}: acting with a product is acting twice, on weights, states, pictures and masks`, () => {
-    const cases = specs().chain(spec =>
-      fc.record({
-        spec: fc.constant(spec),
-        a: anyElement(spec, name),
-        b: anyElement(spec, name),
-        weights: weightsOf(spec, 2),
-        state: grids(3, 4, spec.channels),
-        picture: grids(4, 3, 3),
-        mask: grids(2, 3, 1),
-      }),
-    );
-    fc.assert(
-      fc.property(cases, ({ spec, a, b, weights, state, picture, mask }) => {
-        const ab = composeElements(a, b);
-        const same = (p: Floats, q: Floats) => assert.ok(gap(p, q) < 1e-12);
-        same(actOnWeights(spec, ab, weights), actOnWeights(spec, a, actOnWeights(spec, b, weights)));
-        same(actOnState(spec, ab, state).data, actOnState(spec, a, actOnState(spec, b, state)).data);
-        same(actOnMask(ab, mask).data, actOnMask(a, actOnMask(b, mask)).data);
-        same(actOnImage(spec, ab, picture).data, actOnImage(spec, a, actOnImage(spec, b, picture)).data);
-        same(actOnWeights(spec, inverseElement(a), actOnWeights(spec, a, weights)), weights);
-      }),
-      { numRuns: 40 },
-    );
-  });
-
-  test(`${name}: rollouts commute with the action`, () => {
-    const cases = exactly(name, spec =>
-      fc.record({
-        g: anyElement(spec, name),
-        weights: weightsOf(spec),
-        state: grids(4, 5, spec.channels, 0.3),
-        steps: masks(6, 4, 5),
-      }),
-    );
-    fc.assert(
-      fc.property(cases, ({ spec, g, weights, state, steps }) => {
-        const grown = grow(spec, weights, state, steps);
-        const again = grow(
-          spec,
-          actOnWeights(spec, g, weights),
-          actOnState(spec, g, state),
-          steps.map(mask => actOnMask(g, mask)),
-        );
-        // 1e-11: float64 rounding grown over 6 steps, with bases of condition number up to 4.
-        assert.ok(gap(again.data, actOnState(spec, g, grown).data) < 1e-11);
-        const shown = picture(spec, again);
-        assert.ok(gap(shown.data, actOnImage(spec, g, picture(spec, grown)).data) < 1e-11);
-        if (group.keepsPicture) assert.ok(gap(shown.data, picture(spec, grown).data) < 1e-11);
-      }),
-      { numRuns: 25 },
-    );
-  });
-
-  test(`${name}: ${group.orthogonal ? 'keeps' : 'does not keep'} lengths in weight space`, () => {
-    let worst = 0;
-    fc.assert(
-      fc.property(specs({ channels: [4, 6] }), fc.nat(999), (spec, seed) => {
-        const random = randomStream(seed, 'lengths');
-        const weights = Float64Array.from({ length: weightCount(spec) }, () => random.normal());
-        const moved = actOnWeights(spec, group.sample(spec, random), weights);
-        worst = Math.max(worst, Math.abs(Math.log(Math.hypot(...moved) / Math.hypot(...weights))));
-      }),
-      { numRuns: 30 },
-    );
-    assert.is(worst < 1e-12, group.orthogonal);
-  });
+  for (const { title, check } of symmetryLaws(name)) test(title, () => check());
 
   if (group.obstacle(SPECS['self-organising-textures'])) {
     test(`${name}: where it says it is not exact, it is not`, () => {

@@ -3,7 +3,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const SOURCE = `
-import { comparisonJson, metricsOf, randomStream, t } from 'weightloom';
+import { comparisonJson } from 'weightloom/report';
+import { metricsOf } from 'weightloom/runs';
+import { randomStream, t } from 'weightloom';
 
 const metrics = metricsOf({ metrics: [{ name: 'patch-sw', better: 'lower' }, { name: 'ssim', better: 'higher' }] });
 const textures = ['dots', 'stripes', 'waves', 'bricks'];

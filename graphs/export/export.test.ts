@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { SPECS, weightCount } from '../../src/nca/index.ts';
 import { randomStream } from '../../src/tensor/index.ts';
-import { networks } from '../arbitraries.ts';
+import { networks } from '../../src/testing/index.ts';
 import {
   buildGraph,
   type NetworkSpec,

@@ -5,6 +5,7 @@ import type { PictureOptions } from './picture.ts';
 const FILTER_COLOURS = ['#1b1f24', '#4d7ea8', '#6fa287', '#b07aa1'];
 const CHANNEL_COLOURS = ['#d33f3f', '#3f9a4d', '#3a62c9'];
 
+/** Title, column names, legend and colours for the picture of an NCA's graph, as `ncaNetwork` makes it. */
 export function ncaPicture(spec: NcaSpec): PictureOptions {
   const { channels, hidden, outputBias } = spec;
   const inputs = FILTERS.length * channels;

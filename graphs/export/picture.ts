@@ -2,7 +2,9 @@
 import { escapeMarkup } from '../../src/formats/index.ts';
 import type { NodeType, ParameterGraph } from '../types.ts';
 
+/** Size, words and colours of the picture of a graph. */
 export interface PictureOptions {
+  /** Pixels. Default 1200 by 800. */
   readonly width?: number;
   readonly height?: number;
   /** Above the picture; default the graph's name. */

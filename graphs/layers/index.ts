@@ -12,6 +12,7 @@ import { type NormLayer, norm, normInputs } from './norm.ts';
 import { type ResidualLayer, residual } from './residual.ts';
 import { type TriplanarLayer, triplanar, triplanarInputs } from './triplanar.ts';
 
+/** A layer of any kind, told by its `kind`; blocks such as `residual` hold layers of their own. */
 export type Layer =
   | LinearLayer
   | ConvLayer

@@ -1,13 +1,8 @@
 /** The command line: `weightloom <command>`. Each file of commands/ adds its own; this one turns errors into sentences and exit codes. */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { UserError } from '../config/index.ts';
+import { about, UserError } from '../config/index.ts';
 import { GROUPS } from './group.ts';
 import { sharpMissing } from './sharp.ts';
-
-const { version, description } = JSON.parse(
-  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-) as { version: string; description: string };
 
 type Module = { register(program: Command): void };
 
@@ -100,13 +95,13 @@ function withUsageExits(command: Command) {
 
 /** Runs one command line and sets the exit code: 0 for success, 1 for bad input, 2 for bad usage. */
 export async function main(argv: readonly string[]): Promise<void> {
-  const program = new Command('weightloom').description(description).version(version);
+  const program = new Command('weightloom').description(about.description).version(about.version);
   program.configureHelp({ subcommandTerm: command => command.name() });
   const [word] = argv[0] === 'help' ? argv.slice(1) : argv;
   const asked = COMMANDS.find(command => command.word === word);
   try {
     if (asked) for (const load of asked.load) (await load()).register(program);
-    else for (const { word, about } of COMMANDS) program.command(word).description(about);
+    else for (const { word, about: sentence } of COMMANDS) program.command(word).description(sentence);
     withUsageExits(program);
     await program.parseAsync(argv, { from: 'user' });
   } catch (error) {

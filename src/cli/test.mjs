@@ -26,6 +26,8 @@ const run = spawn(
   [
     '--import',
     'tsx',
+    // What the package's exports call the sources: templates are tested as a user's files, which import 'weightloom'.
+    '--conditions=weightloom-sources',
     '--test',
     `--test-concurrency=${availableParallelism()}`,
     `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`,

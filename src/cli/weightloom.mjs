@@ -1,17 +1,18 @@
 #!/usr/bin/env node
-// The `weightloom` command: makes sure kernels are compiled, lets Node read TypeScript, and hands over to main.ts.
+// The `weightloom` command. An installed package runs the JavaScript in dist/; a clone makes sure that dependencies and kernels are there, lets Node read
+// TypeScript, and runs its sources.
 import './preflight.mjs';
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-if (existsSync(join(root, 'node_modules')) || !existsSync(join(root, 'package-lock.json'))) {
-  const { ensureKernels } = await import('../compute/build.mjs');
-  await ensureKernels();
-} else {
-  await import('./setup.mjs');
+const here = path => new URL(path, import.meta.url);
+if (existsSync(here('main.ts'))) {
+  if (existsSync(here('../../node_modules'))) {
+    const { ensureKernels } = await import('../compute/build.mjs');
+    await ensureKernels();
+  } else {
+    await import('./setup.mjs');
+  }
+  await import('tsx');
 }
-await import('tsx');
-const { main } = await import('./main.ts');
+const { main } = await import(existsSync(here('main.ts')) ? './main.ts' : '../../dist/src/cli/main.js');
 await main(process.argv.slice(2));

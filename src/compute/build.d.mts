@@ -1,4 +1,7 @@
 export const kernelFolders: string[];
+/**
+ * Builds of the kernels by the instructions they need: plain SIMD, SIMD with relaxed fused multiply-add, and the same in 256-bit vectors.
+ */
 export type Build = 'simd' | 'fma' | 'wide';
 export const builds: Build[];
 export const nodeMajor: number;

@@ -35,6 +35,9 @@ export function preferredBuilds() {
 
 const stampPath = (folder, build) => join(root, folder, '..', 'build', `${build}.stamp`);
 
+/** An installed package carries the compiled kernels, and neither their sources nor the compiler. */
+const isInstalled = folder => !existsSync(join(root, folder, 'index.ts'));
+
 /** What the stamp of an up-to-date build of a folder says. */
 function wantedStamp(folder) {
   const hash = createHash('sha256').update(`recipe ${recipe}`);
@@ -48,7 +51,8 @@ function wantedStamp(folder) {
  * Is this build of all folders compiled from the sources as they are? Kernels that are not would be called with arguments they do not
  * expect, and write anywhere.
  */
-export const upToDate = build => kernelFolders.every(folder => isFresh(folder, build, wantedStamp(folder)));
+export const upToDate = build =>
+  kernelFolders.every(folder => isInstalled(folder) || isFresh(folder, build, wantedStamp(folder)));
 
 function isFresh(folder, build, wanted) {
   const stamp = stampPath(folder, build);
@@ -62,7 +66,7 @@ function isFresh(folder, build, wanted) {
 export async function ensureKernels(wantedBuilds = preferredBuilds().slice(0, 1)) {
   for (const [place, name] of kernelFolders.entries()) {
     const folder = join(root, name);
-    if (!existsSync(join(folder, 'index.ts'))) continue;
+    if (isInstalled(name)) continue;
     const wanted = wantedStamp(name);
     const out = join(folder, '..', 'build');
     const stale = wantedBuilds.filter(build => !isFresh(name, build, wanted));

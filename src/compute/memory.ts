@@ -14,12 +14,15 @@ const ALIGN = 64;
 /** Below this address lie the pool's control block and whatever static data the kernels carry. */
 const HEAP_BASE = 16 * PAGE;
 
+/** What the allocator of the shared memory holds, in bytes where nothing else is said. */
 export interface MemoryStatistics {
   /** Bytes in blocks now held. */
   readonly held: number;
+  /** How many blocks are held. */
   readonly blocks: number;
   /** Bytes ever taken from the address space (held or in free lists). */
   readonly reserved: number;
+  /** Bytes that there are to reserve. */
   readonly limit: number;
 }
 
@@ -33,6 +36,10 @@ function reserve(): WebAssembly.Memory {
   }
 }
 
+/**
+ * The one WebAssembly memory that tensors, kernels and threads share: shared and of fixed size, 4 GiB, or half of that as often as the
+ * system refuses (256 MiB at least).
+ */
 export const memory = reserve();
 const limit = memory.buffer.byteLength;
 
@@ -119,6 +126,7 @@ export function release(address: number): void {
   else free.set(size, [address]);
 }
 
+/** The state of the allocator now. */
 export const statistics = (): MemoryStatistics => ({
   held,
   blocks: sizeOf.size,
@@ -130,6 +138,9 @@ const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
 /** Views of shared memory. Lengths are in elements. */
 export const f32 = (address: number, length: number) => new Float32Array(memory.buffer, address, length);
+/** A view of `length` 32-bit integers of shared memory from byte `address`, a multiple of 4. */
 export const i32 = (address: number, length: number) => new Int32Array(memory.buffer, address, length);
+/** A view of `length` unsigned 32-bit integers of shared memory from byte `address`, a multiple of 4. */
 export const u32 = (address: number, length: number) => new Uint32Array(memory.buffer, address, length);
+/** A view of `length` bytes of shared memory from `address`. */
 export const u8 = (address: number, length: number) => new Uint8Array(memory.buffer, address, length);

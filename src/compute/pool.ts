@@ -52,6 +52,7 @@ type KernelFunction = (...args: number[]) => number;
 /** A kernel, looked up once by `kernel()` and run any number of times. */
 export interface Kernel {
   readonly name: string;
+  /** Which of the compiled libraries has it, and which of that library's functions in order of names it is. */
   readonly library: number;
   readonly index: number;
   /** The function itself, for a call on this thread alone. */

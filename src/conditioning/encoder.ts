@@ -4,6 +4,7 @@
  */
 import type { tf } from '../tensor/index.ts';
 
+/** A texture encoder: pictures in, condition tokens out, by a frozen part and a trained one. Dispose of it. */
 export interface Encoder {
   readonly name: string;
   /** Shape of the frozen features: T tokens of `featureWidth`. */

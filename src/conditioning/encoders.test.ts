@@ -3,17 +3,15 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { golden } from '../../property-tests/golden.ts';
 import { describe, settle } from '../config/index.ts';
-import { randomStream, startBackend, tf } from '../tensor/index.ts';
+import { startBackend, tf } from '../tensor/index.ts';
+import { checkBuiltEncoder } from './check.ts';
+import { smallEncoders } from './encoders-for-tests.ts';
 import { gramEncoder } from './gram.ts';
 import { createEncoder, encoderNames } from './index.ts';
 import { pickTensors } from './pretrained/checkpoint.ts';
 import { type VggLayout, vgg, vggWanted } from './pretrained/vgg.ts';
-import { smallEncoders } from './small-encoders.ts';
 
 await startBackend();
-
-const noise = (batch: number, size: number): tf.Tensor4D =>
-  tf.tensor4d(randomStream(1, 'pictures').uniforms(batch * size * size * 3), [batch, size, size, 3]);
 
 const difference = (a: tf.Tensor, b: tf.Tensor) =>
   tf.tidy(() => tf.div(tf.max(tf.abs(tf.sub(a, b))), tf.max(tf.abs(b))).dataSync()[0]);
@@ -58,34 +56,7 @@ test('every encoder: shapes, seeds, gradients to what is trained, no leaks', () 
   const before = tf.memory().numTensors;
   const [all, again] = [1, 1].map(seed => smallEncoders(seed));
   for (const [label, encoder] of Object.entries(all)) {
-    const images = noise(3, 20);
-    const held = tf.memory().numTensors;
-    tf.tidy(() => {
-      const features = encoder.features(images);
-      assert.equal(features.shape, [3, encoder.tokens, encoder.featureWidth], label);
-      const tokens = encoder.project(features);
-      assert.equal(tokens.shape, [3, encoder.tokens, encoder.width], label);
-      assert.ok(tokens.dataSync().every(Number.isFinite), label);
-      // The same seed, the same encoder: bit by bit.
-      const others = again[label];
-      assert.equal(others.project(others.features(images)).dataSync(), tokens.dataSync(), label);
-      assert.is(others.fingerprint, encoder.fingerprint);
-      // One picture alone gives the same tokens as in a batch; float32 sums may be cut otherwise.
-      const alone = encoder.project(encoder.features(tf.slice(images, [1, 0, 0, 0], [1, -1, -1, -1])));
-      assert.ok(difference(alone, tf.slice(tokens, [1, 0, 0], [1, -1, -1])) < 1e-4, label);
-      const variables = Object.entries(encoder.variables);
-      if (variables.length === 0) return;
-      const { grads } = tf.variableGrads(
-        () => tf.mean(tf.square(tf.sub(encoder.project(features), 0.3))) as tf.Scalar,
-        variables.map(([, variable]) => variable),
-      );
-      for (const [name, variable] of variables) {
-        const size = tf.max(tf.abs(grads[variable.name])).dataSync()[0];
-        assert.ok(size > 0 && Number.isFinite(size), `${label}: gradient of ${name}`);
-      }
-    });
-    assert.is(tf.memory().numTensors, held, `${label} leaves tensors behind`);
-    images.dispose();
+    checkBuiltEncoder(label, encoder, again[label], 20);
   }
   const keys = Object.values(all).map(({ fingerprint }) => fingerprint);
   assert.is(new Set(keys).size, keys.length, 'fingerprints tell encoders apart');

@@ -13,6 +13,7 @@ import { tf } from '../tensor/index.ts';
 import type { Encoder } from './encoder.ts';
 import { cacheFolder } from './pretrained/locate.ts';
 
+/** Where features are kept, and how their computing is watched and stopped. */
 export interface FeatureCacheOptions {
   /** Default: `features` in the cache folder. */
   readonly folder?: string;
@@ -41,6 +42,7 @@ async function readFeatures(path: string, size: number): Promise<Float32Array | 
 /**
  * The encoder's frozen features of pictures [N, H, W, 3], from the cache where it has them: [N, T, featureWidth]. Rejects with the
  * signal's reason when stopped.
+ * @returns a TaskEither: run it with settle()
  */
 export const cachedFeatures = (
   encoder: Encoder,

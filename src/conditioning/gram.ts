@@ -13,6 +13,7 @@ import { locateWeights } from './pretrained/locate.ts';
 import { readVgg16, type Vgg } from './pretrained/vgg.ts';
 import { DEFAULT_WIDTH, registerEncoder } from './registry.ts';
 
+/** Parameters of the encoder `gram`. */
 export const GramConfig = t.strict({
   /** A file with VGG16's weights, or null for the cache that `weightloom encoders fetch` fills. */
   weights: t.union([t.string, t.null]),
@@ -25,6 +26,7 @@ export type GramConfig = t.TypeOf<typeof GramConfig>;
 const INITIAL = [16.0, 3.79, 1.48, 0.98, 1.84].map(std => 0.01 * std);
 
 /**
+ * The Gram encoder on a VGG16, which it disposes of with itself.
  * @param width of all tokens together; a multiple of the number of style layers
  * With layout `layers` a token has width / 5 numbers.
  */

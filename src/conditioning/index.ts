@@ -1,4 +1,5 @@
 /** Texture encoders: image -> condition tokens. */
+export { type CheckEncoderOptions, checkEncoder } from './check.ts';
 export type { Encoder } from './encoder.ts';
 export { cachedFeatures, type FeatureCacheOptions } from './feature-cache.ts';
 export { type GramConfig, gramEncoder } from './gram.ts';
@@ -27,6 +28,7 @@ export {
 export { readVgg16, STYLE_LAYERS, type Vgg } from './pretrained/vgg.ts';
 export { type RandomGramConfig, randomFilters as randomGramFilters, randomGram } from './random-gram.ts';
 export {
+  type BuiltEncoder,
   type EncoderContext,
   type EncoderKind,
   encoderKind,

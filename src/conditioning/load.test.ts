@@ -23,7 +23,7 @@ function write(name: string, parts: { kind?: string; encoder?: string; features?
   writeFileSync(
     path,
     `import { attempt, t, tf } from 'weightloom';
-const build = ({ gain }) => attempt('mine', async () => ({
+const encoder = gain => ({
   name: 'mine',
   tokens: 1,
   featureWidth: 3,
@@ -34,7 +34,8 @@ const build = ({ gain }) => attempt('mine', async () => ({
   project: features => tf.clone(features),
   dispose() {},
   ${parts.encoder ?? ''}
-}));
+});
+const build = ({ gain }) => attempt('mine', async () => encoder(gain));
 export default { name: 'mine', summary: 'x', config: t.strict({ gain: t.number }), defaults: { gain: 1 }, build, ${parts.kind ?? ''} };
 `,
   );
@@ -67,6 +68,18 @@ test('a file that keeps the contract works with its parameters', async () => {
   assert.is(tf.memory().numTensors, before);
 });
 
+test('build may give the encoder itself, or a promise of it', async () => {
+  for (const [name, build] of [
+    ['itself', '({ gain }) => encoder(gain)'],
+    ['promised', 'async ({ gain }) => encoder(gain)'],
+  ]) {
+    const path = write(name, { kind: `build: ${build}` });
+    const encoder = await settle(createEncoder(path, { gain: 3 }, { seed: 0 }));
+    assert.is(encoder.fingerprint, 'mine-3', name);
+    encoder.dispose();
+  }
+});
+
 test('every broken clause is named', async () => {
   const cases: [string, Parameters<typeof write>[1], string | RegExp][] = [
     [
@@ -74,7 +87,16 @@ test('every broken clause is named', async () => {
       { kind: 'defaults: null' },
       'FILE: default export: defaults: expected an object, found null.',
     ],
-    ['no-task', { kind: 'build: () => 3' }, /^FILE: build: expected a TaskEither, .*, found number\.$/],
+    [
+      'no-encoder',
+      { kind: 'build: () => 3' },
+      /^FILE: what build gives: expected an encoder \{ name, .* \}, found 3\.$/,
+    ],
+    [
+      'rejects',
+      { kind: 'async build() { throw new Error("no weights"); }' },
+      /^FILE: build: expected no error, found "no weights" \(line \d+\)\.$/,
+    ],
     [
       'throws',
       { kind: 'build() { throw new Error("no weights"); }' },

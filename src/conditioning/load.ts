@@ -10,11 +10,12 @@ import {
   inUserFile,
   isPath,
   orThrow,
-  settle,
+  refuse,
+  show,
 } from '../config/index.ts';
 import { tf } from '../tensor/index.ts';
 import type { Encoder } from './encoder.ts';
-import { type EncoderContext, type EncoderKind, encoderKind } from './registry.ts';
+import { builtEncoder, type EncoderContext, type EncoderKind, encoderKind } from './registry.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: kinds of every configuration type
 type AnyKind = EncoderKind<any>;
@@ -29,19 +30,15 @@ export async function loadEncoder(nameOrPath: string): Promise<AnyKind> {
   const kind = await importKind<AnyKind>(nameOrPath, 'an encoder kind');
   return {
     ...kind,
-    build: (config, context) =>
-      attempt(nameOrPath, async () => {
-        const task = inUserFile(nameOrPath, 'build', () => kind.build(config, context));
-        if (typeof task !== 'function') {
-          return breaksClause(
-            nameOrPath,
-            'build',
-            'a TaskEither, such as attempt(name, async () => encoder)',
-            typeof task,
-          );
-        }
-        return checked(nameOrPath, await settle(task));
-      }),
+    build: async (config, context) => {
+      const built = inUserFile(nameOrPath, 'build', () => kind.build(config, context));
+      const encoder = await builtEncoder(built).catch(error =>
+        inUserFile(nameOrPath, 'build', () => {
+          throw error;
+        }),
+      );
+      return checked(nameOrPath, encoder);
+    },
   };
 }
 
@@ -76,14 +73,22 @@ function checked(file: string, encoder: unknown): Encoder {
   };
 }
 
-/** Builds an encoder from its name or file and any of its parameters; the others take their defaults. */
+/**
+ * Builds an encoder from its name or file and any of its parameters; the others take their defaults.
+ * @returns a TaskEither: run it with settle()
+ */
 export const createEncoder = (
   nameOrPath: string,
   parameters: Readonly<Record<string, unknown>>,
   context: EncoderContext,
 ): TE.TaskEither<Failure, Encoder> =>
   attempt(`encoder ${nameOrPath}`, async () => {
+    if (!Number.isInteger(context?.seed)) {
+      refuse(`encoder ${nameOrPath}`, 'a context { seed, width? }', show(context), {
+        field: 'third argument',
+      });
+    }
     const { config, defaults, build } = await loadEncoder(nameOrPath);
     const given = { ...(defaults as object), ...parameters };
-    return settle(build(orThrow(decode(config, given, `encoder ${nameOrPath}`)), context));
+    return builtEncoder(build(orThrow(decode(config, given, `encoder ${nameOrPath}`)), context));
   });

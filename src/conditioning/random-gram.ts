@@ -15,6 +15,7 @@ import { randomStream, tf } from '../tensor/index.ts';
 import type { Encoder } from './encoder.ts';
 import { registerEncoder } from './registry.ts';
 
+/** Parameters of the encoder `random-gram`; all of it follows from them. */
 export const RandomGramConfig = t.strict({
   /** Octaves: full resolution, and blurred by 2, 4, ... pixels with filters spread as far. */
   scales: natural,

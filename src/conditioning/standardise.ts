@@ -5,6 +5,7 @@
 import { tf } from '../tensor/index.ts';
 import type { Encoder } from './encoder.ts';
 
+/** Mean and standard deviation of every number of the features [T, C], over the training images. */
 export interface Standardiser {
   /** [T * C] */
   readonly mean: Float32Array;
@@ -16,6 +17,7 @@ export interface Standardiser {
 const LIMIT = 5;
 
 /**
+ * Mean and standard deviation (n - 1) of every number of the features.
  * @param features [N, T, C] of the training images
  * Features that do not vary keep std 1 and so become 0.
  */
@@ -36,7 +38,7 @@ export function fitStandardiser(features: tf.Tensor3D): Standardiser {
   return { mean: Float32Array.from(mean), std };
 }
 
-/** @param features [B, T, C]  @returns [B, T, C], clipped to five standard deviations */
+/** (features - mean) / std, number by number. @param features [B, T, C]  @returns [B, T, C], clipped to five standard deviations */
 export function standardise(features: tf.Tensor3D, { mean, std }: Standardiser): tf.Tensor3D {
   const [, tokens, width] = features.shape;
   return tf.tidy(() => {

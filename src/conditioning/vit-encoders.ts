@@ -79,9 +79,11 @@ function readOut(network: Vit, layout: Layout, tokens: tf.Tensor3D): tf.Tensor3D
   return network.project(network.norm(tf.slice(tokens, [0, 0, 0], [-1, 1, -1])));
 }
 
+/** Parameters of the encoder `vit`. */
 export const VitConfig = t.strict({
   /** A file with the weights, or null for the cache that `weightloom encoders fetch` fills. */
   weights,
+  /** `pooled`: one token, the class token; `patches`: one for each patch. */
   layout: Layout,
   /** Trained layers behind the frozen network. */
   blocks: whole,
@@ -115,6 +117,7 @@ export const vitKind = registerEncoder<VitConfig>({
     ),
 });
 
+/** Parameters of the encoder `clip`: those of `vit`, and how pictures are resized. */
 export const ClipConfig = t.strict({
   ...VitConfig.type.props,
   /** Resize as Pillow does, in bytes, like the published processors; or in floating point. */
@@ -151,11 +154,14 @@ export const clipKind = registerEncoder<ClipConfig>({
     ),
 });
 
+/** Parameters of the encoder `vit-small`, which is trained with the denoiser. */
 export const SmallVitConfig = t.strict({
   /** Pictures are resized to this many pixels along each side. */
   image: natural,
+  /** Pixels along each side of a patch; must divide `image`. */
   patch: natural,
   layers: natural,
+  /** Must divide the width of the tokens. */
   heads: natural,
   /** Width of the MLPs between their two layers. */
   mlp: natural,

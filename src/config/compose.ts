@@ -32,6 +32,7 @@ export const CONFIGS = fileURLToPath(new URL('../../configs', import.meta.url));
 
 type Mapping = { [key: string]: unknown };
 
+/** What changes a configuration from outside, and where its files are looked for. */
 export interface ComposeOptions {
   /** `key=value`, `+key=value`, `group=name`. */
   readonly overrides?: readonly string[];
@@ -39,7 +40,9 @@ export interface ComposeOptions {
   readonly roots?: readonly string[];
 }
 
+/** A configuration put together, not yet decoded, and what it was put together from. */
 export interface ComposedConfig {
+  /** Plain YAML values: defaults, file, preset and overrides merged. */
   readonly config: Mapping;
   /** Files it was made from, in the order they were merged. */
   readonly files: readonly string[];
@@ -279,7 +282,7 @@ function compose(name: string, { overrides = [], roots = [CONFIGS] }: ComposeOpt
   return { config, files: result.files, choices: result.choices };
 }
 
-/** Composes a configuration by name (a file of the roots) or by the path of a .yaml file. */
+/** Composes a configuration by name (a file of the roots) or by the path of a .yaml file. @returns a TaskEither: run it with settle() */
 export const composeConfig = (
   name: string,
   options: ComposeOptions = {},
@@ -287,6 +290,7 @@ export const composeConfig = (
 
 /**
  * Composes and decodes. A failure names the override when the offending field came from one, else the configuration.
+ * @returns a TaskEither: run it with settle()
  */
 export const loadConfig = <A>(
   codec: t.Decoder<unknown, A>,

@@ -7,17 +7,20 @@ import { closest, distance } from 'fastest-levenshtein';
 import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 
+/** What was wrong with something given from outside, as a value: `describe` makes the sentence of it. */
 export interface Failure {
   /** File, option or environment variable at fault. */
   readonly where: string;
   /** Path of the field inside it, such as `denoiser.layers` or `w1[3,4]`. */
   readonly field?: string;
+  /** Noun phrases that complete "expected ..., found ...". */
   readonly expected: string;
   readonly found: string;
   /** What to do about it, as a sentence. */
   readonly hint?: string;
 }
 
+/** A failure from its parts: where it is, what was expected there and what was found; in `more` the field and a hint. */
 export const failure = (
   where: string,
   expected: string,
@@ -69,6 +72,12 @@ export function orThrow<A>(result: E.Either<Failure, A>): A {
 /** Runs a task and leaves the world of values: the success, or a rejection with a UserError. */
 export const settle = async <A>(task: TE.TaskEither<Failure, A>): Promise<A> => orThrow(await task());
 
+/** A call that returns a TaskEither as one that returns a promise, and rejects with a UserError: the form for scripts. */
+export const plain =
+  <A extends unknown[], B>(call: (...given: A) => TE.TaskEither<Failure, B>) =>
+  (...given: A): Promise<B> =>
+    settle(call(...given));
+
 /** Inside `attempt`: gives up with a failure. */
 export function refuse(...details: Parameters<typeof failure>): never {
   throw new UserError(failure(...details));
@@ -102,6 +111,13 @@ export function systemFailure(where: string, error: unknown): Failure | undefine
 /**
  * Work that touches the outside, as a TaskEither: what `refuse` gave up with and errors of the operating system (laid to `where`) become
  * failures; any other exception is a bug and rejects.
+ *
+ *     const read = (path) => attempt(path, async () => {
+ *       const text = await readFile(path, 'utf8');
+ *       if (text === '') throw new UserError({ where: path, expected: 'some text', found: 'nothing' });
+ *       return text;
+ *     });
+ *     const text = await settle(read('notes.txt'));
  */
 export const attempt =
   <A>(where: string, work: () => Promise<A>): TE.TaskEither<Failure, A> =>

@@ -29,6 +29,7 @@ export {
   type Failure,
   failure,
   orThrow,
+  plain,
   printable,
   refuse,
   settle,
@@ -36,6 +37,7 @@ export {
   systemFailure,
   UserError,
 } from './failure.ts';
+export { about, LAUNCHER, packageRoot } from './package.ts';
 export { breaksClause, type Clauses, checkClauses, importKind, inUserFile } from './user-contract.ts';
 export { importUserFile, isPath } from './user-module.ts';
 export { parseYaml } from './yaml.ts';

@@ -5,7 +5,9 @@ import { failure, UserError } from './failure.ts';
 import { importUserFile } from './user-module.ts';
 
 /** The fields of a thing, with the type of each. */
-export type Clauses<T> = { readonly [K in keyof T]?: 'string' | 'number' | 'object' | 'function' };
+export type Clauses<T> = {
+  readonly [K in keyof T]?: 'string' | 'number' | 'boolean' | 'object' | 'function';
+};
 
 const article = (type: string) => `${type === 'object' ? 'an' : 'a'} ${type}`;
 
@@ -84,7 +86,7 @@ export function inUserFile<A>(file: string, part: string, work: () => A): A {
   }
 }
 
-/** @throws UserError saying which clause of a file is broken */
+/** Gives up on a file of the user. @throws UserError saying which clause of a file is broken */
 export function breaksClause(file: string, field: string, expected: string, found: string): never {
   throw new UserError(failure(file, expected, found, { field }));
 }

@@ -2,17 +2,20 @@
 import { existsSync } from 'node:fs';
 import { register } from 'node:module';
 import { resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { failure, UserError } from './failure.ts';
 
 /**
- * What such a file may take for granted: it is an ES module whatever its folder's package.json says, 'weightloom' means this copy (one
- * registry, one tensor engine), and a package its own project lacks is looked for among ours.
+ * What such a file may take for granted: it is an ES module whatever its folder's package.json says, 'weightloom' and 'weightloom/...' mean
+ * this copy (one registry, one tensor engine), and a package its own project lacks is looked for among ours.
  */
-const HOOKS = (home: string) => `
+const HOOKS = (home: string, conditions: readonly string[]) => `
 const home = ${JSON.stringify(home)};
+const more = ${JSON.stringify(conditions)};
 export async function resolve(specifier, context, next) {
-  if (specifier === 'weightloom') return next(home, context);
+  if (/^weightloom(?=$|[/])/.test(specifier)) {
+    return next(specifier, { ...context, parentURL: home, conditions: [...context.conditions, ...more] });
+  }
   let found;
   try {
     found = await next(specifier, context);
@@ -24,16 +27,36 @@ export async function resolve(specifier, context, next) {
   return file && !file.includes('/node_modules/') && found.format !== 'module' ? { url: file, format: 'module', shortCircuit: true } : found;
 }`;
 
-let hooked = false;
+/** Node reads TypeScript through tsx, which a clone's command has started already; where tsx does not load, by itself if it can. */
+async function readTypeScript(file: string): Promise<void> {
+  if (import.meta.url.endsWith('.ts') || !/\.[cm]?ts$/.test(file)) return;
+  try {
+    (await import('tsx/esm/api')).register();
+  } catch (error) {
+    if ((process.features as { typescript?: unknown }).typescript) return;
+    throw new UserError(
+      failure(file, 'tsx, which reads TypeScript', `an error: ${reasonOf(error)}`, {
+        hint: 'It needs the optional package of esbuild for this machine; Node from 22.18 reads TypeScript itself.',
+      }),
+    );
+  }
+}
+
+let [hooked, reads] = [false, false];
 
 /** The exports of a TypeScript or JavaScript file. Throws a UserError when it is not there or throws while loading. */
 export async function importUserFile(file: string): Promise<Readonly<Record<string, unknown>>> {
   const path = resolve(file);
   if (!existsSync(path)) throw new UserError(failure(file, 'a TypeScript file', 'no such file'));
+  if (!reads) {
+    await readTypeScript(path);
+    reads = /\.[cm]?ts$/.test(path);
+  }
   if (!hooked) {
     hooked = true;
-    const home = pathToFileURL(resolve(fileURLToPath(import.meta.url), '../../index.ts')).href;
-    register(`data:text/javascript,${encodeURIComponent(HOOKS(home))}`);
+    // The package's exports name the sources under a condition of their own.
+    const conditions = import.meta.url.endsWith('.ts') ? ['weightloom-sources'] : [];
+    register(`data:text/javascript,${encodeURIComponent(HOOKS(import.meta.url, conditions))}`);
   }
   try {
     return await import(pathToFileURL(path).href);

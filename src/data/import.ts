@@ -15,6 +15,7 @@ import { fileNames, splitsOf } from './split.ts';
 import { checkFinite, type ZooEntry } from './zoo.ts';
 import { writeZoo, type ZooImage } from './zoo-write.ts';
 
+/** How a foreign set becomes a zoo: what is held out, what the base is, and how NCAs are drawn. */
 export interface ImportOptions extends ReferenceOptions {
   /** Share of the entries to hold out, chosen by the hash of the name. */
   readonly heldOut?: number;
@@ -22,12 +23,15 @@ export interface ImportOptions extends ReferenceOptions {
   readonly base?: string;
   /** How NCAs without a picture of their own are run. */
   readonly render?: Partial<RenderOptions>;
+  /** Kept in the manifest: how to make this zoo again. */
   readonly command?: string;
+  /** Ends the import with a UserError; no zoo is written then. */
   readonly signal?: AbortSignal;
   /** Told how many NCAs are written, of how many. */
   readonly onProgress?: (done: number, total: number, what: 'weights' | 'pictures') => void;
 }
 
+/** What was imported. */
 export interface ImportSummary {
   /** What the NCAs were taken for. */
   readonly spec: NcaSpec;
@@ -36,6 +40,7 @@ export interface ImportSummary {
   /** Pictures that came with the set, and renderings made here. */
   readonly images: number;
   readonly renderings: number;
+  /** NCAs that were run here for want of a picture of their own. */
   readonly rendered: number;
 }
 
@@ -74,6 +79,7 @@ const openSource = (paths: readonly string[], options: ReferenceOptions): TE.Tas
 /**
  * Imports trained NCAs into the zoo folder `out`. Weights and pictures pass through a piece at a time. NCAs that come without a
  * rendering of their own are run here and their picture stored.
+ * @returns a TaskEither: run it with settle()
  */
 export const importZoo = (
   paths: readonly string[],

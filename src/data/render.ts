@@ -3,6 +3,7 @@ import type { Picture } from '../formats/index.ts';
 import { type NcaSpec, type NcaWeights, rollout, seedState, toRgb, weightCount } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 
+/** How long NCAs grow, and on what grid. */
 export interface RenderOptions {
   /** NCA steps from the seed state. */
   readonly steps: number;
@@ -26,7 +27,15 @@ async function picturesOf(spec: NcaSpec, state: tf.Tensor4D): Promise<Picture[]>
   }));
 }
 
-/** What each NCA shows after `steps` steps. `weights` is [B * D]; a picture does not depend on the batch it is in. */
+/**
+ * What each NCA shows after `steps` steps from the seed state. A picture does not depend on the batch it is in.
+ *
+ *     const [picture] = await renderNcas(spec, flat, { steps: 64, size: 32, seed: 0 });
+ *
+ * @param weights [B * D], real ones; D is `weightCount(spec)`
+ * @returns B pictures [size, size, 3], clipped to [0, 1]
+ * @throws Error when `weights` are no whole rows of D or none, or when steps or size do not fit
+ */
 export async function renderNcas(
   spec: NcaSpec,
   weights: Float32Array,

@@ -31,6 +31,7 @@ const SpecFileCodec = t.exact(
     rgb: t.exact(t.partial(rgb.type.props)),
   }),
 );
+/** What a user says of weights: any part of a spec, and how the columns of w1 go. */
 export type GivenSpec = t.TypeOf<typeof SpecFileCodec>;
 
 /** The spec of that name, but its sizes, or what a file says. */

@@ -11,6 +11,7 @@ import { isTorchFile, readSafetensorsNcas, readTorchNca } from './importers/weig
 import { type GivenSpec, withGiven } from './spec-option.ts';
 import { entryIndex, readZoo, zooWeights } from './zoo.ts';
 
+/** The forms in which weights of one NCA can be given, for --help and for failures. */
 export const WEIGHTS_HELP =
   'file.pt[#part], file.json#name, zoo-folder#name or file.safetensors[#index or part]';
 
@@ -62,7 +63,10 @@ export const loadWeights = (
   { spec }: { spec?: GivenSpec } = {},
 ): TE.TaskEither<Failure, NcaWeights> => attempt(splitArgument(argument).path, () => load(argument, spec));
 
-/** Writes weights of one NCA ([D]) or of several of one spec ([N, D]) with their spec: a file `loadWeights` takes. */
+/**
+ * Writes weights of one NCA ([D]) or of several of one spec ([N, D]) with their spec: a file `loadWeights` takes.
+ * @returns a TaskEither: run it with settle()
+ */
 export function writeWeights(
   path: string,
   weights: NcaWeights | readonly NcaWeights[],

@@ -37,7 +37,9 @@ export interface ZooDraft {
 
 /** A picture to store at a path that an entry names: pixels (stored as PNG), or the bytes of an image file. */
 export interface ZooImage {
+  /** In the zoo's folder, as its entry names it. */
   readonly path: string;
+  /** A picture to encode, or the bytes of a file. */
   readonly content: Picture | Uint8Array;
 }
 
@@ -55,6 +57,7 @@ async function* checked(draft: ZooDraft, folder: string): AsyncIterable<Float32A
 /**
  * Writes a zoo and its pictures. A folder that is there already is refused, unless `replace` is set and it holds a zoo.
  * Weights that are not finite are refused, and so is a path that leaves the folder; then nothing is written at all.
+ * @returns a TaskEither: run it with settle()
  */
 export const writeZoo = (
   folder: string,

@@ -26,6 +26,7 @@ import { type NcaSpec, NcaSpecCodec, type NcaWeights, weightCount, weightName } 
 export const MANIFEST = 'zoo.json';
 export const WEIGHTS = 'weights.safetensors';
 
+/** Codec of one NCA in a manifest. */
 export const ZooEntryCodec = t.intersection([
   t.strict({
     name: t.string,
@@ -40,9 +41,12 @@ export const ZooEntryCodec = t.intersection([
   /** Seed it was trained with. */
   t.partial({ seed: t.number }),
 ]);
+/** One NCA of a zoo: its name, its split, its pictures and where it came from. */
 export type ZooEntry = t.TypeOf<typeof ZooEntryCodec>;
+/** `train`, or `held-out`: NCAs that nothing may be fitted to. */
 export type Split = ZooEntry['split'];
 
+/** Codec of zoo.json, version 1. */
 export const ZooManifestCodec = t.strict({
   format: t.literal('weightloom-zoo'),
   version: t.literal(1),
@@ -53,8 +57,10 @@ export const ZooManifestCodec = t.strict({
   /** SHA-256 of every file, by path in the folder. */
   files: t.record(t.string, t.string),
 });
+/** The content of zoo.json: spec, entries, provenance, and a hash of every other file. */
 export type ZooManifest = t.TypeOf<typeof ZooManifestCodec>;
 
+/** A zoo that was read and verified: weights in memory, pictures on disk. */
 export interface Zoo {
   readonly folder: string;
   readonly spec: NcaSpec;
@@ -100,7 +106,10 @@ function checkEntries(folder: string, manifest: ZooManifest, where: string) {
   });
 }
 
-/** Reads a zoo: manifest decoded, weights verified against their hash, shapes and finiteness checked. Pictures are read on demand. */
+/**
+ * Reads a zoo: manifest decoded, weights verified against their hash, shapes and finiteness checked. Pictures are read on demand.
+ * @returns a TaskEither: run it with settle()
+ */
 export const readZoo = (folder: string): TE.TaskEither<Failure, Zoo> =>
   attempt(folder, async () => {
     const where = join(folder, MANIFEST);
@@ -149,6 +158,7 @@ export const splitIndices = (zoo: Pick<Zoo, 'entries'>, split: Split): number[] 
 /**
  * Reads a picture of an entry, its bytes verified against the manifest. `kind` is the texture it was trained on or its own
  * rendering; with 'condition' the texture, or the rendering where there is none.
+ * @returns a TaskEither: run it with settle()
  */
 export const readZooImage = (
   zoo: Zoo,

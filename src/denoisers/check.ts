@@ -4,6 +4,7 @@ import { randomStream, tf } from '../tensor/index.ts';
 import * as contract from './contract.ts';
 import type { Denoiser, DenoiserContext, DenoiserKind } from './denoiser.ts';
 
+/** What `checkDenoiser` builds, where not the defaults. */
 export interface CheckDenoiserOptions<Config> {
   /** Parameters to build it with; default the kind's defaults at a small size (see `smallConfig`). */
   readonly config?: Config;

@@ -18,25 +18,39 @@ export interface Condition {
   readonly present: tf.Tensor1D;
 }
 
+/** How a denoiser is run. */
 export interface ApplyOptions {
   /** True inside a training step: batch statistics, dropout. Default false. */
   readonly training?: boolean;
 }
 
+/**
+ * The interface of every denoiser: a function of noisy weights, noise label and condition, with named variables and the symmetries it
+ * claims.
+ * Dispose of it.
+ */
 export interface Denoiser {
   readonly name: string;
+  /** Of the NCAs whose weights it takes: D is `weightCount(spec)`. */
   readonly spec: NcaSpec;
   /** Trainable variables by a stable, slash-separated name: the names in a checkpoint. */
   readonly variables: Readonly<Record<string, tf.Variable>>;
   /** State that is saved but not trained (running averages); empty for most. */
   readonly buffers?: Readonly<Record<string, tf.Variable>>;
-  /** The symmetries it respects: permuting the input (and the anchor, if it has one) permutes the output. */
+  /**
+   * The symmetries it claims: F(g w) = g F(w) for every g of each group, noise label and condition as they are; the anchor, if it has one, moves
+   * with the weights.
+   */
   readonly symmetries: readonly SymmetryName[];
   /**
-   * @param weights [B, D] noisy weights, scaled by c_in
-   * @param noiseLabel [B] c_noise
-   * @param condition tokens [B, T, C], or null for none at all
-   * @returns [B, D], the raw network output F (what it means is the parametrisation's business)
+   * Each sample on its own, whatever else is in its batch. Keeps no tensor but what it returns: wrap it in `tf.tidy`. Differentiable with respect to
+   * the weights, the condition and the variables. `checkDenoiser` of weightloom/testing holds a kind against all of this.
+   *
+   * @param weights [B, D] noisy normalised weights x: c_in x under EDM, with c_in = 1 / sqrt(sigma^2 + sigma_data^2), x itself under DDIM, zeros under
+   *   regression
+   * @param noiseLabel [B]: ln(sigma) / 4 under EDM, the time 0 ... trainingSteps - 1 under DDIM, 0 under regression
+   * @param condition tokens [B, T, C], or null for none at all; where `present` is 0 the sample has no condition, which means the same as null
+   * @returns [B, D], the raw network output F (what it means is the business of process and parametrisation)
    */
   apply(
     weights: tf.Tensor2D,
@@ -44,11 +58,13 @@ export interface Denoiser {
     condition: Condition | null,
     options?: ApplyOptions,
   ): tf.Tensor2D;
+  /** Frees variables and buffers; the denoiser is of no use after it. */
   dispose(): void;
 }
 
 /** What a denoiser is built for. */
 export interface DenoiserContext {
+  /** Of the NCAs whose weights it will take. */
   readonly spec: NcaSpec;
   /** T tokens of width C, or null when it will never see a condition. */
   readonly condition: { readonly tokens: number; readonly width: number } | null;
@@ -65,7 +81,12 @@ export interface DenoiserKind<Config = unknown> {
   readonly summary: string;
   /** Codec of its parameters: every key optional or with a default in `defaults`. */
   readonly config: t.Type<Config, unknown, unknown>;
+  /** The parameters a configuration leaves out. */
   readonly defaults: Config;
+  /**
+   * Builds one, with fresh variables: the same context, seed included, gives the same variables under the same names. The caller disposes of it.
+   * @param config the parameters, decoded and complete
+   */
   build(config: Config, context: DenoiserContext): Denoiser;
 }
 
@@ -73,15 +94,21 @@ export interface DenoiserKind<Config = unknown> {
 type AnyKind = DenoiserKind<any>;
 const registry = new Map<string, AnyKind>();
 
-/** Makes a kind known by its name. Throws when the name is taken. */
+/**
+ * Makes a kind known by its name, to configurations and the command line of the same process. A kind in a file of one's own needs none of it: every
+ * command and `buildDenoiser` take the file's path as `kind`.
+ * @throws Error when the name is taken
+ */
 export function registerDenoiser<Config>(kind: DenoiserKind<Config>): DenoiserKind<Config> {
   if (registry.has(kind.name)) throw new Error(`a denoiser called ${kind.name} is already registered`);
   registry.set(kind.name, kind);
   return kind;
 }
 
+/** The names of all registered denoisers, sorted. */
 export const denoiserNames = (): string[] => [...registry.keys()].sort();
 
+/** A registered denoiser by name. @returns an Either: a failure at `where` names the known ones and the nearest */
 export function denoiserKind(name: string, where = 'denoiser'): E.Either<Failure, AnyKind> {
   const kind = registry.get(name);
   if (kind) return E.right(kind);

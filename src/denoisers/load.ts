@@ -9,9 +9,13 @@ import { type Denoiser, type DenoiserContext, type DenoiserKind, denoiserKind } 
 type AnyKind = DenoiserKind<any>;
 
 /**
- * A denoiser's kind by name or by the path of a file whose default export is one. What the kind of a file builds is tried once on random
- * weights, so that a broken clause is told before any training.
- * @throws UserError that names the file and the clause
+ * Loads a kind of denoiser, whose `build` makes denoisers: by its registered name, or by the path of a file whose default export is one. What the
+ * kind of a file builds is tried once on random weights, so that a broken clause is told before any training.
+ *
+ *     const kind = await loadDenoiser('./my-denoiser.ts');
+ *     const denoiser = kind.build(kind.defaults, { spec: SPECS.compact, condition: null, seed: 0 });
+ *
+ * @throws UserError for an unknown name, or one that names the file and the clause it breaks
  */
 export async function loadDenoiser(nameOrPath: string): Promise<AnyKind> {
   if (!isPath(nameOrPath)) return orThrow(denoiserKind(nameOrPath));

@@ -13,7 +13,9 @@ import {
 import { tf } from '../tensor/index.ts';
 import { type SampleWeightsOptions, sampleWeights } from './sample.ts';
 
+/** Of `sampleWeights`, with pictures in the place of conditions, and what they are brought near to. */
 export interface CanonicalSampleOptions extends Omit<SampleWeightsOptions, 'condition'> {
+  /** Its features are compared; its `project` makes the condition. */
   readonly encoder: Encoder;
   /** [N * S * S * 3] in [0, 1]. */
   readonly pictures: Float32Array;

@@ -2,12 +2,24 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { pipe } from 'fp-ts/lib/function.js';
 import * as t from 'io-ts';
-import { decode, type Failure, finite, natural, notNegative, positive, share } from '../config/index.ts';
+import {
+  decode,
+  type Failure,
+  finite,
+  natural,
+  notNegative,
+  orThrow,
+  positive,
+  share,
+  UserError,
+} from '../config/index.ts';
 import { ddim } from './ddim.ts';
 import type { Diffusion } from './diffusion.ts';
-import { edm } from './edm.ts';
+import { EDM_DEFAULTS, edm } from './edm.ts';
+import { regression } from './regression.ts';
 import { SAMPLERS } from './samplers.ts';
 import { SCHEDULES } from './schedules.ts';
+import { largestDeviation, spectrumNoise } from './spectrum.ts';
 
 const keys = <T extends object>(of: T) =>
   t.keyof(Object.fromEntries(Object.keys(of).map(key => [key, null])) as Record<keyof T & string, null>);
@@ -16,6 +28,8 @@ const noise = t.union([
   t.strict({ kind: t.literal('log-normal'), mean: finite, std: positive }),
   t.strict({ kind: t.literal('log-uniform'), min: positive, max: positive }),
 ]);
+/** Noise that is fitted to the weights it is to hide: see `spectrumNoise`. */
+const SpectrumNoise = t.strict({ kind: t.literal('spectrum'), low: positive, high: positive });
 
 const churn = t.intersection([
   t.strict({ amount: notNegative }),
@@ -57,23 +71,64 @@ const DdimCodec = t.intersection([
   }),
 ]);
 
-/** `process: edm` or `process: ddim`, and any of its parameters. */
-export type DiffusionConfig = t.TypeOf<typeof EdmCodec> | t.TypeOf<typeof DdimCodec>;
+/** `process: edm`, `process: ddim` or `process: regression`, and any of its parameters. */
+export type DiffusionConfig =
+  | t.TypeOf<typeof EdmCodec>
+  | t.TypeOf<typeof DdimCodec>
+  | t.TypeOf<typeof RegressionCodec>;
 
-const ProcessCodec = t.strict({ process: t.keyof({ edm: null, ddim: null }) });
+const RegressionCodec = t.intersection([
+  t.strict({ process: t.literal('regression') }),
+  t.partial({ sigmaData: positive }),
+]);
+
+const ProcessCodec = t.strict({ process: t.keyof({ edm: null, ddim: null, regression: null }) });
+
+/** A process's builder; what it refuses (a UserError) as a value. */
+const built = <A>(build: () => A): E.Either<Failure, A> => {
+  try {
+    return E.right(build());
+  } catch (error) {
+    if (error instanceof UserError && error.failure) return E.left(error.failure);
+    throw error;
+  }
+};
+
+/**
+ * A configuration whose noise fits normalised weights [N * D]: `noise: { kind: spectrum, low: 0.1, high: 1.5 }` becomes the log-normal of
+ * `spectrumNoise`; any other stays as it is.
+ */
+export function fitDiffusion(
+  config: Readonly<Record<string, unknown>>,
+  normalised: Float32Array,
+  size: number,
+  where = 'diffusion',
+): Readonly<Record<string, unknown>> {
+  if ((config.noise as { kind?: unknown } | undefined)?.kind !== 'spectrum') return config;
+  const range = orThrow(decode(SpectrumNoise, config.noise, `${where}: noise`));
+  const sigmaData = typeof config.sigmaData === 'number' ? config.sigmaData : EDM_DEFAULTS.sigmaData;
+  return { ...config, noise: spectrumNoise(range, sigmaData, largestDeviation(normalised, size)) };
+}
 
 /** Builds the process that a configuration describes; parameters left out take their defaults. */
 export const createDiffusion = (config: unknown, where = 'diffusion'): E.Either<Failure, Diffusion> =>
   pipe(
     decode(ProcessCodec, config, where, { unknownKeys: 'allow' }),
     // Decoded again by the codec of its process, so that a misspelt parameter is looked for among its own.
-    E.chain(
-      ({ process }): E.Either<Failure, Diffusion> =>
-        process === 'ddim'
-          ? pipe(
-              decode(DdimCodec, config, where),
-              E.map(options => ddim(options)),
-            )
-          : pipe(decode(EdmCodec, config, where), E.map(edm)),
-    ),
+    E.chain(({ process }): E.Either<Failure, Diffusion> => {
+      switch (process) {
+        case 'ddim':
+          return pipe(
+            decode(DdimCodec, config, where),
+            E.chain(options => built(() => ddim(options))),
+          );
+        case 'regression':
+          return pipe(decode(RegressionCodec, config, where), E.map(regression));
+        case 'edm':
+          return pipe(
+            decode(EdmCodec, config, where),
+            E.chain(options => built(() => edm(options))),
+          );
+      }
+    }),
   );

@@ -2,13 +2,17 @@
  * The DDIM baseline: a discrete variance-preserving process with squared-cosine betas (Nichol and Dhariwal 2021) and zero terminal SNR
  * (Lin et al. 2024), whose network predicts the clean sample, sampled by DDIM (Song et al. 2021).
  */
+import { refuse } from '../config/index.ts';
 import type { Denoiser } from '../denoisers/index.ts';
 import { tf } from '../tensor/index.ts';
 import type { Diffusion } from './diffusion.ts';
 import { combineEstimates, type Guided, guidedEstimates } from './guidance.ts';
 
+/** Parameters of the DDIM baseline. */
 export interface DdimConfig {
+  /** Times 0 .. trainingSteps - 1 that a network is trained at. */
   readonly trainingSteps: number;
+  /** Of sampling, when a call asks for no other number. */
   readonly steps: number;
   /** Predictions are clipped to [-clip, clip] when sampling; null for no clip. */
   readonly clip: number | null;
@@ -27,6 +31,7 @@ export interface DdimConfig {
   readonly sigmaData: number;
 }
 
+/** A thousand training steps, fifty sampling ones, deterministic. */
 export const DDIM_DEFAULTS: DdimConfig = {
   trainingSteps: 1000,
   steps: 50,
@@ -115,6 +120,10 @@ export function ddim(
     },
 
     async sample({ denoiser, condition, shape, noise, steps = config.steps, guidance, onStep, signal }) {
+      if (!Number.isInteger(steps) || steps < 1 || steps > trainingSteps)
+        refuse('DDIM', `from 1 to the ${trainingSteps} steps it was trained with`, `${steps}`, {
+          field: 'steps',
+        });
       const times = trailingTimes(trainingSteps, steps);
       let x = noise();
       for (let step = 0; step < steps; step++) {

@@ -4,6 +4,7 @@ import type { RandomStream, tf } from '../tensor/index.ts';
 import type { Guidance } from './guidance.ts';
 import type { SamplerStep } from './samplers.ts';
 
+/** What a batch gave under the training objective. */
 export interface Objective {
   /** [B, D], the denoiser's estimate of the clean weights. */
   readonly denoised: tf.Tensor2D;
@@ -11,20 +12,28 @@ export interface Objective {
   readonly losses: tf.Tensor1D;
 }
 
+/** What is sampled, from which noise, in how many steps. */
 export interface SampleOptions {
   readonly denoiser: Denoiser;
   /** Tokens [B, T, C], or null to sample without condition. */
   readonly condition: tf.Tensor3D | null;
+  /** [B, D]. */
   readonly shape: readonly [batch: number, size: number];
   /** The next unit normals [B * D]; the first draw starts the sample. */
   readonly noise: () => Float64Array;
   /** Default: the process's own. */
   readonly steps?: number;
+  /** Default: none. */
   readonly guidance?: Guidance;
+  /** Told of every step before it is taken. */
   readonly onStep?: (step: SamplerStep) => void;
+  /** When raised, sampling ends with its reason before the next step. */
   readonly signal?: AbortSignal;
 }
 
+/**
+ * A diffusion process: how noise is added, what a denoiser is trained on, how it is sampled. Made by `edm`, `ddim` or `createDiffusion`.
+ */
 export interface Diffusion {
   readonly name: string;
   /** Standard deviation the normalised data should have. */

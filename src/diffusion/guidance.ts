@@ -2,6 +2,7 @@
 import type { Condition, Denoiser } from '../denoisers/index.ts';
 import { tf } from '../tensor/index.ts';
 
+/** Guided sampling: how far past the reference estimate, against what, and at which noise levels. */
 export interface Guidance {
   /** 1 is no guidance. */
   readonly scale: number;

@@ -1,6 +1,6 @@
 /** Diffusion in weight space: EDM and the DDIM baseline, samplers, guidance, normalisation. */
 export { type CanonicalSampleOptions, sampleCanonicalWeights } from './canonical.ts';
-export { createDiffusion, type DiffusionConfig } from './config.ts';
+export { createDiffusion, type DiffusionConfig, fitDiffusion } from './config.ts';
 export { DDIM_DEFAULTS, type DdimConfig, ddim } from './ddim.ts';
 export type { Diffusion, Objective, SampleOptions } from './diffusion.ts';
 export {
@@ -24,6 +24,8 @@ export {
   type NormaliserOptions,
   normaliserOf,
 } from './normaliser.ts';
+export { type PreparedDiffusion, prepareDiffusion } from './prepare.ts';
+export { type RegressionConfig, regression } from './regression.ts';
 export { type SampleWeightsOptions, sampleWeights } from './sample.ts';
 export {
   type DenoiseFn,
@@ -34,3 +36,4 @@ export {
   type SamplerStep,
 } from './samplers.ts';
 export { SCHEDULES, type ScheduleName, type ScheduleOptions } from './schedules.ts';
+export { largestDeviation, spectrumNoise } from './spectrum.ts';

@@ -2,7 +2,9 @@
 import { type NcaSpec, type SymmetryName, weightCount, weightOrbits } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 
+/** Over which coordinates statistics are shared, and the spread that normalised weights have. */
 export interface NormaliserOptions {
+  /** Standard deviation of the normalised weights. Default 0.5. */
   readonly sigmaData?: number;
   /**
    * Symmetries over whose orbits the mean is shared, so that normalising commutes with them. Default none: each coordinate has its own
@@ -13,6 +15,7 @@ export interface NormaliserOptions {
   readonly std?: readonly SymmetryName[] | 'pooled';
 }
 
+/** The affine map between weights as NCAs have them and the ones diffusion works on, coordinate by coordinate. */
 export interface Normaliser {
   /** [D] each: normalised = (w - mean) * scale. A coordinate that never varied has scale 0 and comes back as its mean. */
   readonly mean: Float32Array;
@@ -27,7 +30,15 @@ export interface Normaliser {
 
 const EPSILON = 1e-8;
 
-/** Fits a normaliser to training weights [N * D]: means and unbiased deviations, accumulated in float64. */
+/**
+ * Fits a normaliser to training weights: means and unbiased deviations, accumulated in float64.
+ *
+ *     const normaliser = fitNormaliser(spec, train.weights);
+ *     const normalised = normaliser.normalise(train.weights); // deviation 0.5 in every coordinate that varies
+ *
+ * @param weights [N * D]
+ * @throws Error for fewer than two rows, or numbers that are no whole rows
+ */
 export function fitNormaliser(
   spec: NcaSpec,
   weights: Float32Array,

@@ -7,6 +7,7 @@ import type { Guidance } from './guidance.ts';
 import type { Normaliser } from './normaliser.ts';
 import type { SamplerStep } from './samplers.ts';
 
+/** A trained denoiser with its process and normaliser, conditions, and how each is sampled. */
 export interface SampleWeightsOptions {
   readonly denoiser: Denoiser;
   readonly diffusion: Diffusion;
@@ -15,7 +16,9 @@ export interface SampleWeightsOptions {
   readonly condition: tf.Tensor3D | null;
   /** Samples for each condition (without condition: in all). Default 1. */
   readonly count?: number;
+  /** Default: the process's own. */
   readonly steps?: number;
+  /** Default: none. */
   readonly guidance?: Guidance;
   /** A sample depends on the seed and its own index alone, not on what else is sampled. */
   readonly seed: number;
@@ -23,11 +26,22 @@ export interface SampleWeightsOptions {
   readonly batch?: number;
   /** Told after every step, over all batches. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** Told of every step of a batch, with the index of its first sample. */
   readonly onStep?: (step: SamplerStep, firstSample: number) => void;
+  /** When raised, sampling ends with its reason. */
   readonly signal?: AbortSignal;
 }
 
-/** Samples weights [N * count * D]: sample k of condition i is row i * count + k. Throws the signal's reason when interrupted. */
+/**
+ * Samples real weights, as NCAs have them.
+ *
+ *     const condition = tf.tidy(() => encoder.project(encoder.features(images))); // [N, T, C]
+ *     const weights = await sampleWeights({ denoiser, diffusion, normaliser, condition, count: 4, seed: 0 });
+ *     const first = weights.subarray(0, weightCount(denoiser.spec));
+ *
+ * @returns [N * count * D]: sample k of condition i is row i * count + k. Without condition N is 1.
+ * @throws the signal's reason when interrupted; UserError for more steps than DDIM was trained with
+ */
 export async function sampleWeights(options: SampleWeightsOptions): Promise<Float32Array> {
   const { denoiser, diffusion, normaliser, condition, count = 1, batch = 64, seed } = options;
   const size = weightCount(denoiser.spec);

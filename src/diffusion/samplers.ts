@@ -8,9 +8,12 @@
 /** D(x; sigma) for the whole batch. */
 export type DenoiseFn = (x: Float64Array, sigma: number) => Promise<Float64Array>;
 
+/** A step of a sampler as it is taken. Levels are sigmas of EDM, whatever the process. */
 export interface SamplerStep {
+  /** 0 for the first of `steps`. */
   readonly step: number;
   readonly steps: number;
+  /** Noise level at the start of the step. */
   readonly sigma: number;
   /** The state before the step; read only, and valid after it: keep it to have the trajectory. */
   readonly x: Float64Array;
@@ -18,6 +21,7 @@ export interface SamplerStep {
   readonly denoised: Float64Array;
 }
 
+/** What samplers need beside the denoiser and the levels; each takes what concerns it. */
 export interface SamplerOptions {
   /** Draws unit normals for the whole batch; needed by samplers that add noise. */
   readonly noise?: () => Float64Array;
@@ -37,6 +41,10 @@ export interface SamplerOptions {
   readonly order?: number;
 }
 
+/**
+ * A sampler: brings the batch `x` [B * D] at noise level sigmas[0] down to the last level.
+ * @returns the sample [B * D]; rejects with the reason of a raised signal, or when noise is needed and none given
+ */
 export type Sampler = (
   denoise: DenoiseFn,
   x: Float64Array,
@@ -144,6 +152,7 @@ export const lms: Sampler = async (denoise, x, sigmas, options = {}) => {
   return x;
 };
 
+/** All samplers by name. */
 export const SAMPLERS = {
   heun,
   euler,
@@ -152,6 +161,7 @@ export const SAMPLERS = {
   'dpmpp-2s-ancestral': dpmpp2sAncestral,
   lms,
 } as const satisfies Record<string, Sampler>;
+/** A name that configurations and --sampler take. */
 export type SamplerName = keyof typeof SAMPLERS;
 
 /** a x + b y, a new array. */

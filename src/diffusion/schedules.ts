@@ -1,6 +1,8 @@
 /** Noise schedules: `steps` levels falling from the highest to the lowest, then 0. All are Float64Array [steps + 1]. */
 
+/** How many noise levels, from which to which. */
 export interface ScheduleOptions {
+  /** Levels above 0; a whole number from 1. */
   readonly steps: number;
   readonly sigmaMin: number;
   readonly sigmaMax: number;
@@ -8,7 +10,9 @@ export interface ScheduleOptions {
   readonly rho?: number;
 }
 
+/** All schedules by name. */
 export const SCHEDULES = { karras, exponential, vp } as const;
+/** A name that configurations take. */
 export type ScheduleName = keyof typeof SCHEDULES;
 
 /** sigma_i^(1/rho) evenly spaced (Karras et al. 2022, eq. 5). */

@@ -20,6 +20,7 @@ export interface AuditReference {
   readonly distance?: TextureDistance;
 }
 
+/** Holds sets of samples against one reference. Made by `prepareAudit`. */
 export interface Auditor {
   /** @param samples [M * D]  @param pictures [M, S, S, 3] their renderings; without them weights alone are compared */
   audit(samples: Float32Array, pictures?: tf.Tensor4D): Promise<Audit>;
@@ -27,10 +28,12 @@ export interface Auditor {
 
 /** Distances to the nearest training NCA and which it is. */
 export interface Nearness {
+  /** [n] rows of the training set, and how far they are. */
   readonly index: Int32Array;
   readonly distance: Float64Array;
 }
 
+/** The audit by one kind of distance: samples and held-out NCAs, each to its nearest training NCA. */
 export interface AuditPart {
   readonly samples: Nearness;
   readonly heldOut: Nearness;
@@ -38,8 +41,11 @@ export interface AuditPart {
   readonly threshold: number;
 }
 
+/** What the audit of a set of samples found. */
 export interface Audit {
+  /** By weights modulo hidden permutation and scaling. */
   readonly weights: AuditPart;
+  /** By pictures; null where they were not given. */
   readonly renderings: AuditPart | null;
   /** Samples whose weights are a copy, modulo hidden permutation and scaling. */
   readonly copies: readonly number[];

@@ -7,6 +7,7 @@ import { initialWeights, type NcaSpec, weightCount } from '../nca/index.ts';
 import { randomStream } from '../tensor/index.ts';
 import { columnMoments, fitRidge, standardise } from './ridge.ts';
 
+/** Training NCAs with their conditions, and the conditions to answer: N training NCAs, M queries, D weights, F features. */
 export interface BaselineInput {
   readonly spec: NcaSpec;
   /** [N, D] weights of the training NCAs, N >= 2. */
@@ -17,6 +18,7 @@ export interface BaselineInput {
   readonly queryFeatures: Float32Array;
   /** [D] the common NCA that the zoo was fine-tuned from, or null. */
   readonly base: Float32Array | null;
+  /** Of `random`, `random-training` and `nearest-noise`. */
   readonly seed: number;
   /** Noise of `nearest-noise` in standard deviations of each coordinate over the training set; default 0.1. */
   readonly noise?: number;
@@ -33,6 +35,7 @@ export const BASELINES = {
   'nearest-noise': 'the nearest training NCA with noise on its weights',
   ridge: 'ridge regression from condition to weights, penalty by generalised cross-validation',
 } as const;
+/** One of `BASELINES`. */
 export type BaselineName = keyof typeof BASELINES;
 
 /** Weights [M * D] by baseline; `base` is left out when the zoo has none. Same input, same weights. */

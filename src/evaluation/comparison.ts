@@ -10,6 +10,7 @@ import { type Interval, meanInterval, type PairedDifference, pairedDifference } 
 /** `bound` marks what no method can be expected to pass, such as the target NCA's own second rendering. */
 export type MethodKind = 'denoiser' | 'baseline' | 'bound';
 
+/** Something that answers every texture of a comparison with weights. */
 export interface Method {
   readonly name: string;
   readonly kind: MethodKind;
@@ -17,14 +18,17 @@ export interface Method {
   readonly weights: Float32Array;
 }
 
+/** A method with what its weights grew and how that was measured, M textures. */
 export interface MethodResult extends Method {
   /** [M, size, size, 3], clipped to [0, 1]. */
   readonly pictures: Float32Array;
+  /** [M] */
   readonly health: readonly RolloutHealth[];
-  /** metric name -> [M] */
+  /** metric name -> [M]: `texture-statistics`, `patch-sw` and the others of `pairMetrics`, where nobody chose others. */
   readonly values: Readonly<Record<string, Float64Array>>;
 }
 
+/** Methods, the pictures they are to match, and how their NCAs are run and measured. */
 export interface ComparisonOptions {
   readonly spec: NcaSpec;
   readonly methods: readonly Method[];
@@ -37,7 +41,9 @@ export interface ComparisonOptions {
   readonly size: number;
   /** Seeds the masks: texture i has the same masks under every method. */
   readonly seed: number;
+  /** When raised, the comparison rejects with its reason before the next method. */
   readonly signal?: AbortSignal;
+  /** Told of the methods that are done. */
   onProgress?(done: number, total: number): void;
 }
 
@@ -102,7 +108,26 @@ async function evaluate(method: Method, options: ComparisonOptions): Promise<Met
   const values: Record<string, Float64Array> = {};
   for (const metric of metrics) values[metric.name] = await metric.compare(shown, targets);
   shown.dispose();
+  await worsen(values, health, options);
   return { ...method, pictures, health, values };
+}
+
+/** A rollout that is not finite has no picture, and must not gain by the one it is given: it never scores better than plain grey. */
+async function worsen(
+  values: Readonly<Record<string, Float64Array>>,
+  health: readonly RolloutHealth[],
+  { targets, metrics, size }: Pick<ComparisonOptions, 'targets' | 'metrics' | 'size'>,
+): Promise<void> {
+  if (!health.includes('non-finite')) return;
+  const grey = tf.fill([health.length, size, size, 3], 0.5) as tf.Tensor4D;
+  for (const { name, better, compare } of metrics) {
+    const plain = await compare(grey, targets);
+    const worse = better === 'lower' ? Math.max : Math.min;
+    health.forEach((state, i) => {
+      if (state === 'non-finite') values[name][i] = worse(values[name][i], plain[i]);
+    });
+  }
+  grey.dispose();
 }
 
 /** Runs and measures every method. Throws the signal's reason when interrupted. */
@@ -143,9 +168,11 @@ export const meanOverSeeds = (runs: readonly MethodResult[]): MethodResult[] =>
     ),
   );
 
+/** A method in a table: mean and interval of every metric. */
 export interface Summary {
   readonly method: string;
   readonly kind: MethodKind;
+  /** By metric: mean over textures with its 95% interval. */
   readonly metrics: Readonly<Record<string, Interval>>;
   /** Share of rollouts that are not sound. */
   readonly diverged: number;

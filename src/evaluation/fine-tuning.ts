@@ -7,6 +7,7 @@
 import { type NcaSpec, type NcaTrainingOptions, trainNca, weightCount } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 
+/** Starts, the textures they are trained on, and the iterations at which they are looked at. */
 export interface FineTuneOptions {
   readonly spec: NcaSpec;
   /** [M * D]: where each NCA starts. */
@@ -15,14 +16,17 @@ export interface FineTuneOptions {
   readonly targets: tf.Tensor4D;
   /** Iterations at which the weights are kept, rising whole numbers; 0 is the start itself. */
   readonly checkpoints: readonly number[];
+  /** What differs from the defaults of `trainNca`; the last checkpoint sets the iterations. */
   readonly training: Omit<Partial<NcaTrainingOptions>, 'iterations' | 'initial'>;
   /** NCAs that train side by side: changes the speed, not the result. Default 8. */
   readonly together?: number;
+  /** When raised, the fine-tuning rejects with its reason. */
   readonly signal?: AbortSignal;
   /** Iterations of one NCA each. */
   onProgress?(done: number, total: number): void;
 }
 
+/** The weights along the way. */
 export interface FineTuned {
   /** [M * D] at each checkpoint. */
   readonly weights: readonly Float32Array[];

@@ -11,6 +11,9 @@ export interface Strengths {
   readonly outgoing: Float64Array;
 }
 
+/**
+ * Sums of |weight| at every node [N] of a graph whose nodes have the keys 0 .. N - 1; reversed edges, which repeat others, are left out.
+ */
 export function nodeStrengths(graph: ParameterGraph): Strengths {
   const incoming = new Float64Array(graph.order);
   const outgoing = new Float64Array(graph.order);
@@ -51,6 +54,7 @@ export const GRAPH_FIGURES = {
   'bias share': 'of all strength that arrives at hidden units, what comes from the bias',
   'mean weight': 'mean |weight| over all edges',
 } as const;
+/** One of `GRAPH_FIGURES`. */
 export type GraphFigure = keyof typeof GRAPH_FIGURES;
 
 /**

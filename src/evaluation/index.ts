@@ -1,4 +1,4 @@
-/** Metrics, intervals, baselines, comparisons, galleries. */
+/** Metrics, intervals, baselines, comparisons, maps of NCAs. */
 export {
   type Audit,
   type Auditor,
@@ -25,7 +25,13 @@ export {
 } from './comparison.ts';
 export * from './equivariance/index.ts';
 export { type FineTuned, type FineTuneOptions, fineTune } from './fine-tuning.ts';
-export { type Gallery, type GalleryPicture, renderGallery } from './gallery.ts';
+export {
+  type ConditionalGaussian,
+  fitGaussian,
+  type GaussianInput,
+  gaussianDenoiser,
+  shrunkCovariance,
+} from './gaussian.ts';
 export {
   GRAPH_FIGURES,
   type GraphFigure,
@@ -59,5 +65,13 @@ export {
   ranks,
 } from './permutation-tests.ts';
 export * from './pretrained/index.ts';
+export {
+  bestOf,
+  distinctRows,
+  energyScores,
+  meanOfSamples,
+  type SpreadToError,
+  spreadToError,
+} from './sampling.ts';
 export { classicalScaling, type Scaled, turnedTo } from './scaling.ts';
 export * from './statistics.ts';

@@ -30,6 +30,7 @@ export function iterationsTo(
   return { low: time, high: time };
 }
 
+/** Whether a goal was reached at all within the iterations that were looked at. */
 export const isReached = ({ high }: Bounds) => Number.isFinite(high);
 
 const median = (values: readonly number[]): number => {

@@ -1,11 +1,11 @@
 /** A map of NCAs: their pictures as thumbnails where points in the plane say, moved apart just enough not to hide each other. */
 import sharp from 'sharp';
-import { escapeMarkup, pictureBytes } from '../formats/index.ts';
-import type { GalleryPicture } from './gallery.ts';
+import { escapeMarkup, type Picture, pictureBytes } from '../formats/index.ts';
 
+/** What `renderMap` draws: pictures and where they lie. */
 export interface NcaMap {
   readonly title: string;
-  readonly pictures: readonly GalleryPicture[];
+  readonly pictures: readonly Picture[];
   /** [count][2], in any unit; both axes are drawn to one scale. */
   readonly points: readonly (readonly number[])[];
   /** A frame each, by label; none when there are more labels than colours. */

@@ -20,6 +20,7 @@ import { tf } from '../tensor/index.ts';
 import { colourMap } from './colour-map.ts';
 import { fitRidge } from './ridge.ts';
 
+/** Training NCAs with their pictures, and the pictures to answer: N training NCAs, M queries, D weights. */
 export interface OrbitBaselineInput {
   readonly spec: NcaSpec;
   /** [N * D] */
@@ -33,10 +34,13 @@ export interface OrbitBaselineInput {
   readonly encoder: Pick<Encoder, 'features' | 'tokens' | 'featureWidth'>;
   /** Default: the 384 turns and colour maps of `finiteOrbit(spec, ['colour', 'd4'])`. */
   readonly elements?: readonly SymmetryElement[];
+  /** When raised, the baselines reject with its reason. */
   readonly signal?: AbortSignal;
+  /** Told of the queries that are done. */
   onProgress?(done: number, total: number): void;
 }
 
+/** What each baseline that knows the symmetries is, for tables. */
 export const ORBIT_BASELINES = {
   'nearest-orbit':
     'the training NCA that comes nearest when turned and recoloured (D4 and colour swaps), turned back',
@@ -45,6 +49,7 @@ export const ORBIT_BASELINES = {
   'ridge-canonical':
     'ridge regression from the condition of the picture in its canonical turn and colours, undone on the weights',
 } as const;
+/** One of `ORBIT_BASELINES`. */
 export type OrbitBaselineName = keyof typeof ORBIT_BASELINES;
 
 /**

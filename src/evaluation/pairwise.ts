@@ -17,7 +17,9 @@ export interface DistanceMatrix {
   readonly values: Float64Array;
 }
 
+/** How the computing of a distance matrix is watched and stopped. */
 export interface PairwiseOptions {
+  /** When raised, the computing rejects with its reason. */
   readonly signal?: AbortSignal;
   /** Pairs done. */
   onProgress?(done: number, total: number): void;
@@ -66,7 +68,10 @@ function unitDistances(
   );
 }
 
-/** @param weights [n * D] @returns `symmetricDistance` of every pair */
+/**
+ * Distances of NCAs by their weights modulo hidden permutation and scaling.
+ * @param weights [n * D] @returns `symmetricDistance` of every pair
+ */
 export const weightDistances = (spec: NcaSpec, weights: Float32Array, options: PairwiseOptions = {}) =>
   unitDistances(spec, weights, (a, b) => distanceOfUnits(a, b), options);
 
@@ -77,7 +82,11 @@ export const weightDistances = (spec: NcaSpec, weights: Float32Array, options: P
 export const unmatchedDistances = (spec: NcaSpec, weights: Float32Array, options: PairwiseOptions = {}) =>
   unitDistances(spec, weights, distanceInPlace, options);
 
-/** @param pictures [n, H, W, 3] in [0, 1] @returns the distance of every pair, which has to be symmetric; by default the patch sliced-Wasserstein distance */
+/**
+ * Distances of pictures.
+ * @param pictures [n, H, W, 3] in [0, 1] @returns the distance of every pair, which has to be symmetric; by default the patch
+ * sliced-Wasserstein distance
+ */
 export function pictureDistances(
   pictures: tf.Tensor4D,
   options: PairwiseOptions & { readonly distance?: TextureDistance } = {},

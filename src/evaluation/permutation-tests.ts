@@ -2,13 +2,17 @@
 import { randomStream } from '../tensor/index.ts';
 import type { DistanceMatrix } from './pairwise.ts';
 
+/** How many random orders a value is held against, and their seed. */
 export interface PermutationOptions {
   /** Random permutations; default 999. */
   readonly permutations?: number;
+  /** Default 0. */
   readonly seed?: number;
 }
 
+/** A value, beside what it is when the order is random. */
 export interface Association {
+  /** The statistic for the order as it is. */
   readonly value: number;
   /** Its mean under permutations. */
   readonly chance: number;

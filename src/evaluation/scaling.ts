@@ -2,6 +2,7 @@
 import { EigenvalueDecomposition, Matrix, SingularValueDecomposition } from 'ml-matrix';
 import type { DistanceMatrix } from './pairwise.ts';
 
+/** Points found by `classicalScaling`, and how well they keep the distances. */
 export interface Scaled {
   /** [count][dimensions] */
   readonly points: number[][];

@@ -5,6 +5,7 @@
  */
 import { randomStream } from '../tensor/index.ts';
 
+/** A mean of `count` values and the interval it lies in. */
 export interface Interval {
   readonly mean: number;
   /** Ends of the two-sided interval for the mean. */
@@ -15,6 +16,7 @@ export interface Interval {
   readonly count: number;
 }
 
+/** How an interval is made. */
 export interface IntervalOptions {
   /** Probability that the interval covers the mean; default 0.95. */
   readonly level?: number;
@@ -127,6 +129,7 @@ export function meanInterval(values: Numbers, options: IntervalOptions = {}): In
   };
 }
 
+/** The mean of a - b over pairs with its interval. */
 export interface PairedDifference extends Interval {
   /** Whether the interval of a - b leaves out zero. */
   readonly significant: boolean;

@@ -23,19 +23,28 @@ import {
 import { environment } from '../runs/index.ts';
 import { backendReport, tf } from '../tensor/index.ts';
 import type { ContenderRecord } from './contender.ts';
+import type { SamplingDraws } from './draws.ts';
 import type { Experiment, RunContext } from './experiment.ts';
 import type { Protocol } from './protocol.ts';
-import { auditComparison } from './sections/index.ts';
+import { auditComparison, measureSampling, requireSamplers, samplingSection } from './sections/index.ts';
 
+/** What a report of a comparison is written from, and what an experiment adds to it. */
 export interface WrittenComparison<P> {
   readonly experiment: Experiment<P>;
+  /** As the run was configured. */
   readonly parameters: P;
+  /** Measured methods: contenders, baselines, bound. */
   readonly results: readonly MethodResult[];
+  /** What the denoisers among them were and what they cost. */
   readonly contenders: readonly ContenderRecord[];
   /** Sections that come first: what the experiment is about, where that is not the comparison itself. */
   readonly leading?: readonly Section[];
   /** Further sections of the report. */
   readonly sections?: readonly Section[];
+  /** What each model drew when it was asked more than once: a section of its own says whether it samples. */
+  readonly draws?: readonly SamplingDraws[];
+  /** Makes it an error when one of them does not. */
+  readonly requireSampling?: boolean;
   /** More for results.json. */
   readonly record?: Readonly<Record<string, unknown>>;
 }
@@ -105,7 +114,12 @@ const contenderTable = (contenders: readonly ContenderRecord[]) =>
     ]),
   );
 
-/** Writes the comparison with the audit of its denoisers. */
+/**
+ * Writes the comparison with the audit of its denoisers into the run folder: gallery.png, results.csv, results.md, results.tex, report.html and, last,
+ * results.json, which says that the run is finished. On the terminal it says the outcome.
+ *
+ *     await writeComparison(context, protocol, { experiment, parameters, results, contenders });
+ */
 export async function writeComparison<P>(
   context: RunContext,
   protocol: Protocol,
@@ -116,6 +130,7 @@ export async function writeComparison<P>(
   const { study, metrics, ncaSteps } = protocol;
   const { run } = context;
   const { heldOut, train, size, spec, pictured } = study;
+  const sampling = await measureSampling(context, protocol, written.draws ?? []);
   const audit = await auditComparison(context, protocol, results);
   const backend = backendReport();
   const targets = (await heldOut.pictures.data()) as Float32Array;
@@ -143,6 +158,7 @@ export async function writeComparison<P>(
     })),
     ...comparisonJson(heldOut.names, results, metrics),
     ...(audit ? { audit: audit.record } : {}),
+    ...(sampling.length > 0 ? { sampling } : {}),
     ...written.record,
   };
   const [lead] = metrics;
@@ -171,6 +187,7 @@ ${comparisonTable(results, metrics)}${await comparisonPlots(results, metrics.sli
 denoiser is nearer to the target, bold that the interval says so too.</p>
 ${pairedTable(results, lead)}`,
     },
+    ...(sampling.length > 0 ? [samplingSection(sampling)] : []),
     {
       title: 'Gallery',
       body: image(gallery, 'target, denoisers, baselines and bound, one row a held-out texture'),
@@ -203,6 +220,8 @@ ${pairedTable(results, lead)}`,
     `\n${metricLabel(lead.name)}, mean over ${heldOut.names.length} held-out textures [95% interval]`,
   );
   for (const line of comparisonLines(results, lead)) context.say(`  ${line}`);
+  for (const { sentence } of sampling) context.say(`  ${sentence}`);
   for (const sentence of audit?.sentences ?? []) context.say(`  ${sentence}`);
   context.say(`\nreport   ${run.file('report.html')}\ngallery  ${run.file('gallery.png')}`);
+  if (written.requireSampling) requireSamplers(sampling);
 }

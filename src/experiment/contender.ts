@@ -1,13 +1,13 @@
 /** One denoiser's part in a comparison: built, trained and sampled under the settings that all contenders share. */
 import * as t from 'io-ts';
 import type { Encoder } from '../conditioning/index.ts';
-import { finite, mergeConfigs, natural, orThrow, UserError } from '../config/index.ts';
+import { mergeConfigs, natural, notNegative, orThrow, UserError } from '../config/index.ts';
 import type { Denoiser } from '../denoisers/index.ts';
 import {
   createDiffusion,
   type Diffusion,
-  fitNormaliser,
   type Normaliser,
+  prepareDiffusion,
   SAMPLERS,
   type SamplerName,
   type SampleWeightsOptions,
@@ -33,21 +33,26 @@ import type { Study, StudySet } from './study.ts';
 const sampler = t.keyof(SAMPLERS as unknown as Record<SamplerName, null>);
 /** How weights are sampled: steps, guidance scale (1 for none) and, under EDM, the sampler. */
 export const SamplingSettingsCodec = t.intersection([
-  t.strict({ steps: natural, guidance: finite }),
-  t.partial({ sampler }),
+  t.strict({ steps: natural, guidance: notNegative }),
+  /** `draws`: samples a texture for the measures of sampling; `require` makes it an error when a model does not sample. */
+  t.partial({ sampler, draws: natural, require: t.boolean }),
 ]);
 /** A way to sample that differs in some of it. */
-export const SamplingChangesCodec = t.partial({ steps: natural, guidance: finite, sampler });
+export const SamplingChangesCodec = t.partial({ steps: natural, guidance: notNegative, sampler });
+/** How weights are sampled: steps, guidance scale and, under EDM, the sampler. */
 export type SamplingSettings = t.TypeOf<typeof SamplingSettingsCodec>;
 
+/** Everything that makes one contender: denoiser, process, training, augmentation and sampling. */
 export interface ContenderSettings {
   /** A registered kind of denoiser, or the path of a TypeScript file. */
   readonly denoiser: string;
   /** How it is called in tables; default: the denoiser's own name. */
   readonly label?: string;
+  /** Of the denoiser; what is left out takes its kind's defaults. */
   readonly parameters?: Readonly<Record<string, unknown>>;
   /** `process: edm` or `ddim`, and its parameters. */
   readonly diffusion: Readonly<Record<string, unknown>>;
+  /** What differs from `TRAINING_DEFAULTS`. */
   readonly training: Partial<TrainingSettings>;
   /** The loss through the rollout; null for none. */
   readonly rollout: Partial<RolloutSettings> | null;
@@ -60,6 +65,7 @@ export interface ContenderSettings {
   /** Whether the denoiser is given the zoo's common base. Default true. */
   readonly anchor?: boolean;
   readonly sampling: SamplingSettings;
+  /** Of initial variables, training and sampling. */
   readonly seed: number;
 }
 
@@ -75,6 +81,7 @@ export interface CurvePoint {
   readonly rolloutLoss?: number;
 }
 
+/** Another way to sample a contender than its settings have. */
 export interface ContenderSampleOptions {
   /** Samples each in the frame of the group element that brings it nearest to a training picture, and undoes that on the weights. */
   readonly canonical?: readonly PictureSymmetry[];
@@ -89,14 +96,18 @@ export interface ContenderSampleOptions {
 
 /** What a contender was and what it cost: plain data, which stays when the contender is gone. */
 export interface ContenderRecord {
+  /** How it is called in tables. */
   readonly label: string;
   /** What the denoiser claims to respect. */
   readonly symmetries: readonly SymmetryName[];
+  /** The training loss along the way. */
   readonly curve: readonly CurvePoint[];
   readonly trainingSeconds: number;
+  /** Of the denoiser; the encoder's are not counted. */
   readonly parameterCount: number;
 }
 
+/** A trained denoiser with all that sampling needs. Dispose of it. */
 export interface Contender extends ContenderRecord {
   readonly denoiser: Denoiser;
   readonly diffusion: Diffusion;
@@ -188,14 +199,12 @@ export async function trainContender(
   const { seed, rollout, sampling } = settings;
   study.resetEncoder();
   const { spec, train, encoder } = study;
-  const diffusion = orThrow(createDiffusion(settings.diffusion));
   // Weights that symmetries move about must be normalised by statistics the symmetries share.
   const { augmentation = [], hiddenAugmentation = [] } = settings;
   // A rescaled weight has no deviation to share: only groups that move weights about do.
   const moving = hiddenAugmentation.filter(name => name !== 'hidden-scaling');
   const shared = settings.sharedStatistics ?? [...augmentation, ...moving];
-  const normaliser = fitNormaliser(spec, train.weights, {
-    sigmaData: diffusion.sigmaData,
+  const { diffusion, normaliser, config } = prepareDiffusion(settings.diffusion, spec, train.weights, {
     mean: shared,
     std: shared,
   });
@@ -282,7 +291,7 @@ export async function trainContender(
         const { steps, guidance, sampler } = { ...sampling, ...options.sampling };
         const common = {
           denoiser,
-          diffusion: samplingProcess(settings.diffusion, sampler),
+          diffusion: samplingProcess(config, sampler),
           normaliser,
           seed: options.seed ?? seed,
           steps,

@@ -7,8 +7,9 @@ import { parse } from 'yaml';
 import { writeTinyZoo } from '../../property-tests/tiny-zoo.ts';
 import { encoderKind } from '../conditioning/index.ts';
 import { CONFIGS, composeConfig, decode, orThrow, settle } from '../config/index.ts';
+import { readZoo } from '../data/index.ts';
 import { denoiserKind } from '../denoisers/index.ts';
-import { createDiffusion } from '../diffusion/index.ts';
+import { prepareDiffusion } from '../diffusion/index.ts';
 import { readMetrics } from '../runs/tracking.ts';
 import { startBackend } from '../tensor/index.ts';
 import { TRAINING_DEFAULTS } from '../training/index.ts';
@@ -54,8 +55,10 @@ test('the base gives every top-level value, the training file every setting, and
   assert.equal(Object.keys(config).sort(), Object.keys(TRAIN_CONFIG_DEFAULTS).sort());
   const { seed: _, ...settings } = TRAINING_DEFAULTS;
   assert.equal(Object.keys(config.training as object).sort(), Object.keys(settings).sort());
+  const { spec, weights } = await settle(readZoo(zoo));
   for (const name of names('diffusion')) {
-    orThrow(createDiffusion((await compose('quick', [`diffusion=${name}`])).diffusion, name));
+    const { diffusion } = await compose('quick', [`diffusion=${name}`]);
+    prepareDiffusion(diffusion as Record<string, unknown>, spec, weights, {}, name);
   }
 });
 

@@ -32,7 +32,18 @@ export const KindCodec = t.intersection(
   'a mapping with kind',
 );
 
-/** Configuration keys of every experiment on a zoo. */
+/**
+ * Configuration keys of every experiment on a zoo, to be spread into its codec. Every one must stand in its .yaml: null where it is not used.
+ *
+ *     const Parameters = t.strict({ ...studyKeys, seed: whole });
+ *
+ *     # and in the .yaml
+ *     defaults: [{ encoder: random-gram }]
+ *     zoo: embedded
+ *     picture: null
+ *     evaluation: { steps: null, seed: 1000 }
+ *     limit: { train: null, heldOut: null }
+ */
 export const studyKeys = {
   /** A folder, or `embedded`. */
   zoo: t.string,
@@ -44,9 +55,19 @@ export const studyKeys = {
   limit: t.strict({ train: optional(natural), heldOut: optional(natural) }),
 };
 const StudyKeys = t.strict(studyKeys);
+/** What `studyKeys` decodes to. */
 export type StudyKeys = t.TypeOf<typeof StudyKeys>;
 
-/** Configuration keys of every experiment that trains denoisers. */
+/**
+ * Configuration keys of every experiment that trains denoisers, beside `studyKeys`: what `Protocol.contend` is given. Every one must stand in the
+ * .yaml: null for no rollout loss; of `training` and `rollout` what differs from their defaults.
+ *
+ *     # in the .yaml
+ *     diffusion: { process: edm }
+ *     training: { steps: 200, batch: 32 }
+ *     rollout: null
+ *     sampling: { steps: 18, guidance: 1 }
+ */
 export const contestKeys = {
   diffusion: t.UnknownRecord,
   training: t.partial(TrainingSettingsCodec.type.props),
@@ -54,8 +75,14 @@ export const contestKeys = {
   sampling: SamplingSettingsCodec,
 };
 
+/**
+ * What an experiment works with: an open study, its metrics and baselines, and trainings that a resumed run does not repeat. Made by
+ * `withProtocol`.
+ */
 export interface Protocol {
+  /** Training and held-out NCAs. Closed when the work on it is done. */
   readonly study: Study;
+  /** The first one leads tables and charts. */
   readonly metrics: readonly PairMetric[];
   /** NCA steps to the measured picture. */
   readonly ncaSteps: number;
@@ -73,7 +100,9 @@ export interface Protocol {
   /** The same protocol on another study, such as one of fewer training NCAs; the caller disposes of it. */
   on(study: Study): Protocol;
   /**
-   * Trains a denoiser and samples it for the held-out textures, once for each named way; its tensors are disposed of, after a last look at it.
+   * Trains, then samples: a denoiser is trained on the study and sampled for its held-out textures, once for each named way. A resumed run takes what
+   * was finished from its folder. The denoiser's tensors are disposed of, after a last look at it.
+   * @param ways by the name the method has in tables; default one, as the settings have it, under the contender's label
    * @param inspect the last look: what it returns is plain data, as `once` keeps it
    */
   contend<T = undefined>(
@@ -83,7 +112,17 @@ export interface Protocol {
   ): Promise<{ contender: ContenderRecord; methods: Method[]; inspected: T }>;
 }
 
-/** Opens the study of a configuration, works on it and closes it, whatever happens. */
+/**
+ * Opens the study of a configuration, works on it and closes it, whatever happens.
+ *
+ *     await withProtocol(context, parameters, async protocol => {
+ *       const results = await protocol.baselines(parameters.seed);
+ *       await writeComparison(context, protocol, { experiment, parameters, results, contenders: [] });
+ *     });
+ *
+ * @returns what the work returns
+ * @throws UserError when zoo or encoder cannot be read or built, or a split has fewer than two NCAs; what the work throws
+ */
 export async function withProtocol<T>(
   context: RunContext,
   keys: StudyKeys,
@@ -127,7 +166,7 @@ function protocolOf(
   study: Study,
   { evaluation }: Pick<StudyKeys, 'evaluation'>,
 ): Protocol {
-  const metrics = pairMetrics();
+  const metrics = pairMetrics(0, study.size);
   const ncaSteps = evaluation.steps ?? renderingSteps(study.zoo);
   const { heldOut, spec, size } = study;
   const { signal } = context;

@@ -16,6 +16,7 @@ import {
 import { backendReport, startBackend } from '../tensor/index.ts';
 import { type Experiment, loadExperiment, type RunContext } from './experiment.ts';
 
+/** Where a run is kept, and what made it. */
 export interface RunOptions {
   /** Run folder; default runs/<experiment>-<time>. */
   readonly folder?: string;
@@ -58,7 +59,10 @@ export async function resumeExperiment(folder: string): Promise<RunFolder> {
   });
 }
 
-/** @throws UserError when the folder cannot be used, when the experiment refuses its input, or when Ctrl-C ends it */
+/**
+ * Starts the backend and runs an experiment in a run folder of its own, which is returned; one that was refused leaves no folder behind.
+ * @throws UserError when the folder cannot be used, when the experiment refuses its input, or when Ctrl-C ends it
+ */
 export async function runExperiment<P>(
   experiment: Experiment<P>,
   parameters: P,

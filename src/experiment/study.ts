@@ -13,6 +13,7 @@ import { readImage } from '../formats/index.ts';
 import { type NcaSpec, weightCount } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 
+/** The n NCAs of one split: weights, pictures and condition features, row by row. */
 export interface StudySet {
   readonly names: readonly string[];
   /** [n, D] flattened. */
@@ -23,6 +24,7 @@ export interface StudySet {
   readonly features: tf.Tensor3D;
 }
 
+/** A zoo ready for experiments: both splits, the encoder, and features standardised over the training set. Dispose of it. */
 export interface Study {
   readonly zoo: Zoo;
   readonly spec: NcaSpec;
@@ -41,6 +43,7 @@ export interface Study {
   dispose(): void;
 }
 
+/** Which zoo, seen through which encoder, and how much of it. */
 export interface StudyOptions {
   /** Folder of the zoo. */
   readonly zoo: string;
@@ -129,7 +132,15 @@ async function readSet(
   };
 }
 
-/** Reads a zoo and encodes its pictures. Dispose it (and the encoder) when done. */
+/**
+ * Reads a zoo and encodes its pictures. Dispose of it, and of the encoder, when done.
+ *
+ *     const encoder = await createEncoder('random-gram', {}, { seed: 0 });
+ *     const study = await openStudy({ zoo: zooFolder('embedded'), encoder, limit: { train: 24, heldOut: 6 } });
+ *     const { names, weights, features } = study.heldOut;
+ *
+ * @throws UserError when the zoo cannot be read, an entry lacks the pictures asked for, or a split has fewer than two NCAs
+ */
 export async function openStudy(options: StudyOptions): Promise<Study> {
   const { encoder } = options;
   const zoo = await settle(readZoo(options.zoo));

@@ -11,6 +11,7 @@ import {
 import { randomStream, tf } from '../tensor/index.ts';
 import type { Study } from './study.ts';
 
+/** Another training set for a study. */
 export interface TrainingChange {
   /** Which training NCAs are kept, in this order; default all. */
   readonly rows?: readonly number[];

@@ -1,5 +1,6 @@
 /** N-dimensional arrays as files hold them: a shape and numbers in row-major order. */
 
+/** The typed arrays that files are read into and written from. */
 export type NumericArray =
   | Float32Array
   | Float64Array
@@ -10,12 +11,14 @@ export type NumericArray =
   | Int32Array
   | Uint32Array;
 
+/** An array of any rank as files hold it: shape and numbers. */
 export interface NdArray<Data = NumericArray> {
   readonly shape: readonly number[];
   /** Row-major. 64-bit integers come as Float64Array (exact up to 2^53), half precision as Float32Array, booleans as Uint8Array. */
   readonly data: Data;
 }
 
+/** How many elements a shape has; 1 for a scalar, []. */
 export const sizeOf = (shape: readonly number[]) =>
   shape.includes(0) ? 0 : shape.reduce((a, b) => a * b, 1);
 

@@ -62,7 +62,7 @@ export const readBytes = (path: string): TE.TaskEither<Failure, Buffer> =>
     return readFile(path);
   });
 
-/** Whole file as parsed JSON. */
+/** Whole file as parsed JSON. @returns a TaskEither: run it with settle() */
 export const readJson = (path: string): TE.TaskEither<Failure, unknown> =>
   attempt(path, async () => {
     await checkWhole(path, MOST_TEXT);
@@ -93,6 +93,7 @@ export async function writeAll(file: FileHandle, bytes: Uint8Array) {
 /**
  * Writes a file under a temporary name and renames it when everything is on the disk; makes missing folders.
  * `content` is the bytes, or a function that writes them to the open file. The file stands as it was when anything fails.
+ * @returns a TaskEither: run it with settle()
  */
 export const writeAtomically = (
   path: string,
@@ -120,6 +121,7 @@ export const writeAtomically = (
 /**
  * Makes a whole folder under a temporary name and puts it in place when `write` has succeeded. A folder that is there already is
  * replaced only when `replace` allows it, and stays as it was when anything fails.
+ * @returns a TaskEither: run it with settle()
  */
 export const writeFolderAtomically = (
   folder: string,

@@ -13,6 +13,7 @@ import { inside, makeFolder, readJson, writeAtomically } from './files.ts';
 import { Hub, type HubFile, type HubOptions, hubFailure } from './hub-client.ts';
 import { isVerified, transferWhole } from './hub-transfer.ts';
 
+/** Which folder of the hub is brought where, and what of it. */
 export interface PullOptions extends HubOptions {
   /** `hf://[datasets/]owner/name[@revision][/path]` */
   readonly source: string;
@@ -30,6 +31,7 @@ export interface PullOptions extends HubOptions {
   readonly onProgress?: (bytes: number, total: number) => void;
 }
 
+/** What came. */
 export interface PulledFolder {
   readonly commit: string;
   readonly files: number;
@@ -39,6 +41,7 @@ export interface PulledFolder {
 const SOURCE =
   /^hf:\/\/((?:datasets\/)?[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*)(?:@([\w.-]+(?:\/[\w.-]+)*?))?((?:\/[^/@]+)*)\/?$/;
 
+/** Whether an argument names a folder of the hub rather than a path. */
 export const isHubSource = (text: string): boolean => text.startsWith('hf://');
 
 /** Repository, revision and folder of a source. */

@@ -41,6 +41,7 @@ const LockCodec = t.record(
 );
 type Lock = t.TypeOf<typeof LockCodec>;
 
+/** What is fetched from the hub, where it goes, and what of it is kept. */
 export interface FetchOptions extends HubOptions {
   /** Repository, such as `owner/name`. */
   readonly repo: string;
@@ -61,9 +62,12 @@ export interface FetchOptions extends HubOptions {
   readonly onProgress?: (bytes: number, total: number) => void;
 }
 
+/** A file that was fetched and verified. */
 export interface FetchedWeights {
   readonly path: string;
+  /** Hash of the commit it was taken from. */
   readonly commit: string;
+  /** Of the file that was written. */
   readonly sha256: string;
   /** Whether it is verified: by the hub's hash of the whole file, or by a pin that was. */
   readonly verified: boolean;
@@ -283,6 +287,6 @@ async function fetchOnce(options: FetchOptions): Promise<FetchedWeights> {
   return { path: target, commit, sha256, verified, transferred: came };
 }
 
-/** Fetches weights, or verifies those that were fetched before. */
+/** Fetches weights, or verifies those that were fetched before. @returns a TaskEither: run it with settle() */
 export const fetchWeights = (options: FetchOptions): TE.TaskEither<Failure, FetchedWeights> =>
   attempt(options.target, () => fetchOnce(options));

@@ -5,6 +5,7 @@ import { attempt, type Failure, refuse, settle, UserError } from '../config/inde
 import { enlarged } from './enlarge.ts';
 import { readBytes, writeAtomically } from './files.ts';
 
+/** An RGB picture as numbers. */
 export interface Picture {
   readonly width: number;
   readonly height: number;
@@ -12,6 +13,7 @@ export interface Picture {
   readonly data: Float32Array;
 }
 
+/** What an image is made into while it is decoded. */
 export interface ImageOptions {
   /**
    * Side of the square to make of it: the centre is cropped, then made smaller (Lanczos-3) or larger (cubic convolution), both about its middle.
@@ -81,7 +83,7 @@ export const decodeImage = (
     }
   });
 
-/** Whether bytes are an image, by their header: quick, for files that are only passed on. */
+/** Whether bytes are an image, by their header: quick, for files that are only passed on. @returns a TaskEither: run it with settle() */
 export const checkImage = (bytes: Uint8Array, where: string): TE.TaskEither<Failure, void> =>
   attempt(where, async () => {
     await sharp(bytes)
@@ -89,7 +91,7 @@ export const checkImage = (bytes: Uint8Array, where: string): TE.TaskEither<Fail
       .catch((error: Error) => refuse(where, 'an image', `something else (${error.message})`));
   });
 
-/** Reads an image file. */
+/** Reads an image file. @returns a TaskEither: run it with settle() */
 export const readImage = (path: string, options: ImageOptions = {}): TE.TaskEither<Failure, Picture> =>
   attempt(path, async () => {
     const bytes = await settle(readBytes(path));
@@ -103,6 +105,7 @@ export const pictureBytes = (data: ArrayLike<number>) =>
 const rawPicture = ({ width, height, data }: Picture) =>
   sharp(pictureBytes(data), { raw: { width, height, channels: 3 } });
 
+/** The picture as the bytes of a PNG of 8 bits a channel, values clipped to [0, 1]. */
 export const encodePng = (picture: Picture): Promise<Buffer> =>
   rawPicture(picture).png({ compressionLevel: 9 }).toBuffer();
 
@@ -126,9 +129,11 @@ export const encodeGif = (
     .toBuffer();
 };
 
+/** Writes the picture as a PNG, whole or not at all. @returns a TaskEither: run it with settle() */
 export const writePng = (path: string, picture: Picture): TE.TaskEither<Failure, void> =>
   attempt(path, async () => settle(writeAtomically(path, await encodePng(picture))));
 
+/** Writes an animated GIF, as `encodeGif` makes it, whole or not at all. @returns a TaskEither: run it with settle() */
 export const writeGif = (
   path: string,
   frames: readonly Picture[],

@@ -172,14 +172,14 @@ export function decodeNpyAny(bytes: Uint8Array, where: string): NdArray<NumericA
   return { shape, data: decodeStrings(body, header) };
 }
 
-/** A .npy file of numbers. */
+/** A .npy file of numbers. @returns a TaskEither: run it with settle() */
 export const readNpy = (path: string): TE.TaskEither<Failure, NdArray> =>
   attempt(path, async () => {
     const { shape, data } = await readAny(path);
     return Array.isArray(data) ? refuse(path, 'numbers', 'strings') : { shape, data };
   });
 
-/** A .npy file of strings. */
+/** A .npy file of strings. @returns a TaskEither: run it with settle() */
 export const readNpyStrings = (path: string): TE.TaskEither<Failure, NdArray<string[]>> =>
   attempt(path, async () => {
     const { shape, data } = await readAny(path);
@@ -188,6 +188,7 @@ export const readNpyStrings = (path: string): TE.TaskEither<Failure, NdArray<str
 
 const readAny = async (path: string) => decodeNpyAny(await settle(readBytes(path)), path);
 
+/** An open .npy file whose rows are read as they are asked for. Close it. */
 export interface NpyRows {
   /** Shape of the whole array, rows first. */
   readonly shape: readonly number[];
@@ -196,7 +197,10 @@ export interface NpyRows {
   close(): Promise<void>;
 }
 
-/** Opens a .npy file of numbers to read some rows at a time: for arrays that should not be in memory whole. */
+/**
+ * Opens a .npy file of numbers to read some rows at a time: for arrays that should not be in memory whole.
+ * @returns a TaskEither: run it with settle()
+ */
 export const openNpyRows = (path: string): TE.TaskEither<Failure, NpyRows> =>
   attempt(path, async () => {
     const size = await sizeOfFile(path);
@@ -259,4 +263,5 @@ export function encodeNpy({ shape, data }: NdArray): Uint8Array {
   return Buffer.concat([head, bytesOf(data)]);
 }
 
+/** Writes an array as a .npy file, version 1.0, C order, whole or not at all. @returns a TaskEither: run it with settle() */
 export const writeNpy = (path: string, array: NdArray) => writeAtomically(path, encodeNpy(array));

@@ -50,6 +50,7 @@ export interface SafetensorsEntry {
   readonly end: number;
 }
 
+/** What a file says of its tensors before their data: types, shapes and places. */
 export interface SafetensorsHeader {
   readonly entries: ReadonlyMap<string, SafetensorsEntry>;
   readonly metadata: Readonly<Record<string, string>>;

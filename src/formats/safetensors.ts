@@ -31,12 +31,13 @@ async function readHeader(file: FileHandle, size: number, path: string): Promise
   return parseSafetensorsHeader(header, path, size - 8 - length);
 }
 
+/** The tensors of a file by name, and the texts in its metadata. */
 export interface Safetensors {
   readonly tensors: Record<string, NdArray>;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** Reads all tensors of a file, or only those named (each of which must be there). */
+/** Reads all tensors of a file, or only those named (each of which must be there). @returns a TaskEither: run it with settle() */
 export const readSafetensors = (
   path: string,
   { names }: { names?: readonly string[] } = {},
@@ -61,13 +62,14 @@ export const readSafetensors = (
     }),
   );
 
-/** Names, types, shapes and metadata of a file, without its data. */
+/** Names, types, shapes and metadata of a file, without its data. @returns a TaskEither: run it with settle() */
 export const readSafetensorsHeader = (path: string): TE.TaskEither<Failure, SafetensorsHeader> =>
   attempt(path, () => withFile(path, (file, size) => readHeader(file, size, path)));
 
 /** A float32 tensor that is produced piece by piece while it is written. */
 export interface StreamedArray {
   readonly shape: readonly number[];
+  /** Its numbers in row-major order, in pieces of any length. */
   readonly chunks: AsyncIterable<Float32Array>;
 }
 
@@ -94,7 +96,10 @@ export function safetensorsStart(
   return Buffer.concat([length, padded]);
 }
 
-/** Writes tensors (atomically); larger element types first, so that every tensor is aligned. Metadata values are texts. */
+/**
+ * Writes tensors (atomically); larger element types first, so that every tensor is aligned. Metadata values are texts.
+ * @returns a TaskEither: run it with settle()
+ */
 export function writeSafetensors(
   path: string,
   tensors: Readonly<Record<string, NdArray | StreamedArray>>,

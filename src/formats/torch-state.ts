@@ -21,6 +21,7 @@ export interface TensorInfo {
   readonly shape: readonly number[];
 }
 
+/** Which dictionary of a PyTorch file is read, and which of its tensors. */
 export interface TorchStateOptions {
   /** Path of the dictionary in the file, such as `state_dict`; by default it is looked for. */
   readonly key?: string;

@@ -7,7 +7,9 @@ import { attempt, type Failure, refuse, systemFailure, UserError } from '../conf
 import type { NdArray } from './arrays.ts';
 import { decodeNpyAny } from './npy.ts';
 
+/** An open zip archive. Its methods refuse what is not there or is damaged: call them inside `attempt` or `withZip`. */
 export interface ZipArchive {
+  /** Of all entries, in the order of the archive. */
   readonly names: readonly string[];
   /** Uncompressed length of an entry as the archive states it: what `read` gives. */
   size(name: string): number;

@@ -11,7 +11,9 @@ import {
 } from './kernel/index.ts';
 import { type NcaSpec, weightCount } from './spec.ts';
 
+/** How long NCAs run, and with which random masks. */
 export interface RolloutOptions {
+  /** Whole steps, 0 or more. */
   readonly steps: number;
   /** Mask seeds (32 bits), one per sample: see `seedsFor`. */
   readonly seeds: readonly number[];

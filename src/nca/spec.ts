@@ -10,6 +10,7 @@
 import * as t from 'io-ts';
 import { finite, optional, positive } from '../config/index.ts';
 
+/** The four filters of perception in their order: input 4c + f of the first layer is filter f of channel c. */
 export const FILTERS = ['identity', 'sobel_x', 'sobel_y', 'laplacian'] as const;
 
 const channels = t.refinement(
@@ -24,6 +25,7 @@ const hidden = t.refinement(
 );
 const optionalClip = optional(positive);
 
+/** Codec of specs, as zoos and configurations hold them. */
 export const NcaSpecCodec = t.strict({
   name: t.string,
   /** State channels per cell; the first three are the picture. */
@@ -44,10 +46,12 @@ export const NcaSpecCodec = t.strict({
   /** picture = scale * state + offset. */
   rgb: t.strict({ scale: finite, offset: finite }),
 });
+/** Everything about an NCA but its weights: channels, hidden units, filter scale, output bias, clips, colours. */
 export type NcaSpec = t.TypeOf<typeof NcaSpecCodec>;
 
 const NO_CLIP = { perception: null, hidden: null, update: null, state: null };
 
+/** The specs that have a name. */
 export const SPECS = {
   /** Texture NCAs of the hypernca set: 5856 parameters. */
   hypernca: {
@@ -84,10 +88,12 @@ export const SPECS = {
 /** Inputs of the first layer: four filters per channel. */
 export const perceptionSize = (spec: NcaSpec) => 4 * spec.channels;
 
+/** A block of the flat weight vector: one matrix or bias, row-major. */
 export interface WeightBlock {
   readonly name: 'w1' | 'b1' | 'w2' | 'b2';
   /** w1 [hidden, 4 channels], b1 [hidden], w2 [channels, hidden], b2 [channels]. */
   readonly shape: readonly number[];
+  /** Where it begins in the flat vector, and how many numbers it has. */
   readonly offset: number;
   readonly size: number;
 }

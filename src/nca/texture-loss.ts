@@ -9,12 +9,14 @@ import { allocate, f32, kernel, parallel, release } from '../compute/index.ts';
 import { UserError } from '../config/index.ts';
 import { type RandomStream, tf } from '../tensor/index.ts';
 
+/** A way to tell how far pictures are from textures; 0 for equal statistics, lower is better. */
 export interface TextureLoss {
   readonly name: string;
   /** Takes targets [T, H, W, 3] in [0, 1] in hand; dispose of the result. */
   prepare(targets: tf.Tensor4D): PreparedTexture;
 }
 
+/** A loss against targets that are taken in hand: what can be computed of them beforehand is. Dispose of it. */
 export interface PreparedTexture {
   /**
    * Loss of each picture [B, H, W, 3], as [B]; differentiable. Picture b is compared with target floor(b T / B): with one target all
@@ -24,6 +26,7 @@ export interface PreparedTexture {
   dispose(): void;
 }
 
+/** Settings of the patch sliced-Wasserstein loss. */
 export interface PatchOptions {
   /** Planes of the pyramid, each half as large as the one before. */
   readonly scales: number;
@@ -39,6 +42,7 @@ export interface PatchOptions {
   readonly factor: number;
 }
 
+/** Three scales of 5 x 5 patches, 32 filters each; pictures are tori, targets are not. */
 export const PATCH_DEFAULTS: PatchOptions = {
   scales: 3,
   patch: 5,

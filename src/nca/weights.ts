@@ -3,6 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { type Failure, failure } from '../config/index.ts';
 import { type NcaSpec, type WeightBlock, weightBlocks, weightCount } from './spec.ts';
 
+/** One NCA: its spec and its weights. Made by `ncaWeights` where they come from outside. */
 export interface NcaWeights {
   readonly spec: NcaSpec;
   /** [D], flat order w1, b1, w2(, b2). */

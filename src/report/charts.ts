@@ -5,6 +5,7 @@
 import * as vega from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
 
+/** Grey that reads on light and on dark ground: text, axes and rules of every chart. */
 export const INK = '#7a808c';
 /** Okabe and Ito's palette (2008), safe for colour-blind readers; black replaced by grey for dark pages. */
 const PALETTE = ['#0072b2', '#e69f00', '#009e73', '#cc79a7', '#56b4e9', '#d55e00', '#b3a125', '#888888'];
@@ -37,13 +38,16 @@ export async function renderSvg(spec: Omit<TopLevelSpec, '$schema'>): Promise<st
   return svg;
 }
 
+/** What `lineChart` draws. */
 export interface LineChart {
   readonly title?: string;
+  /** Titles of the axes. */
   readonly x: string;
   readonly y: string;
   readonly logY?: boolean;
   /** One row per point. */
   readonly points: readonly { readonly series: string; readonly x: number; readonly y: number }[];
+  /** Pixels of the plot itself. Default 520 by 240. */
   readonly width?: number;
   readonly height?: number;
 }
@@ -76,8 +80,10 @@ export const lineChart = ({
     },
   } as Omit<TopLevelSpec, '$schema'>);
 
+/** What `intervalChart` draws. */
 export interface IntervalChart {
   readonly title?: string;
+  /** Title of the axis. */
   readonly x: string;
   /** One row per method, drawn in the given order. */
   readonly rows: readonly {
@@ -87,6 +93,7 @@ export interface IntervalChart {
     readonly low: number;
     readonly high: number;
   }[];
+  /** Pixels of the plot itself. Default 460. */
   readonly width?: number;
 }
 
@@ -117,8 +124,10 @@ export const intervalChart = ({ title, x, rows, width = 460 }: IntervalChart): P
   } as unknown as Omit<TopLevelSpec, '$schema'>);
 };
 
+/** What `stripChart` draws. */
 export interface StripChart {
   readonly title?: string;
+  /** Title of the axis. */
   readonly x: string;
   /** One tick each, on the row of its group; groups in the order of their first. */
   readonly points: readonly { readonly group: string; readonly x: number }[];
@@ -126,6 +135,7 @@ export interface StripChart {
   readonly threshold?: number;
   /** Whether the axis begins at zero; default true. */
   readonly zero?: boolean;
+  /** Pixels of the plot itself. Default 460. */
   readonly width?: number;
 }
 

@@ -36,7 +36,7 @@ test('a booktabs table: best first, bold where paired intervals part, bounds bel
   \\label{tab:comparison}
   \\begin{tabular}{lrrr}
     \\toprule
-    method & patch distance $\\downarrow$ & SSIM (weak for textures) $\\uparrow$ & diverged \\\\
+    method & patch distance (trained on) $\\downarrow$ & SSIM (weak for textures) $\\uparrow$ & diverged \\\\
     \\midrule
     nearest & $\\mathbf{0.1}$ {\\scriptsize $[0.1, 0.1]$} & $0.25$ {\\scriptsize $[0.25, 0.25]$} & 13\\% \\\\
     edge\\_mpnn \\& co & $0.2$ {\\scriptsize $[0.2, 0.2]$} & $0.25$ {\\scriptsize $[0.25, 0.25]$} & 13\\% \\\\

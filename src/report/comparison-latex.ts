@@ -35,6 +35,7 @@ function cell({ mean, low, high }: Interval, best: boolean): string {
   return `${middle} {\\scriptsize $[${number(low)}, ${number(high)}]$}`;
 }
 
+/** Words about the table. */
 export interface LatexOptions {
   /** The command line that made the numbers, for the caption. */
   readonly command?: string;

@@ -1,10 +1,9 @@
-/** A comparison made readable: tables, plots and galleries for the report, and the same numbers as JSON and CSV. */
+/** A comparison made readable: tables and plots for the report, and the same numbers as JSON and CSV. */
 import {
   leaders,
   type MethodResult,
   type PairMetric,
   paired,
-  renderGallery,
   type Summary,
   summarise,
 } from '../evaluation/index.ts';
@@ -16,13 +15,16 @@ import { csvTable, markdownTable } from './plain-tables.ts';
 
 /** What each known metric is, for column headings and captions. */
 const LABELS: Record<string, string> = {
-  'patch-sw': 'patch distance',
-  'patch-sw-structure': 'patch distance, structure',
-  'gram@random-gram': 'Gram distance (random filters)',
-  'gram-structure@random-gram': 'Gram distance, structure (random filters)',
+  'texture-statistics': 'texture statistics',
+  'texture-statistics-structure': 'texture statistics, structure',
+  'patch-sw': 'patch distance (trained on)',
+  'patch-sw-structure': 'patch distance, structure (trained on)',
+  'gram@random-gram': 'Gram distance (the condition’s filters)',
+  'gram-structure@random-gram': 'Gram distance, structure (the condition’s filters)',
   psnr: 'PSNR (weak for textures)',
   ssim: 'SSIM (weak for textures)',
 };
+/** A metric's name in words; a metric that is not known keeps its own. */
 export const metricLabel = (name: string) => LABELS[name] ?? name;
 
 const arrow = (metric: PairMetric) => (metric.better === 'lower' ? '↓' : '↑');
@@ -84,36 +86,6 @@ export async function comparisonPlots(
       ),
     )),
   );
-}
-
-interface Pictures {
-  readonly names: readonly string[];
-  /** [M, H, W, 3] */
-  readonly targets: { readonly data: Float32Array; readonly size: number };
-}
-
-const nth = (data: Float32Array, size: number, i: number) => ({
-  width: size,
-  height: size,
-  data: data.subarray(i * size * size * 3, (i + 1) * size * size * 3),
-});
-
-/** Target and every method side by side, one row a texture. */
-export function comparisonGallery(
-  { names, targets }: Pictures,
-  results: readonly MethodResult[],
-  size: number,
-  title: string,
-): Promise<Uint8Array> {
-  return renderGallery({
-    title,
-    columns: ['target', ...results.map(({ name }) => name)],
-    rows: names,
-    cells: names.map((_, i) => [
-      nth(targets.data, targets.size, i),
-      ...results.map(({ pictures }) => nth(pictures, size, i)),
-    ]),
-  });
 }
 
 /** Every number of a comparison, ready for JSON. */
@@ -186,4 +158,5 @@ export function comparisonLines(results: readonly MethodResult[], metric: PairMe
     );
 }
 
+/** A paragraph in the dim colour of remarks. */
 export const note = (text: string): Html => html`<p class="dim">${text}</p>`;

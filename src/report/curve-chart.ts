@@ -7,18 +7,22 @@ export interface CurveMean {
   readonly series: string;
   readonly x: number;
   readonly mean: number;
+  /** Ends of the interval. */
   readonly low: number;
   readonly high: number;
 }
 
+/** What `curveChart` draws. */
 export interface CurveChart {
   readonly title?: string;
+  /** Titles of the axes. */
   readonly x: string;
   readonly y: string;
   /** Series that are only there for `reference` are dashed. */
   readonly points: readonly (CurveMean & { readonly reference?: boolean })[];
   /** Ends of the vertical axis, for charts to be read beside each other. */
   readonly range?: readonly [low: number, high: number];
+  /** Pixels of the plot itself. Default 400 by 300. */
   readonly width?: number;
   readonly height?: number;
 }
@@ -92,14 +96,18 @@ export const curveChart = ({
   } as unknown as Omit<TopLevelSpec, '$schema'>);
 };
 
+/** What `bandChart` draws. */
 export interface BandChart {
   readonly title?: string;
+  /** Titles of the axes. */
   readonly x: string;
   readonly y: string;
   readonly points: readonly CurveMean[];
   /** A dashed line at a height, and what it is. */
   readonly level?: { readonly y: number; readonly label: string };
+  /** A logarithmic vertical axis. */
   readonly logY?: boolean;
+  /** Pixels of the plot itself. Default 440 by 300. */
   readonly width?: number;
   readonly height?: number;
 }

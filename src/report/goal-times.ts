@@ -22,7 +22,9 @@ export interface TuningCurve {
   readonly skipped: Int32Array;
 }
 
+/** Fine-tuning from several starts on the same textures, measured at the same iterations. */
 export interface Tuning {
+  /** Iterations at which every curve was measured, rising. */
   readonly checkpoints: readonly number[];
   readonly curves: readonly TuningCurve[];
   /** The target NCAs themselves. */
@@ -54,7 +56,10 @@ export interface GoalTimes {
 const along = ({ results }: TuningCurve, metric: PairMetric, texture: number) =>
   results.map(({ values }) => values[metric.name][texture]);
 
-/** @param references starts that the others are set against; those that take no part are left out */
+/**
+ * Every start's iterations to every goal by one metric, with medians and speed-ups.
+ * @param references starts that the others are set against; those that take no part are left out
+ */
 export function goalTimes(
   { checkpoints, curves }: Tuning,
   goals: readonly Goal[],

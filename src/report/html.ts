@@ -2,6 +2,7 @@
 
 import { escapeMarkup } from '../formats/index.ts';
 
+/** Markup that is safe to put into a page as it stands. Made by `html`, or by `raw` from markup of the project itself. */
 export class Html {
   constructor(readonly source: string) {}
 }

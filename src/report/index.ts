@@ -12,7 +12,6 @@ export {
 export { comparisonLatex, type LatexOptions, latexText } from './comparison-latex.ts';
 export {
   comparisonCsv,
-  comparisonGallery,
   comparisonJson,
   comparisonLines,
   comparisonMarkdown,
@@ -24,6 +23,7 @@ export {
 } from './comparison-tables.ts';
 export { type BandChart, bandChart, type CurveChart, type CurveMean, curveChart } from './curve-chart.ts';
 export { intervalText, number } from './figures.ts';
+export { comparisonGallery, type Gallery, renderGallery } from './gallery.ts';
 export {
   type Goal,
   type GoalTimes,

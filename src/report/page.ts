@@ -20,20 +20,27 @@ figure { margin: 1rem 0 } figure img, figure svg { max-width: 100%; height: auto
 pre { background: var(--panel); padding: .8rem 1rem; overflow-x: auto; border-radius: 6px; font-size: .85rem } details summary { cursor: pointer; color: var(--dim) }
 `;
 
+/** A part of a report under a heading. */
 export interface Section {
+  /** The heading. */
   readonly title: string;
   readonly body: Html;
 }
 
+/** What a report page holds, down to how it was made. */
 export interface Report {
   readonly title: string;
+  /** What the run was to answer, in a sentence or two. */
   readonly question: string;
   readonly sections: readonly Section[];
+  /** The command line that made it. */
   readonly command: string;
+  /** Shown as YAML, as the environment is. */
   readonly config: unknown;
   readonly environment: Record<string, unknown>;
 }
 
+/** A cell of a table; `best` sets it in bold. */
 export interface Cell {
   readonly text: string;
   readonly best?: boolean;

@@ -6,11 +6,13 @@ import { refuse } from '../config/index.ts';
 import { type MethodResult, overSeeds, type PairMetric } from '../evaluation/index.ts';
 import { methodsOf, metricsOf, RESULTS, type Results, readResults } from './results.ts';
 
+/** A finished comparison, read back from its run folder. */
 export interface FinishedRun {
   /** Its folder's name, with as much of the path as tells it from the others. */
   readonly label: string;
   readonly folder: string;
   readonly results: Results;
+  /** As they were measured, without weights and pictures. */
   readonly methods: readonly MethodResult[];
 }
 
@@ -30,7 +32,10 @@ function labels(folders: readonly string[]): string[] {
   return folders.map(folder => resolve(folder));
 }
 
-/** @throws UserError when a folder holds no comparison of this version, or is given twice */
+/**
+ * Reads finished comparisons back, in the order given.
+ * @throws UserError when a folder holds no comparison of this version, or is given twice
+ */
 export async function readRuns(folders: readonly string[]): Promise<FinishedRun[]> {
   const paths = folders.map(folder => resolve(folder));
   const twice = folders.find((_, i) => paths.indexOf(paths[i]) < i);
@@ -48,8 +53,10 @@ export async function readRuns(folders: readonly string[]): Promise<FinishedRun[
   return runs;
 }
 
+/** Runs on the same held-out textures, and all their methods in one table. */
 export interface RunGroup {
   readonly runs: readonly FinishedRun[];
+  /** Names of the held-out textures, in the order of all values. */
   readonly textures: readonly string[];
   /** Measured by all of the runs; the first one leads. */
   readonly metrics: readonly PairMetric[];

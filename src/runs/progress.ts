@@ -1,9 +1,11 @@
 /** Progress of long work on the terminal: a bar with rate and time left, or plain lines when nobody watches. */
 import { MultiBar, Presets } from 'cli-progress';
 
+/** How long work shows how far it is. Stop it when the work ends, however it ends. */
 export interface Progress {
   /** Tells how much is done; `note` is a short text such as the loss. */
   update(done: number, note?: string): void;
+  /** Takes the bar down; without a terminal, prints the last line. */
   stop(): void;
 }
 

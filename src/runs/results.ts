@@ -8,6 +8,7 @@ import { readJson } from '../formats/index.ts';
 
 const Interval = t.strict({ mean: t.number, low: t.number, high: t.number, std: t.number, count: t.number });
 
+/** Codec of a comparison's results.json, version 1; further keys are left alone. */
 export const ResultsCodec = t.type({
   version: t.literal(1),
   experiment: t.string,
@@ -25,8 +26,10 @@ export const ResultsCodec = t.type({
   ),
   perTexture: t.array(t.UnknownRecord),
 });
+/** The numbers of a comparison, as results.json has them. */
 export type Results = t.TypeOf<typeof ResultsCodec>;
 
+/** The file of results in a run folder: a run that has it is finished. */
 export const RESULTS = 'results.json';
 
 /** Whether results that were read are a comparison of methods: an experiment may write others. */
@@ -61,7 +64,10 @@ export async function readResultsHead(folder: string): Promise<t.TypeOf<typeof H
 
 const stateOf = (folder: string) => (existsSync(join(folder, 'config.yaml')) ? ': it did not finish' : '');
 
-/** @throws UserError naming file and field when the folder holds no comparison of this version */
+/**
+ * A comparison's results.json, read and decoded.
+ * @throws UserError naming file and field when the folder holds no comparison of this version
+ */
 export async function readResults(folder: string): Promise<Results> {
   const { raw, experiment } = await readResultsHead(folder);
   if (!isComparison(raw)) refuse(folder, 'results of a comparison of methods', `others, of ${experiment}`);

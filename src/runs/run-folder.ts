@@ -17,22 +17,25 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { availableParallelism, cpus, platform, totalmem } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
 import { parse, stringify } from 'yaml';
-import { refuse, systemFailure, UserError } from '../config/index.ts';
+import { about, packageRoot, refuse, systemFailure, UserError } from '../config/index.ts';
 import { makeFolder } from '../formats/index.ts';
 
-const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-
+/** What a run ran on: enough to run it again, or to see why it came out otherwise. */
 export interface Environment {
+  /** Version of the package. */
   readonly weightloom: string;
+  /** Of the source tree, with `+` when it has uncommitted changes; null outside a git checkout. */
   readonly commit: string | null;
+  /** Version of Node. */
   readonly node: string;
+  /** System and processor, such as `linux x64`. */
   readonly platform: string;
   readonly cpu: string;
+  /** How many this process may use. */
   readonly cores: number;
   readonly memoryGiB: number;
   readonly [key: string]: unknown;
@@ -53,10 +56,10 @@ function commit(): string | null {
   }
 }
 
+/** The environment of this process, with `more` keys beside the usual ones. */
 export function environment(more: Record<string, unknown> = {}): Environment {
-  const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
   return {
-    weightloom: version,
+    weightloom: about.version,
     commit: commit(),
     node: process.version,
     platform: `${platform()} ${process.arch}`,
@@ -67,8 +70,11 @@ export function environment(more: Record<string, unknown> = {}): Environment {
   };
 }
 
+/** The folder of one run. Made by `createRunFolder`; its methods throw when the folder cannot be written. */
 export interface RunFolder {
+  /** Absolute. */
   readonly path: string;
+  /** The folder's own name. */
   readonly name: string;
   /** Appends one record to metrics.jsonl; a resumed run begins it anew, and repeats what its finished parts logged. */
   log(record: Record<string, unknown>): void;
@@ -114,9 +120,11 @@ export const digest = (key: unknown): string =>
     ),
   );
 
+/** Where a run folder is, and what is kept in it about the run. */
 export interface RunFolderOptions {
   /** Where; by default `runs/<experiment>-<time>`. */
   readonly folder?: string;
+  /** The command line that reproduces the run. */
   readonly command?: string;
   /** More for environment.json. */
   readonly environment?: Readonly<Record<string, unknown>>;

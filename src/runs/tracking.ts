@@ -19,6 +19,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { failure, systemFailure, UserError } from '../config/index.ts';
 
+/** Where the metrics and pictures of a training go. Close it. */
 export interface Tracker {
   /** One record for metrics.jsonl; its numbers are scalars in TensorBoard, nested ones by `a/b`. */
   log(step: number, record: Readonly<Record<string, unknown>>): void;
@@ -32,6 +33,7 @@ export interface Tracker {
   close(): void;
 }
 
+/** The file of metrics in a run folder, one JSON record a line. */
 export const METRICS = 'metrics.jsonl';
 
 /**

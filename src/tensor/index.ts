@@ -2,8 +2,10 @@
 import './gradients.ts';
 import './mended-gradients.ts';
 
+/** tfjs, with the gradients it lacks or has wrong mended: everybody imports it from here. */
 export * as tf from '@tensorflow/tfjs-core';
 export { edgeMessage } from './edge-message.ts';
+/** Operators whose plain form wastes time or memory, each with its own gradient: linear layers, norms, attention, Adam. */
 export * as fused from './fused.ts';
 export { addressOf, type OutputSpec, onMemory, uninitialised } from './on-memory.ts';
 export * from './parameters.ts';

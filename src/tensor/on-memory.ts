@@ -5,6 +5,7 @@ import { loomInCharge } from './loom/loom-backend.ts';
 
 type NumberType = 'float32' | 'int32' | 'bool';
 
+/** Shape and type of a tensor that a kernel fills. */
 export interface OutputSpec {
   readonly shape: readonly number[];
   /** Default float32. */

@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { randomStream } from './random.ts';
 
+/** Where a network's variables get their first values. */
 export interface ParameterOptions {
   /** Seeds the initial values; each variable draws from a stream of its own name. */
   readonly seed: number;
@@ -16,6 +17,7 @@ export interface ParameterOptions {
  * `a/b`. All scopes fill the same record.
  */
 export class Parameters {
+  /** All variables made so far, in every scope, by their full names. */
   readonly variables: Record<string, tf.Variable>;
 
   constructor(
@@ -26,6 +28,7 @@ export class Parameters {
     this.variables = variables;
   }
 
+  /** The same record under a further part of the names. Variables are made once: asking for a name again throws. */
   scope(name: string): Parameters {
     return new Parameters(this.options, `${this.prefix}${name}/`, this.variables);
   }
@@ -37,14 +40,17 @@ export class Parameters {
     );
   }
 
+  /** A variable of zeros. */
   zeros<R extends tf.Rank>(name: string, shape: tf.ShapeMap[R]): tf.Variable<R> {
     return this.make(name, shape, size => new Float32Array(size));
   }
 
+  /** A variable of ones. */
   ones<R extends tf.Rank>(name: string, shape: tf.ShapeMap[R]): tf.Variable<R> {
     return this.make(name, shape, size => new Float32Array(size).fill(1));
   }
 
+  /** Frees all variables of the record, whatever scope made them. */
   dispose(): void {
     tf.dispose(Object.values(this.variables));
   }

@@ -49,6 +49,10 @@ export function hashName(name: string): number {
   return hash >>> 0;
 }
 
+/**
+ * A stream of random numbers: Threefry-4x32-20 keyed by seed and name, read from a position that can be set. Made by `randomStream`.
+ * Equal seed, name and position draw the same words, on any machine; streams of other names or seeds are independent.
+ */
 export class RandomStream {
   private readonly key: Uint32Array;
   private readonly counter = new Uint32Array(4);
@@ -105,18 +109,22 @@ export class RandomStream {
     return mean + std * radius * Math.cos(2 * Math.PI * (this.uint32() / 2 ** 32));
   }
 
+  /** True with the given probability. */
   bernoulli(probability: number): boolean {
     return this.uniform() < probability;
   }
 
+  /** [length] uniform on [low, high), one word each. */
   uniforms(length: number, low = 0, high = 1): Float32Array {
     return Float32Array.from({ length }, () => this.uniform(low, high));
   }
 
+  /** [length] normals, two words each. */
   normals(length: number, mean = 0, std = 1): Float32Array {
     return Float32Array.from({ length }, () => this.normal(mean, std));
   }
 
+  /** One of the items, all alike probable. */
   choice<T>(items: readonly T[]): T {
     return items[this.integer(0, items.length)];
   }

@@ -4,8 +4,11 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 
+/** How pixels are weighed: the filter (triangle or cubic), and whether it widens when the picture shrinks. */
 export interface ResizeOptions {
+  /** Triangle, or cubic by Keys: a = -0.5 under antialiasing, -0.75 without. */
   readonly filter: 'bilinear' | 'bicubic';
+  /** Widens the filter by the factor a picture shrinks by, so that fine detail does not alias. */
   readonly antialias: boolean;
 }
 
@@ -66,7 +69,7 @@ function resizeMatrix(size: number, target: number, options: ResizeOptions): tf.
   return tf.tensor2d(data, [size, target]);
 }
 
-/** @param images [B, H, W, C]  @returns [B, height, width, C] */
+/** Resizes pictures; differentiable in them. @param images [B, H, W, C]  @returns [B, height, width, C] */
 export function resize(
   images: tf.Tensor4D,
   [height, width]: readonly [number, number],

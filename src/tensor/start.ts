@@ -5,8 +5,10 @@ import { UserError } from '../config/index.ts';
 import './backend.ts';
 
 const names = ['tensorflow', 'loom', 'cpu'] as const;
+/** tfjs's own names: `tensorflow` (the native library), `loom` (our kernels on all cores), `cpu` (tfjs in plain JavaScript). */
 export type BackendName = (typeof names)[number];
 
+/** Which backend runs, and why: what `startBackend` found. */
 export interface BackendReport {
   readonly backend: BackendName;
   /** One line for people: backend, threads, build. */
@@ -66,7 +68,11 @@ async function tryTensorflow(passedOver: { backend: string; reason: string }[]):
 
 /**
  * Chooses and starts the tfjs backend: TensorFlow (tfjs-node-gpu, then tfjs-node) where it loads, else `loom`. `prefer` asks for
- * one; the environment variable WEIGHTLOOM_BACKEND overrides it. May be called again, to change.
+ * one; the environment variable WEIGHTLOOM_BACKEND overrides it. Comes before the first tensor; may be called again, to change.
+ *
+ *     const { summary } = await startBackend();
+ *
+ * @throws UserError when WEIGHTLOOM_BACKEND names no backend
  */
 export async function startBackend(options: { readonly prefer?: BackendName } = {}): Promise<BackendReport> {
   const asked = wanted(options.prefer);

@@ -8,7 +8,9 @@ import * as blocks from './blocks.ts';
 import * as fused from './fused.ts';
 import type { Parameters } from './parameters.ts';
 
+/** A layer on tokens: [B, T, C] -> [B, T, C]. */
 export type TokenLayer = (tokens: tf.Tensor3D) => tf.Tensor3D;
+/** A function applied number by number; the shape stays. */
 export type Activation = (x: tf.Tensor) => tf.Tensor;
 
 /** Gaussian error linear unit, exact: x/2 (1 + erf(x / sqrt 2)). */
@@ -17,8 +19,10 @@ export const gelu: Activation = fused.gelu;
 /** x sigmoid(1.702 x), CLIP's approximation of GELU. */
 export const quickGelu: Activation = x => tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)));
 
+/** Sigmoid linear unit, or swish: x sigmoid(x). */
 export const silu: Activation = x => tf.mul(x, tf.sigmoid(x));
 
+/** How a linear layer starts, and whether it has a bias (which starts at zero). */
 export interface LinearOptions {
   /** Standard deviation of the initial weights; 0 for a layer that starts as zero. Default 1/sqrt(in). */
   readonly std?: number;
@@ -40,7 +44,15 @@ function linearWeights(
   };
 }
 
-/** y = x W + b on the last axis. */
+/**
+ * A linear layer, y = x W + b on the last axis: [..., inputs] -> [..., outputs]. Makes the variables `name/weight` [inputs, outputs] and, unless it is
+ * told to have none, `name/bias` [outputs].
+ *
+ *     const project = linear(parameters, 'project', 24, 64);
+ *     const y = project(x); // [B, 24] -> [B, 64]
+ *
+ * @throws Error when the name is taken
+ */
 export function linear(
   parameters: Parameters,
   name: string,
@@ -59,7 +71,11 @@ export function normalise<T extends tf.Tensor>(x: T, epsilon: number): T {
   return tf.mul(centred, tf.rsqrt(tf.add(variance, epsilon))) as T;
 }
 
-/** Layer normalisation (Ba, Kiros and Hinton 2016) over the last axis with gain and bias. */
+/**
+ * Layer normalisation (Ba, Kiros and Hinton 2016) over the last axis with gain and bias: [..., width] -> [..., width]. Makes the variables
+ * `name/weight` (the gain, ones) and `name/bias` (zeros), each [width].
+ * @throws Error when the name is taken
+ */
 export function layerNorm(
   parameters: Parameters,
   name: string,
@@ -72,7 +88,14 @@ export function layerNorm(
   return x => fused.layerNorm(x, gain, bias, epsilon);
 }
 
-/** Two linear layers with an activation between; `std` is that of the second. */
+/**
+ * Two linear layers with an activation between, GELU by default: [..., inputs] -> [..., outputs]; `std` is that of the second. Makes the variables
+ * `name/0/weight`, `name/0/bias`, `name/1/weight` and `name/1/bias`.
+ *
+ *     const update = mlp(parameters, 'block/0/update', [64, 128, 64], { std: 0.02 });
+ *
+ * @throws Error when the name is taken
+ */
 export function mlp(
   parameters: Parameters,
   name: string,
@@ -119,12 +142,17 @@ export function selfAttention(
   return tokens => attention(tokens, tokens);
 }
 
+/** Sizes of a transformer block, and what it has. */
 export interface EncoderLayerOptions {
+  /** C, the width of the tokens. */
   readonly width: number;
+  /** Must divide `width`. */
   readonly heads: number;
   /** Width of the MLP between its two layers. */
   readonly hidden: number;
+  /** Of the MLP. Default the exact GELU. */
   readonly activation?: Activation;
+  /** Of the norms. Default 1e-5. */
   readonly epsilon?: number;
   /** Adds a cross-attention to a memory between self-attention and MLP. */
   readonly cross?: boolean;

@@ -23,6 +23,7 @@ export interface FeatureOrbit {
   readonly features: Float32Array;
 }
 
+/** Which symmetries augment, and where the features of changed pictures come from. */
 export interface SymmetryAugmentationOptions {
   readonly spec: NcaSpec;
   /** A random element of each is applied, in this order. Those that change the picture need `condition`, if there is one. */
@@ -31,7 +32,10 @@ export interface SymmetryAugmentationOptions {
   readonly condition?: FeatureOrbit | Pick<Encoder, 'features'>;
 }
 
-/** @throws Error when a group is not exact for the spec, or changes pictures and there is nothing to take their features from */
+/**
+ * Augmentation by random elements of symmetry groups, acting on a sample's weights and picture; its features follow the picture.
+ * @throws Error when a group is not exact for the spec, or changes pictures and there is nothing to take their features from
+ */
 export function symmetryAugmentation({ spec, groups, condition }: SymmetryAugmentationOptions): Augmentation {
   const orbit = condition && 'elements' in condition ? condition : undefined;
   const encoder =

@@ -21,8 +21,11 @@ export function gammaOf(sigmaRel: number): number {
   return (low + high) / 2;
 }
 
+/** A moving average of variables, with memory of its own. Dispose of it. */
 export interface MovingAverage {
+  /** Its width as a share of the training, in (0, 0.28). */
   readonly sigmaRel: number;
+  /** The averages, by the names of the variables. */
   readonly values: Variables;
   /** Takes in the variables after `step` updates (1 for the first). */
   update(step: number): void;
@@ -31,6 +34,11 @@ export interface MovingAverage {
   dispose(): void;
 }
 
+/**
+ * Begins a moving average of variables: avg += (1 - (1 - 1/t)^(gamma + 1)) (w - avg) after step t, gamma by `gammaOf`.
+ * @param sigmaRel its width as a share of the training
+ * @throws RangeError unless 0 < sigmaRel < 0.28
+ */
 export function movingAverage(variables: Variables, sigmaRel: number): MovingAverage {
   const gamma = gammaOf(sigmaRel);
   const values: Record<string, tf.Variable> = {};

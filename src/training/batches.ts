@@ -17,21 +17,29 @@ export interface TrainingData {
 
 /** One sample on its way into a batch; an augmentation overwrites what it changes. */
 export interface Sample {
+  /** Its place in the data. */
   readonly index: number;
   /** [D], real weights. */
   readonly weights: Float32Array;
+  /** [T * F] */
   readonly features: Float32Array | null;
+  /** [S * S * 3] */
   readonly image: Float32Array | null;
 }
 
+/** A change of samples that keeps what they are. The random stream is a function of seed, step and row. */
 export interface Augmentation {
   readonly name: string;
+  /** Overwrites what it changes of the sample. */
   vary(sample: Sample, random: RandomStream): void;
 }
 
+/** All that batches depend on: data, order, noise, dropped conditions, augmentation. */
 export interface BatchPlan {
   readonly seed: number;
+  /** B, samples a batch. */
   readonly batch: number;
+  /** D, numbers a sample. */
   readonly size: number;
   readonly data: TrainingData;
   readonly diffusion: Pick<Diffusion, 'drawLevels'>;
@@ -41,6 +49,7 @@ export interface BatchPlan {
   readonly augmentation?: Augmentation;
 }
 
+/** A training batch of B samples, as plain numbers. */
 export interface Batch {
   readonly step: number;
   /** [B] places in the data. */

@@ -14,8 +14,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { refusal } from '../../property-tests/refusal.ts';
 import { tinyData, tinyDenoiser, tinyEncoder, tinySpec } from '../../property-tests/tiny.ts';
-import { settle, UserError } from '../config/index.ts';
+import { settle } from '../config/index.ts';
 import { edm, fitNormaliser } from '../diffusion/index.ts';
 import { readSafetensors } from '../formats/index.ts';
 import { randomStream, startBackend } from '../tensor/index.ts';
@@ -76,17 +77,6 @@ async function run(
   }
 }
 
-/** The sentence a run ends with. */
-async function sentence(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-  } catch (error) {
-    assert.instance(error, UserError);
-    return (error as Error).message;
-  }
-  throw new Error('it should have failed');
-}
-
 test('interrupted at any step and resumed, a run ends with the same weights', async () => {
   const whole = await run(fresh());
   for (const until of [1, 7, 16, 29]) {
@@ -117,7 +107,7 @@ test('the last two are kept, with averages of all when asked for', async () => {
   const found = Object.values(average).flatMap(part => [...part]);
   assert.is(found.length, values.length);
   assert.ok(found.every((x, i) => Math.abs(x - values[i]) < 1e-5));
-  assert.match(await sentence(averageOfWidth(fresh(), 0.1)), /keepAverages=true/);
+  assert.match(await refusal(() => averageOfWidth(fresh(), 0.1)), /keepAverages=true/);
 });
 
 test('damaged, of another configuration, data set or model: one sentence each, and nothing is touched', async () => {
@@ -129,7 +119,7 @@ test('damaged, of another configuration, data set or model: one sentence each, a
     const copy = fresh();
     cpSync(folder, copy, { recursive: true });
     change(join(copy, 'step-00000020'));
-    const text = await sentence(run(copy));
+    const text = await refusal(() => run(copy));
     assert.equal(readdirSync(copy).sort(), names);
     return text;
   };
@@ -162,21 +152,21 @@ test('damaged, of another configuration, data set or model: one sentence each, a
     checkpoint: { identity: { config, dataHash } },
   });
   assert.match(
-    await sentence(run(folder, identity({ denoiser: { width: 32 } }))),
+    await refusal(() => run(folder, identity({ denoiser: { width: 32 } }))),
     /manifest\.json: config\.denoiser\.width: expected 32, as in this run's configuration, found 16\.$/,
   );
   assert.match(
-    await sentence(run(folder, identity({ denoiser: { width: 16 } }, 'bbbb'))),
+    await refusal(() => run(folder, identity({ denoiser: { width: 16 } }, 'bbbb'))),
     /dataHash: expected the data set with hash bbbb, found aaaa\.$/,
   );
   const other = tinyDenoiser({ tokens: 3, width: 8 });
   assert.match(
-    await sentence(run(folder, { denoiser: other })),
+    await refusal(() => run(folder, { denoiser: other })),
     /expected a tensor of shape \[36,8\], found \[36,16\]\.$/,
   );
   other.dispose();
   assert.match(
-    await sentence(run(folder, { checkpoint: { resume: false } })),
+    await refusal(() => run(folder, { checkpoint: { resume: false } })),
     /expected no checkpoints, found 2 of an earlier run\. Resume that run or choose another folder\.$/,
   );
   assert.equal(readdirSync(folder).sort(), names);

@@ -22,7 +22,9 @@ import type { Batch } from './batches.ts';
 import type { Variables } from './optimiser.ts';
 import type { Trainer } from './trainer.ts';
 
+/** Where checkpoints go, when, how many stay, and what has to be the same to go on from one. */
 export interface CheckpointOptions {
+  /** Made when the first checkpoint is written. */
   readonly folder: string;
   /** What a checkpoint must agree on to be resumed: any JSON value each. */
   readonly identity: { readonly config: unknown; readonly dataHash: string };

@@ -37,8 +37,10 @@ export const RolloutSettingsCodec = t.strict({
   overflow: notNegative,
   clip: optional(positive),
 });
+/** The loss through the rollout as configurations have it. */
 export type RolloutSettings = t.TypeOf<typeof RolloutSettingsCodec>;
 
+/** On every sample at every step, weighted by the share of signal; 24 to 55 NCA steps. */
 export const ROLLOUT_DEFAULTS: RolloutSettings = {
   weight: 1,
   from: 0,

@@ -1,6 +1,8 @@
 /** The learning rate's course: a linear warm-up times a cosine fall. */
 
+/** The learning rate's course over a training. */
 export interface LearningRate {
+  /** What warm-up and fall are factors on. */
   readonly base: number;
   /** Steps of warm-up. */
   readonly warmup: number;

@@ -4,7 +4,9 @@ import { fused, tf } from '../tensor/index.ts';
 export type Variables = Readonly<Record<string, tf.Variable>>;
 export type Gradients = Readonly<Record<string, tf.Tensor>>;
 
+/** Parameters of Adam and AdamW. Default beta1 0.9, beta2 0.999, epsilon 1e-8, no weight decay. */
 export interface AdamOptions {
+  /** Decay of the first and of the second moment. */
   readonly beta1?: number;
   readonly beta2?: number;
   readonly epsilon?: number;
@@ -12,6 +14,7 @@ export interface AdamOptions {
   readonly weightDecay?: number;
 }
 
+/** Updates variables by gradients, and holds what it needs for that. Dispose of it. */
 export interface Optimiser {
   /** Moments by `first/NAME` and `second/NAME`: what a checkpoint saves beside `steps`. */
   readonly moments: Variables;
@@ -22,6 +25,10 @@ export interface Optimiser {
   dispose(): void;
 }
 
+/**
+ * Adam (Kingma and Ba 2015), with weight decay AdamW (Loshchilov and Hutter 2019), over named variables, which it changes in place:
+ * w -= learningRate (weightDecay w + m^ / (sqrt(v^) + epsilon)), moments corrected for their bias.
+ */
 export function adam(
   variables: Variables,
   { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 }: AdamOptions = {},

@@ -7,11 +7,16 @@ import { type NcaSpec, rollout, seedState, seedsFor, type TextureLoss, toRgb } f
 import { randomStream, tf } from '../tensor/index.ts';
 import type { Batch } from './batches.ts';
 
+/** What the denoised weights' rollouts are compared by, how strongly it counts, and when it acts. */
 export interface RolloutLossOptions {
   readonly spec: NcaSpec;
+  /** Between rendered pictures and target textures. */
   readonly texture: TextureLoss;
+  /** Its inverse makes weights of what the denoiser gives. */
   readonly normaliser: Normaliser;
+  /** Says how much signal there is at a noise level. */
   readonly diffusion: Pick<Diffusion, 'signal'>;
+  /** Of steps, masks and projections. */
   readonly seed: number;
   /** Side S of the square pictures; the data's images are [S, S, 3]. */
   readonly imageSize: number;
@@ -36,6 +41,7 @@ export interface RolloutLossOptions {
   readonly clip?: number;
 }
 
+/** A term of the loss that runs the denoised weights as NCAs. Made by `rolloutLoss`. */
 export interface RolloutLoss {
   /** Whether rows from..to of the batch are rolled out. */
   actsOn(batch: Batch, from: number, to: number): boolean;
@@ -51,6 +57,12 @@ export interface RolloutLoss {
   ): { penalty: tf.Scalar; values: tf.Tensor1D; release(): void };
 }
 
+/**
+ * weight / R sum_r s_r (texture loss of the NCA with the denoised weights of row r + overflow * mean |x - clip(x, -1, 1)|) over R rows of a
+ * batch;
+ * s is the share of signal in the noisy weights, or 1. NCA steps, masks and random filters follow from the seed and the training step.
+ * Its `evaluate` throws for a batch without images.
+ */
 export function rolloutLoss(options: RolloutLossOptions): RolloutLoss {
   const { spec, texture, normaliser, diffusion, imageSize: size, noiseWeight = 'signal' } = options;
   const { from: firstStep = 0, every = 1, overflow = 1, clip = 0.1 } = options;

@@ -10,7 +10,9 @@ import type { RolloutLoss } from './rollout-loss.ts';
 import { type StepOutcome, Trainer } from './trainer.ts';
 import { type ValidationLoss, validationLoss } from './validation.ts';
 
+/** Everything about a training but its data and models; `TRAINING_DEFAULTS` has the values of a small one. */
 export interface TrainingSettings {
+  /** Of order, noise, dropped conditions and augmentation. */
   readonly seed: number;
   /** Updates, unless time runs out before. */
   readonly steps: number;
@@ -19,13 +21,17 @@ export interface TrainingSettings {
    * follows the time spent, so that two runs are alike only as far as the machine is.
    */
   readonly seconds: number | null;
+  /** Samples a step. */
   readonly batch: number;
   /** Samples that go through the denoiser at once; null for the whole batch. */
   readonly microBatch: number | null;
+  /** After the warm-up, before the fall. */
   readonly learningRate: number;
   /** Steps of linear warm-up. */
   readonly warmup: number;
+  /** `cosine` falls to 0 at the end of the training, `constant` does not fall. */
   readonly decay: 'cosine' | 'constant';
+  /** Of Adam. */
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
@@ -41,9 +47,11 @@ export interface TrainingSettings {
   readonly finalAverage: number | null;
   /** Steps between validations; null for one at the end. */
   readonly validateEvery: number | null;
+  /** Noise levels at which the validation loss is measured. */
   readonly validationBins: number;
 }
 
+/** A thousand steps of 64 samples: Adam at 2e-4 with warm-up and cosine fall, conditions dropped for a tenth of the samples. */
 export const TRAINING_DEFAULTS: TrainingSettings = {
   seed: 1,
   steps: 1000,
@@ -65,6 +73,7 @@ export const TRAINING_DEFAULTS: TrainingSettings = {
   validationBins: 25,
 };
 
+/** What one training step gave, and how far the training is. */
 export interface StepRecord extends StepOutcome {
   /** Updates made, this one included. */
   readonly step: number;
@@ -78,6 +87,7 @@ export interface StepRecord extends StepOutcome {
   binLosses(bins: number): Float64Array;
 }
 
+/** What is trained, on what, under which settings, and how it is watched, saved and stopped. */
 export interface TrainOptions {
   readonly denoiser: Denoiser;
   /** Null when there are no features. */
@@ -87,10 +97,15 @@ export interface TrainOptions {
   readonly data: TrainingData;
   /** Held-out samples for the validation loss. */
   readonly validation?: TrainingData;
+  /** What differs from `TRAINING_DEFAULTS`. */
   readonly settings?: Partial<TrainingSettings>;
+  /** Default: none. */
   readonly augmentation?: Augmentation;
+  /** A loss through the rollout beside the denoising loss. */
   readonly rollout?: RolloutLoss;
+  /** Default: no checkpoints. */
   readonly checkpoint?: CheckpointOptions;
+  /** Told of every update. */
   readonly onStep?: (record: StepRecord) => void;
   /** With the final average in place, as when sampling. */
   readonly onValidation?: (loss: ValidationLoss, step: number) => void;
@@ -100,10 +115,15 @@ export interface TrainOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How a training ended. */
 export interface TrainingResult {
+  /** Updates made, those before a resumption included. */
   readonly steps: number;
+  /** Training time, validation and callbacks not counted. */
   readonly seconds: number;
+  /** What ended it: `time` where `seconds` did, `non-finite` where loss or gradient was not finite. */
   readonly stopped: 'steps' | 'time' | 'interrupted' | 'non-finite';
+  /** The last one; null without held-out samples. */
   readonly validation: ValidationLoss | null;
   /** Where the batch and state of a non-finite loss were saved. */
   readonly studyFolder?: string;
@@ -113,6 +133,15 @@ export interface TrainingResult {
  * Trains the denoiser (and the encoder's trained part) in place. At the end their variables hold the moving average
  * `finalAverage`. The same settings and seed give the same weights, whether interrupted and resumed or not (unless time ends it).
  *
+ *     const { steps, stopped } = await trainDenoiser({
+ *       denoiser, encoder, diffusion, normaliser,
+ *       data: { weights: train.weights, features: await train.features.data() },
+ *       settings: { steps: 1000, batch: 32 },
+ *     });
+ *     if (stopped === 'non-finite') throw new UserError(`the loss is not finite at step ${steps + 1}`);
+ *
+ * @returns how it ended. Neither a raised signal nor a loss or gradient that is not finite throws: `stopped` says `interrupted` or `non-finite`, and
+ *   the step at fault is not made.
  * @throws UserError when a checkpoint does not fit or cannot be read or written
  */
 export async function trainDenoiser(options: TrainOptions): Promise<TrainingResult> {

@@ -16,6 +16,7 @@ import {
 } from './optimiser.ts';
 import type { RolloutLoss } from './rollout-loss.ts';
 
+/** The models of a training, and how they are updated. */
 export interface TrainerOptions {
   readonly denoiser: Denoiser;
   /** Needed when there are features; its `project` is trained along. */
@@ -31,6 +32,7 @@ export interface TrainerOptions {
   readonly rollout?: RolloutLoss;
 }
 
+/** What one update gave. */
 export interface StepOutcome {
   /** The mean weighted denoising loss of the batch. */
   readonly loss: number;
@@ -46,11 +48,14 @@ export interface StepOutcome {
   readonly finite: boolean;
 }
 
+/** One training as its single steps: variables, optimiser and moving averages. `trainDenoiser` is the loop about it. Dispose of it. */
 export class Trainer {
   /** All that is trained: `denoiser/NAME` and `encoder/NAME`. */
   readonly variables: Variables;
+  /** State that is saved but not trained. */
   readonly buffers: Variables;
   readonly optimiser: Optimiser;
+  /** One for each width asked for. */
   readonly averages: readonly MovingAverage[];
 
   constructor(private readonly options: TrainerOptions) {

@@ -3,6 +3,7 @@ import { randomStream, tf } from '../tensor/index.ts';
 import type { TrainingData } from './batches.ts';
 import type { Trainer, TrainerOptions } from './trainer.ts';
 
+/** The denoising loss on held-out NCAs, as a whole and by noise level. */
 export interface ValidationLoss {
   /** Mean over bins: every bin is equally likely under the training noise. */
   readonly loss: number;

@@ -8,14 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { writeTinyExperiment } from '../../../property-tests/tiny-experiment.ts';
-import {
-  experimentConfig,
-  finishedCells,
-  loadExperiment,
-  planSweep,
-  runExperiment,
-  writeSweepReport,
-} from '../../index.ts';
+import { loadExperiment } from '../../experiment/index.ts';
+import { runExperiment } from '../../index.ts';
+import { experimentConfig, finishedCells, planSweep, writeSweepReport } from '../../runs/index.ts';
 import { main } from '../main.ts';
 
 const test = suite('weightloom run --multirun');

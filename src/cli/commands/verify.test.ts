@@ -21,7 +21,8 @@ function verify(...options: string[]) {
 /** A denoiser whose layer on hidden unit biases has a position of its own for each, or not. */
 const source = (position: string) => `
 import * as t from 'io-ts';
-import { blockOf, type DenoiserKind, tf, weightCount } from 'weightloom';
+import { blockOf } from 'weightloom/nca';
+import { type DenoiserKind, tf, weightCount } from 'weightloom';
 import { slope } from './slope.ts';
 
 const kind: DenoiserKind<object> = {
@@ -54,6 +55,16 @@ writeFileSync(
   join(folder, 'partial.ts'),
   "export default { name: 'x', summary: 'y', config: {}, defaults: {} };\n",
 );
+
+test('a group of one’s own has to say whether it is orthogonal and keeps the picture', () => {
+  writeFileSync(
+    join(folder, 'group.ts'),
+    "export default { name: 'mine', summary: 'a test', orthogonal: true, keepsPicture: 'yes', sample: () => null };\n",
+  );
+  const { status, stderr } = verify('./good.ts', '--symmetry', './group.ts');
+  assert.is(status, 1);
+  assert.match(stderr, './group.ts: default export: keepsPicture: expected a boolean, found "yes".');
+});
 
 test('a true claim is confirmed', () => {
   const { status, stdout } = verify('./good.ts', '--symmetry', 'hidden-permutation');

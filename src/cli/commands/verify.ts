@@ -1,9 +1,19 @@
 /** `weightloom verify`: whether a denoiser keeps the symmetries it claims. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { decode, failure, orThrow, settle, suggestion, UserError } from '../../config/index.ts';
+import {
+  checkClauses,
+  decode,
+  failure,
+  importUserFile,
+  isPath,
+  orThrow,
+  settle,
+  suggestion,
+  UserError,
+} from '../../config/index.ts';
 import type { DenoiserKind } from '../../denoisers/index.ts';
 import type { Around, Verdict } from '../../evaluation/index.ts';
-import type { NcaSpec, SymmetryName } from '../../nca/index.ts';
+import type { NcaSpec, SymmetryDraft, SymmetryName } from '../../nca/index.ts';
 
 interface Options {
   symmetry?: string[];
@@ -44,6 +54,20 @@ function oneOf<T extends string>(option: string, known: readonly T[], found: str
       hint: suggestion(found, known),
     }),
   );
+}
+
+/** The name of a group in a file of the user's own: its default export is what `registerSymmetry` takes. */
+async function ownSymmetry(file: string): Promise<SymmetryName> {
+  const { registerSymmetry } = await import('../../nca/index.ts');
+  const draft = (await importUserFile(file)).default;
+  checkClauses<SymmetryDraft>(file, 'default export', 'a symmetry group', draft, {
+    name: 'string',
+    summary: 'string',
+    orthogonal: 'boolean',
+    keepsPicture: 'boolean',
+    sample: 'function',
+  });
+  return registerSymmetry(draft).name;
 }
 
 /** The spec to check on and, with a zoo, the pipeline from its weights to its weights. */
@@ -102,7 +126,7 @@ export function register(program: Command): void {
     )
     .option(
       '--symmetry <name...>',
-      'only these; otherwise all that diffusion can have and whatever is claimed',
+      'only these, or a group of your own as the path of a TypeScript file; otherwise all that diffusion can have and whatever is claimed',
     )
     .option('--spec <name>', 'the NCA spec to check on', 'compact')
     .option('--zoo <folder>', "check on this zoo's spec, from real weights through the normaliser and back")
@@ -132,6 +156,7 @@ variable of the denoiser set at random. An anchor is moved with the weights; the
 Examples:
   weightloom verify edge-mpnn
   weightloom verify ./my-denoiser.ts --symmetry hidden-permutation --json
+  weightloom verify transformer-hidden --symmetry ./my-group.ts
   weightloom verify transformer-hidden --zoo configs/zoo/embedded --normaliser coordinate`,
     )
     .action(async (name: string, options: Options) => {
@@ -140,7 +165,12 @@ Examples:
       const { interruption, progressBar } = await import('../../runs/index.ts');
       const { SYMMETRY_NAMES } = await import('../../nca/index.ts');
       const { startBackend } = await import('../../tensor/index.ts');
-      const symmetries = options.symmetry?.map(given => oneOf('--symmetry', SYMMETRY_NAMES, given));
+      const symmetries: SymmetryName[] | undefined = options.symmetry && [];
+      for (const given of options.symmetry ?? []) {
+        symmetries?.push(
+          isPath(given) ? await ownSymmetry(given) : oneOf('--symmetry', SYMMETRY_NAMES, given),
+        );
+      }
       await startBackend();
       const kind: DenoiserKind = await loadDenoiser(name);
       const sizes = options.full ? (kind.defaults as object) : smallConfig(kind);

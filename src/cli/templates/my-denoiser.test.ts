@@ -1,16 +1,8 @@
 // weightloom test my-denoiser.test.ts
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import {
-  checkDenoiser,
-  randomStream,
-  SPECS,
-  smallConfig,
-  startBackend,
-  tf,
-  verifyDenoiser,
-  weightCount,
-} from 'weightloom';
+import { randomStream, SPECS, startBackend, tf, weightCount } from 'weightloom';
+import { checkDenoiser, smallConfig, verifyDenoiser } from 'weightloom/testing';
 import kind from './my-denoiser.ts';
 
 before(() => startBackend());

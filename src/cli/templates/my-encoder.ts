@@ -4,7 +4,16 @@
  *   weightloom run quickstart 'encoder={kind: ./my-encoder.ts}'
  *   weightloom train quick 'encoder={kind: ./my-encoder.ts}'
  */
-import { attempt, type Encoder, type EncoderKind, linear, natural, Parameters, t, tf } from 'weightloom';
+import {
+  type Encoder,
+  type EncoderContext,
+  type EncoderKind,
+  linear,
+  natural,
+  Parameters,
+  t,
+  tf,
+} from 'weightloom';
 
 /** Its parameters. They can be set in a configuration: `encoder={kind: ./my-encoder.ts, bins: 16}`. */
 const Config = t.strict({
@@ -15,7 +24,7 @@ type Config = t.TypeOf<typeof Config>;
 
 const DEFAULT_WIDTH = 64;
 
-function build({ bins }: Config, width: number, seed: number): Encoder {
+function build({ bins }: Config, { width = DEFAULT_WIDTH, seed }: EncoderContext): Encoder {
   const featureWidth = 3 * bins;
   const parameters = new Parameters({ seed });
   const project = linear(parameters, 'project', featureWidth, width);
@@ -49,13 +58,12 @@ function build({ bins }: Config, width: number, seed: number): Encoder {
   };
 }
 
-const kind: EncoderKind<Config> = {
+const kind = {
   name: 'my-encoder',
   summary: 'a soft histogram of each colour channel, projected by a trained layer',
   config: Config,
   defaults: { bins: 8 },
-  // Building may take time (reading weights, say) and may fail: `attempt` makes both a value.
-  build: (config, { width = DEFAULT_WIDTH, seed }) =>
-    attempt('my-encoder', async () => build(config, width, seed)),
-};
+  // One that reads weights may return a promise of the encoder, or `attempt(file, async () => ...)`, which tells of a file that cannot be read.
+  build,
+} satisfies EncoderKind<Config>;
 export default kind;

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { experimentConfig, readResults, runExperiment, startBackend, tf } from 'weightloom';
+import { experimentConfig, runExperiment, startBackend, tf } from 'weightloom';
+import { readResults } from 'weightloom/runs';
 import experiment from './my-experiment.ts';
 
 const config = fileURLToPath(new URL('my-experiment.yaml', import.meta.url));

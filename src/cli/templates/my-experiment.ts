@@ -53,7 +53,7 @@ const experiment: Experiment<Parameters> = {
       );
       // All are run with the same masks and measured with the same metrics, and stand beside everything simpler.
       const results = [...(await protocol.measure(methods)), ...(await protocol.baselines(parameters.seed))];
-      // report.html, gallery.png, results.json, results.csv and results.md in the run folder.
+      // report.html, gallery.png, results.json, results.csv, results.md and results.tex in the run folder.
       await writeComparison(context, protocol, { experiment, parameters, results, contenders: [] });
     });
   },

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { type TorchTensor, torchLegacy, torchPickled } from '../../../property-tests/crafted.ts';
 import { describe, settle } from '../../config/index.ts';
 import { type NdArray, writeSafetensors } from '../../formats/index.ts';
-import { madeUp } from '../small-encoders.ts';
+import { madeUp } from '../encoders-for-tests.ts';
 import { filtersLast, readCheckpoint, transposed } from './checkpoint.ts';
 import { CLIP, CLIP_VIT_B_32, TORCHVISION, VIT_B_16, vitWanted } from './vit-checkpoints.ts';
 

@@ -19,6 +19,7 @@ export interface Wanted {
   readonly aliases?: (name: string) => readonly string[];
 }
 
+/** The tensors a network asked for, each checked for its shape and for finite numbers. */
 export interface Checkpoint {
   /** Values by the names of `Wanted`, row-major. */
   readonly tensors: Readonly<Record<string, Float32Array>>;

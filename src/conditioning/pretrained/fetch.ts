@@ -19,6 +19,7 @@ export const encoderNetworks: Readonly<Record<'vgg16' | 'vit-b-16' | 'clip-vit-b
 };
 
 const SourceCodec = t.strict({ repo: t.string, files: t.array(t.string), revision: t.string });
+/** Where the hub has a network: repository, files to try in turn, and branch, tag or commit. */
 export type WeightSource = t.TypeOf<typeof SourceCodec>;
 /** null where no repository is set. */
 const optional = t.union([SourceCodec, t.null]);
@@ -26,7 +27,7 @@ const SourcesCodec = t.strict(
   Object.fromEntries(NETWORKS.map(name => [name, optional])) as Record<NetworkName, typeof optional>,
 );
 
-/** The settings of configs/weights.yaml, or of another file of that form. */
+/** The settings of configs/weights.yaml, or of another file of that form. @returns a TaskEither: run it with settle() */
 export const weightSources = (
   path = join(CONFIGS, 'weights.yaml'),
 ): TE.TaskEither<Failure, Record<NetworkName, WeightSource | null>> =>
@@ -34,6 +35,7 @@ export const weightSources = (
     orThrow(decode(SourcesCodec, parseYaml(await readFile(path, 'utf8'), path), path)),
   );
 
+/** Another place than configs/weights.yaml names, another cache, and how the transfer is watched and stopped. */
 export interface FetchNetworkOptions
   extends Pick<FetchOptions, 'update' | 'whole' | 'hubUrl' | 'signal' | 'onProgress' | 'onWait' | 'pause'>,
     Partial<WeightSource> {
@@ -41,7 +43,10 @@ export interface FetchNetworkOptions
   readonly cache?: string;
 }
 
-/** Fetches what is wanted of a network, or verifies what is in the cache, and checks that every tensor is there in its shape. */
+/**
+ * Fetches what is wanted of a network, or verifies what is in the cache, and checks that every tensor is there in its shape.
+ * @returns a TaskEither: run it with settle()
+ */
 export const fetchNetwork = (
   network: NetworkName,
   wanted: Wanted,

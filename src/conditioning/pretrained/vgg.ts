@@ -30,8 +30,10 @@ export const VGG16: VggLayout = [
   'pool',
   512,
 ];
+/** Indices in torchvision's `features` of the ReLUs whose outputs measure a texture: the first of each of five blocks. */
 export const STYLE_LAYERS = [1, 6, 11, 18, 25] as const;
 
+/** VGG16 up to its last style layer, frozen. Dispose of it. */
 export interface Vgg {
   /** Hash of the weights. */
   readonly hash: string;
@@ -121,7 +123,10 @@ export function vgg({ tensors, hash }: Checkpoint, layout: VggLayout = VGG16): V
   };
 }
 
-/** VGG16 from a file with torchvision's tensor names, safetensors or PyTorch's own. The classifier, if there, is not read. */
+/**
+ * VGG16 from a file with torchvision's tensor names, safetensors or PyTorch's own. The classifier, if there, is not read.
+ * @returns a TaskEither: run it with settle()
+ */
 export const readVgg16 = (path: string): TE.TaskEither<Failure, Vgg> =>
   pipe(
     readCheckpoint(path, vggWanted()),

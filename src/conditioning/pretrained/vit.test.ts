@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { golden } from '../../../property-tests/golden.ts';
+import { deviation, golden, goldenPicture } from '../../../property-tests/golden.ts';
 import { visionTensors, withVisionFile } from '../../../property-tests/vision-weights.ts';
 import { settle } from '../../config/index.ts';
 import { resize, startBackend, tf } from '../../tensor/index.ts';
@@ -24,30 +24,14 @@ const depth = FULL ? 12 : 3;
 
 const images = await golden('images');
 
-/** Largest difference over the largest expected value. */
-const difference = (actual: ArrayLike<number>, expected: ArrayLike<number>) => {
-  let error = 0;
-  let size = 0;
-  for (let i = 0; i < expected.length; i++) {
-    error = Math.max(error, Math.abs(actual[i] - expected[i]));
-    size = Math.max(size, Math.abs(expected[i]));
-  }
-  return error / size;
-};
-
-const picture = (name: string): tf.Tensor4D => {
-  const { shape, data } = images[name];
-  return tf.tidy(
-    () => tf.div(tf.tensor4d(Float32Array.from(data), [1, shape[0], shape[1], 3]), 255) as tf.Tensor4D,
-  );
-};
+const picture = (name: string) => goldenPicture(images[name]);
 
 /** Compares the first eight numbers of a token at every stage [stages, 8]. */
 function compareStages(stages: tf.Tensor3D[], token: number, expected: ArrayLike<number>, tolerance: number) {
   stages.forEach((stage, i) => {
     const actual = tf.slice(stage, [0, token, 0], [1, 1, 8]).dataSync();
     const row = Array.prototype.slice.call(expected, 8 * i, 8 * i + 8);
-    const error = difference(actual, row);
+    const error = deviation(actual, row);
     assert.ok(error < tolerance, `stage ${i}, token ${token}: ${error}`);
   });
 }
@@ -76,10 +60,10 @@ test('torchvision ViT, trained from scratch or not: tokens of a small one', asyn
     const stages: tf.Tensor3D[] = [];
     const out = network.tokens(tf.transpose(planes, [0, 2, 3, 1]), stage => stages.push(stage));
     // float32 sums of a few hundred terms in another order.
-    assert.ok(difference(stages[0].dataSync(), arrays.tokens_in.data) < 1e-5);
-    assert.ok(difference(network.norm(out).dataSync(), arrays.encoder_out.data) < 1e-5);
+    assert.ok(deviation(stages[0].dataSync(), arrays.tokens_in.data) < 1e-5);
+    assert.ok(deviation(network.norm(out).dataSync(), arrays.encoder_out.data) < 1e-5);
     const token = tf.slice(network.norm(out), [0, 0, 0], [-1, 1, -1]);
-    assert.ok(difference(token.dataSync(), arrays['eval.out'].data) < 1e-5);
+    assert.ok(deviation(token.dataSync(), arrays['eval.out'].data) < 1e-5);
   });
   network.dispose();
   assert.is(tf.memory().numTensors, before);
@@ -100,9 +84,9 @@ test('ViT-B/16 through a safetensors file, old and new names', async () => {
     if (!FULL) return;
     const final = network.norm(out);
     const first = tf.slice(final, [0, 0, 0], [1, 1, -1]).dataSync();
-    assert.ok(difference(first, arrays.a_noaa_class_e2e64.data) < OUTPUT);
+    assert.ok(deviation(first, arrays.a_noaa_class_e2e64.data) < OUTPUT);
     const mean = tf.mean(tf.slice(final, [0, 1, 0]), 1).dataSync();
-    assert.ok(difference(mean, arrays.a_noaa_patch_mean_e2e64.data) < OUTPUT);
+    assert.ok(deviation(mean, arrays.a_noaa_patch_mean_e2e64.data) < OUTPUT);
   });
   network.dispose();
   assert.is(tf.memory().numTensors, before);
@@ -146,7 +130,7 @@ test("CLIP ViT-B/32's vision tower through a safetensors file, both ways to resi
         const tolerance = way === 'pil' ? 1e-6 : 2e-5;
         const firsts = arrays[`${key}_resized_val`].data;
         const found = Array.from(arrays[`${key}_resized_idx`].data, i => planes[i]);
-        assert.ok(difference(found, firsts) < tolerance, `${key} pixels: ${difference(found, firsts)}`);
+        assert.ok(deviation(found, firsts) < tolerance, `${key} pixels: ${deviation(found, firsts)}`);
         const stages: tf.Tensor3D[] = [];
         const out = network.tokens(normaliseChannels(pixels, 'clip'), stage => stages.push(stage));
         stages.shift(); // Here the stages begin behind the positions.
@@ -154,11 +138,11 @@ test("CLIP ViT-B/32's vision tower through a safetensors file, both ways to resi
         compareStages(stages, 1, arrays[`${key}_stage_token1_first8_f64`].data, STAGE);
         if (!FULL) return;
         const pooled = network.norm(tf.slice(out, [0, 0, 0], [1, 1, -1]));
-        assert.ok(difference(pooled.dataSync(), arrays[`${key}_pooled_f64`].data) < OUTPUT);
+        assert.ok(deviation(pooled.dataSync(), arrays[`${key}_pooled_f64`].data) < OUTPUT);
         const embedding = network.project(pooled).dataSync();
-        assert.ok(difference(embedding, arrays[`${key}_image_embeds_f64`].data) < OUTPUT);
+        assert.ok(deviation(embedding, arrays[`${key}_image_embeds_f64`].data) < OUTPUT);
         const token = tf.slice(out, [0, 1, 0], [1, 1, 64]).dataSync();
-        assert.ok(difference(token, arrays[`${key}_token1_first64_f64`].data) < OUTPUT);
+        assert.ok(deviation(token, arrays[`${key}_token1_first64_f64`].data) < OUTPUT);
       });
     }
   network.dispose();

@@ -10,6 +10,11 @@ function gramMatrices(level: tf.Tensor4D): tf.Tensor3D {
   return tf.div(tf.matMul(flat, flat, true, false), flat.shape[1]);
 }
 
+/**
+ * The Gram loss on VGG16's five style layers, mean over layers of the mean square of G(picture) - G(target), G = F F^T / (h w).
+ * Pictures [B, H, W, 3] in [0, 1] and targets may differ in size. The network is the caller's to dispose of.
+ * @throws RangeError for pictures smaller than `network.smallest`
+ */
 export const gramLoss = (network: Vgg): TextureLoss =>
   vggLoss('vgg-gram', network, (pictures, targets) => {
     const layers = pictures.map((level, i) =>

@@ -7,6 +7,7 @@ import { type RandomStream, tf } from '../../tensor/index.ts';
 import type { Vgg } from '../pretrained/vgg.ts';
 import { positions, vggLoss } from './features.ts';
 
+/** Settings of the sliced Wasserstein loss on VGG16's features. */
 export interface SlicedWassersteinOptions {
   /** Random directions per level. */
   readonly projections: number;
@@ -81,6 +82,11 @@ function sortedDistance(pictures: tf.Tensor3D, targets: tf.Tensor3D): tf.Tensor1
   return distance(pictures) as tf.Tensor1D;
 }
 
+/**
+ * Sliced Wasserstein loss on the picture itself and VGG16's five style layers, mean over the six levels; differentiable along the sort.
+ * Pictures [B, H, W, 3] in [0, 1] and targets may differ in size. The network is the caller's to dispose of.
+ * @throws RangeError for pictures smaller than `network.smallest`
+ */
 export function slicedWassersteinLoss(
   network: Vgg,
   options: Partial<SlicedWassersteinOptions> = {},

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { golden } from '../../../property-tests/golden.ts';
+import { deviation, golden } from '../../../property-tests/golden.ts';
 import type { TextureLoss } from '../../nca/index.ts';
 import { type RandomStream, randomStream, resize, startBackend, tf } from '../../tensor/index.ts';
 import { pickTensors } from '../pretrained/checkpoint.ts';
@@ -28,9 +28,6 @@ const picture = (name: string): tf.Tensor4D =>
   });
 
 const numbers = (name: string) => Array.from(arrays[name].data);
-const largest = (values: ArrayLike<number>) => Math.max(...Array.from(values, Math.abs));
-const difference = (actual: ArrayLike<number>, expected: ArrayLike<number>) =>
-  largest(Array.from(expected, (x, i) => x - actual[i])) / largest(expected);
 
 /** A stream that gives recorded draws instead of its own. */
 function recorded(draws: {
@@ -106,14 +103,14 @@ for (const { name, loss, target, reduce, random, gradientTolerance } of cases) {
       const prepared = loss.prepare(target ?? picture('target'));
       const stream = () => random?.() ?? randomStream(0, 'unused');
       const losses = Array.from(prepared.loss(picture('gen'), stream()).dataSync());
-      assert.ok(difference([reduce(losses)], numbers(`${name}.f64_loss`)) < TOLERANCE);
-      if (name.startsWith('ot')) assert.ok(difference(losses, numbers(`${name}.f64_per`)) < TOLERANCE);
+      assert.ok(deviation([reduce(losses)], numbers(`${name}.f64_loss`)) < TOLERANCE);
+      if (name.startsWith('ot')) assert.ok(deviation(losses, numbers(`${name}.f64_per`)) < TOLERANCE);
       const total = (x: tf.Tensor) => {
         const all = prepared.loss(x as tf.Tensor4D, stream());
         return (reduce === sum ? tf.sum(all) : tf.mean(all)) as tf.Scalar;
       };
       const gradient = tf.transpose(tf.grad(total)(picture('gen')), [0, 3, 1, 2]).dataSync();
-      const error = difference(gradient, numbers(`${name}.f64_grad_gen`));
+      const error = deviation(gradient, numbers(`${name}.f64_grad_gen`));
       assert.ok(error < gradientTolerance, `gradient: ${error}`);
       prepared.dispose();
     });
@@ -129,7 +126,7 @@ test('a texture is at distance 0 from itself, and pictures find their own target
     const doubled = tf.gather(targets, [0, 0, 1, 1]);
     for (const loss of [gramLoss(network), slicedWassersteinLoss(network), relaxedTransportLoss(network)]) {
       const prepared = loss.prepare(targets);
-      const same = largest(prepared.loss(doubled, randomStream(0, 'draws')).dataSync());
+      const same = Math.max(...prepared.loss(doubled, randomStream(0, 'draws')).dataSync());
       const other = Math.min(...prepared.loss(noise(2), randomStream(0, 'draws')).dataSync());
       // A position where every feature is 0 has no direction: by its cosine it is at distance 1 even from itself.
       const nothing = loss.name === 'vgg-relaxed-transport' ? 5 / 1024 : 1e-5;

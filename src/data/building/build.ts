@@ -19,11 +19,13 @@ import { writeZoo } from '../zoo-write.ts';
 import { specOf, type TrainingConfig, type ZooBuildConfig } from './config.ts';
 import { baseMosaic, drawPlanned, type PlannedTexture, planTextures } from './plan.ts';
 
+/** Where a build keeps what is finished, how much of it this process does, and how it is watched. */
 export interface BuildOptions {
   /** Folder for what is finished so far; a folder for this configuration is made inside. */
   readonly work: string;
   /** Builds only the first few textures. */
   readonly limit?: number;
+  /** Ends the build; what is finished stays in the work folder. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: BuildProgress) => void;
   /** This process's share of the textures, when several work in one work folder: those whose number is `index` modulo `count`. */
@@ -32,7 +34,9 @@ export interface BuildOptions {
   readonly command?: string;
 }
 
+/** How far a stage of a build is, told after every iteration. */
 export interface BuildProgress {
+  /** `base`: the NCA that all are fine-tuned from; `zoo`: the fine-tunings. */
   readonly stage: 'base' | 'zoo';
   /** Iterations of one NCA each, those of earlier runs included. */
   readonly done: number;
@@ -41,6 +45,7 @@ export interface BuildProgress {
   readonly loss: number;
 }
 
+/** How far a build has come. */
 export interface BuildResult {
   /**
    * False when the signal ended the build early or other processes have not done their parts: nothing is written to `out` then, and
@@ -49,7 +54,9 @@ export interface BuildResult {
   readonly finished: boolean;
   /** NCAs trained so far. */
   readonly trained: number;
+  /** NCAs the zoo will have. */
   readonly total: number;
+  /** Where what is finished lies. */
   readonly workFolder: string;
 }
 
@@ -141,7 +148,7 @@ function checkRanges({ ranges: shared = {}, textures, base }: ZooBuildConfig): v
   }
 }
 
-/** Builds, or goes on building, the zoo of `config`, and writes it to `config.out`. */
+/** Builds, or goes on building, the zoo of `config`, and writes it to `config.out`. @returns a TaskEither: run it with settle() */
 export const buildZoo = (
   config: ZooBuildConfig,
   options: BuildOptions,

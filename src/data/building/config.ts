@@ -35,6 +35,7 @@ const texture = t.intersection([
   t.partial({ /** Narrower ranges for some of the family's parameters. */ ranges }),
 ]);
 
+/** Codec of a zoo build, such as configs/zoo/embedded.yaml. */
 export const ZooBuildCodec = t.intersection([
   t.strict({
     /** The name of a known spec, or a whole one. */
@@ -65,8 +66,10 @@ export const ZooBuildCodec = t.intersection([
     ranges,
   }),
 ]);
+/** What decides a zoo: spec, textures, base and training. */
 export type ZooBuildConfig = t.TypeOf<typeof ZooBuildCodec>;
 export type TrainingConfig = t.TypeOf<typeof training>;
 
+/** The spec of a build: the known one of that name, or the one given whole. */
 export const specOf = ({ spec }: ZooBuildConfig): NcaSpec =>
   typeof spec === 'string' ? SPECS[spec as keyof typeof SPECS] : spec;

@@ -4,7 +4,9 @@ import { drawTexture, type Parameters, sampleParameters, textureFamilies } from 
 import type { Split } from '../zoo.ts';
 import type { ZooBuildConfig } from './config.ts';
 
+/** A texture of a zoo to be: everything that draws it, before anything is drawn. */
 export interface PlannedTexture {
+  /** The family and a number, such as `dots-007`. */
   readonly name: string;
   readonly family: string;
   readonly parameters: Parameters;

@@ -69,7 +69,7 @@ async function readLayer(
   };
 }
 
-/** Opens a models.json. Names lose their folder part where that leaves them unique. */
+/** Opens a models.json. Names lose their folder part where that leaves them unique. @returns a TaskEither: run it with settle() */
 export const openModelsJson = (path: string): TE.TaskEither<Failure, ZooSource> =>
   attempt(path, async () => {
     const json = await settle(readJson(path));

@@ -14,6 +14,7 @@ import { type GivenSpec, specFor } from '../spec-option.ts';
 import { shortNames } from '../split.ts';
 import type { ZooSource } from './source.ts';
 
+/** Where the parts of a set in the hypernca layout lie, if not where it has them. */
 export interface ReferenceOptions {
   /** What the NCAs are besides their sizes, which the arrays have. */
   readonly spec?: GivenSpec;
@@ -39,7 +40,7 @@ async function pictureFinder(folder: string, given: boolean): Promise<(name: str
   };
 }
 
-/** Opens a set in this layout. Arrays that disagree in N or do not fit the spec are refused. */
+/** Opens a set in this layout. Arrays that disagree in N or do not fit the spec are refused. @returns a TaskEither: run it with settle() */
 export const openReferenceSet = (
   folder: string,
   { spec: given, images, renderings }: ReferenceOptions = {},

@@ -9,6 +9,7 @@ export interface ZooSource {
   rows(start: number, count: number): Promise<Float32Array>;
   /** The file of a picture of NCA i, or null where the set has none. */
   picture(index: number, kind: 'image' | 'rendering'): string | null;
+  /** What the set says of where NCA i came from. */
   provenance(index: number): Record<string, unknown>;
   close(): Promise<void>;
 }

@@ -6,10 +6,13 @@ import * as patterns from './patterns.ts';
 
 export type { Parameters } from './patterns.ts';
 
+/** An interval that a parameter is drawn from, uniformly: [low, high). */
 export type Range = readonly [low: number, high: number];
 
+/** A kind of procedural texture: a pattern, and the ranges of its parameters. */
 export interface TextureFamily {
   readonly name: string;
+  /** What is drawn, as a function on the plane of cells. */
   readonly pattern: patterns.Pattern;
   /** Ranges that `sampleParameters` draws from, own and shared ones. */
   readonly ranges: Readonly<Record<string, Range>>;

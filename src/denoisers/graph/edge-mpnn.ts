@@ -23,6 +23,7 @@ import { ReferenceConfig, referenceMpnn } from './reference.ts';
 import { checkHeads } from './sizes.ts';
 import { edgeSpace } from './space.ts';
 
+/** Parameters of `edge-mpnn`. */
 export const EdgeMpnnConfig = t.strict({
   /** Width of the node states. */
   hidden: natural,
@@ -72,6 +73,10 @@ interface States {
   readonly global: tf.Tensor2D;
 }
 
+/**
+ * Builds `edge-mpnn`: equivariant to hidden permutations, with `recurrent` to those of latent channels too (the anchor moved along).
+ * @throws UserError when `heads` does not divide `hidden`, or `reference` is asked for without a condition
+ */
 export function edgeMpnn(config: EdgeMpnnConfig, context: DenoiserContext): Denoiser {
   if (config.reference) return referenceMpnn(config.reference, context, config.path);
   checkHeads('edge-mpnn', config);
@@ -144,6 +149,7 @@ function layer(parameters: Parameters, space: EdgeSpace, { hidden, edge, global,
   };
 }
 
+/** `edge-mpnn` as the registry has it, with its defaults. */
 export const edgeMpnnKind = registerDenoiser<EdgeMpnnConfig>({
   name: 'edge-mpnn',
   summary: 'message passing on the parameter graph, with states on nodes, edges and the whole graph',

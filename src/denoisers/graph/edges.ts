@@ -8,6 +8,7 @@ import { tf } from '../../tensor/index.ts';
 
 /** Which end of its edges a node is. */
 export type End = 'source' | 'target';
+/** How what arrives at a node becomes one value, feature by feature. */
 export type Reduction = 'mean' | 'sum' | 'max';
 
 /**
@@ -16,6 +17,9 @@ export type Reduction = 'mean' | 'sum' | 'max';
  */
 export type EdgeFeatures = readonly tf.Tensor[];
 
+/**
+ * A compiled graph's edges as tensors, and everything message passing does with them. B samples, N nodes, E edges, D weights, F features.
+ */
 export interface EdgeSpace {
   readonly graph: CompiledGraph;
   /** @param weights [B, D]  @returns one feature per edge: its weight, 1 for a constant edge */

@@ -6,6 +6,7 @@ import type { CompiledGraph } from '../../../graphs/index.ts';
 import { fused, tf } from '../../tensor/index.ts';
 import { degrees, type EdgeSpace, type End, slotMax } from './edges.ts';
 
+/** The general path of a compiled graph: features [B, E, F], gathered and reduced edge by edge. */
 export function generalEdges(graph: CompiledGraph): EdgeSpace {
   const { nodeCount, edgeCount, parameterCount } = graph;
   const counts = { source: degrees(graph, 'source'), target: degrees(graph, 'target') };

@@ -18,6 +18,7 @@ import { ncaGraph, ncaSymmetries } from './nca-graph.ts';
 import { checkHeads } from './sizes.ts';
 import { edgeSpace } from './space.ts';
 
+/** Parameters of `graph-dit`. */
 export const GraphDitConfig = t.strict({
   /** Width of the node tokens. */
   hidden: natural,
@@ -34,6 +35,7 @@ export const GraphDitConfig = t.strict({
   anchor: t.boolean,
   /** Ties outputs to the inputs they become: latent channels may then be permuted too, and have no identity but the anchor's. */
   recurrent: t.boolean,
+  /** `dense` is fast, `general` its plain definition; the same numbers. */
   path: t.union([t.literal('dense'), t.literal('general')]),
 });
 export type GraphDitConfig = t.TypeOf<typeof GraphDitConfig>;
@@ -54,6 +56,10 @@ const DEFAULTS: GraphDitConfig = {
 const FRAME = 128;
 const EPSILON = 1e-6;
 
+/**
+ * Builds `graph-dit`: equivariant to hidden permutations, with `recurrent` to those of latent channels too (the anchor moved along).
+ * @throws UserError when `heads` does not divide `hidden`
+ */
 export function graphDit(config: GraphDitConfig, context: DenoiserContext): Denoiser {
   const { hidden, recurrent } = config;
   checkHeads('graph-dit', config);
@@ -131,6 +137,7 @@ function block(parameters: Parameters, space: EdgeSpace, { hidden, edge, global,
   };
 }
 
+/** `graph-dit` as the registry has it, with its defaults. */
 export const graphDitKind = registerDenoiser<GraphDitConfig>({
   name: 'graph-dit',
   summary:

@@ -11,6 +11,7 @@ import { type NcaSpec, type SymmetryName, weightCount } from '../../nca/index.ts
 
 const made = new Map<string, CompiledGraph>();
 
+/** The compiled parameter graph of NCAs of this spec, without weights. It is made once: equal specs and options give the same object. */
 export function ncaGraph(spec: NcaSpec, options: GraphOptions & NcaNetworkOptions = {}): CompiledGraph {
   const { channels, hidden, outputBias } = spec;
   const key = JSON.stringify([channels, hidden, outputBias, options]);

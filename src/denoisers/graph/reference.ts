@@ -18,13 +18,16 @@ import { classes } from './features.ts';
 import { ncaGraph } from './nca-graph.ts';
 import { edgeSpace, type Path } from './space.ts';
 
+/** Sizes of the published EdgeMPNN; `REFERENCE_DEFAULTS` has those it was published with. */
 export const ReferenceConfig = t.strict({
+  /** Width of node, edge and global states between the layers. */
   hidden: natural,
   layers: natural,
   /** Edge features before the head; the head halves them. */
   out: natural,
   /** Width of the noise label's sinusoids. */
   noise: natural,
+  /** Of messages at a node, and of nodes and edges into the global state. */
   reduction: t.union([t.literal('mean'), t.literal('sum'), t.literal('max')]),
 });
 export type ReferenceConfig = t.TypeOf<typeof ReferenceConfig>;
@@ -44,6 +47,10 @@ const STATIC_EDGE_FEATURES = 5;
 const MOMENTUM = 0.1;
 const EPSILON = 1e-5;
 
+/**
+ * Builds the published EdgeMPNN, defects and all; its running averages are `buffers`.
+ * @throws UserError when there is no condition, here or when it is applied
+ */
 export function referenceMpnn(
   config: ReferenceConfig,
   context: DenoiserContext,

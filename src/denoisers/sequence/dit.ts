@@ -22,8 +22,9 @@ import {
   noiseEmbedding,
 } from './context-tokens.ts';
 import { checkSizes, STACK_DEFAULTS, StackConfig } from './stack.ts';
-import { checkWeights, mixedTokens } from './tokens.ts';
+import { mixedTokens, tokenDenoiser } from './tokens.ts';
 
+/** Parameters of `dit`. */
 export const DitConfig = t.strict({
   ...StackConfig.type.props,
   /** The mean of the condition tokens always steers the norms; they may also enter as tokens or by cross-attention. */
@@ -66,6 +67,10 @@ function ditBlock(parameters: Parameters, name: string, config: DitConfig, cross
   };
 }
 
+/**
+ * Builds `dit`, a diffusion transformer on mixed weight tokens (Peebles and Xie 2023). It has learned positions and keeps no symmetry.
+ * @throws UserError when `heads` does not divide `width`; its `apply` throws a RangeError for weights of another spec
+ */
 export function dit(config: DitConfig, context: DenoiserContext): Denoiser {
   checkSizes('denoiser dit', config);
   const layout = mixedTokens(context.spec);
@@ -86,26 +91,20 @@ export function dit(config: DitConfig, context: DenoiserContext): Denoiser {
   const modulateOut = modulation(parameters, 'modulation-out', width, 2);
   const output = linear(parameters, 'output', width, layout.width, { std: 0 });
 
-  return {
-    name: 'dit',
-    spec: context.spec,
-    variables: parameters.variables,
-    symmetries: [],
-    apply: (weights, noiseLabel, condition) =>
-      tf.tidy(() => {
-        checkWeights(context.spec, weights);
-        let x = tf.add(embed(layout.tokenise(weights)), position) as tf.Tensor3D;
-        const given = embedCondition?.(condition, x.shape[0]);
-        const noise = embedNoise(noiseLabel);
-        const steering = given ? (tf.add(noise, tf.mean(given, 1)) as tf.Tensor2D) : noise;
-        const memory = given && placeCondition ? placeCondition(given) : undefined;
-        if (memory && !cross) x = tf.concat([x, memory], 1);
-        for (const block of blocks) x = block(x, steering, cross ? memory : undefined);
-        const [shift, scale] = modulateOut(steering);
-        return layout.untokenise(output(adapt(tf.slice(x, [0, 0, 0], [-1, count, -1]), shift, scale)));
-      }),
-    dispose: () => parameters.dispose(),
-  };
+  return tokenDenoiser({
+    ...{ name: 'dit', context, layout, parameters },
+    network: (tokens, noiseLabel, condition) => {
+      let x = tf.add(embed(tokens), position) as tf.Tensor3D;
+      const given = embedCondition?.(condition, x.shape[0]);
+      const noise = embedNoise(noiseLabel);
+      const steering = given ? (tf.add(noise, tf.mean(given, 1)) as tf.Tensor2D) : noise;
+      const memory = given && placeCondition ? placeCondition(given) : undefined;
+      if (memory && !cross) x = tf.concat([x, memory], 1);
+      for (const block of blocks) x = block(x, steering, cross ? memory : undefined);
+      const [shift, scale] = modulateOut(steering);
+      return output(adapt(tf.slice(x, [0, 0, 0], [-1, count, -1]), shift, scale));
+    },
+  });
 }
 
 export const ditKind = registerDenoiser({

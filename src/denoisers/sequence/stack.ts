@@ -10,10 +10,12 @@ import {
   noiseEmbedding,
 } from './context-tokens.ts';
 
+/** Parameters that all token denoisers share. */
 export const StackConfig = t.strict({
   /** Width of the tokens inside the model. */
   width: natural,
   layers: natural,
+  /** Must divide `width`. */
   heads: natural,
   /** The MLPs are this many times wider than the tokens. */
   mlpRatio: positive,

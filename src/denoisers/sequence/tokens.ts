@@ -6,10 +6,13 @@
  * bias b2 is one more token behind them, padded with zeros to the width of the others.
  */
 import { type NcaSpec, weightBlocks, weightCount } from '../../nca/index.ts';
-import { tf } from '../../tensor/index.ts';
+import { type Parameters, tf } from '../../tensor/index.ts';
+import type { Condition, Denoiser, DenoiserContext } from '../denoiser.ts';
 
+/** What a token holds: a column of w1, a row of w2, b1, b2, or all weights of a hidden unit. */
 export type TokenKind = 'w1' | 'w2' | 'b1' | 'b2' | 'unit';
 
+/** How flat weights [B, D] become T tokens [B, T, width], and tokens weights. */
 export interface TokenLayout {
   readonly name: 'mixed' | 'hidden';
   /** What each token holds, in order: their number is the length. */
@@ -55,6 +58,10 @@ const swap = (x: tf.Tensor) => tf.transpose(x, [0, 2, 1]);
 const pick = (tokens: tf.Tensor3D, start: number, count: number, width: number) =>
   tf.slice(tokens, [0, start, 0], [-1, count, width]);
 
+/**
+ * A token of `hidden` numbers for each of the 4 * channels inputs (column of w1), each channel (row of w2), b1, and b2 if there is one.
+ * @throws RangeError when b2 does not fit a token
+ */
 export function mixedTokens(spec: NcaSpec): TokenLayout {
   const { channels, hidden, outputBias } = spec;
   const inputs = 4 * channels;
@@ -87,6 +94,13 @@ export function mixedTokens(spec: NcaSpec): TokenLayout {
   };
 }
 
+/**
+ * A token of 5 * channels + 1 numbers for each hidden unit (row of w1, column of w2, b1): T = hidden tokens, and one more, T = hidden + 1, for b2 where
+ * the spec has an output bias.
+ *
+ *     const { width, tokenise, untokenise } = hiddenTokens(spec);
+ *     const tokens = tokenise(weights); // [B, D] -> [B, T, width]; untokenise undoes it
+ */
 export function hiddenTokens(spec: NcaSpec): TokenLayout {
   const { channels, hidden, outputBias } = spec;
   const inputs = 4 * channels;
@@ -110,6 +124,36 @@ export function hiddenTokens(spec: NcaSpec): TokenLayout {
       }),
   };
 }
+
+/** What a token denoiser is besides its network. */
+interface TokenDenoiserParts {
+  readonly name: string;
+  readonly context: DenoiserContext;
+  readonly layout: TokenLayout;
+  readonly parameters: Parameters;
+  readonly symmetries?: Denoiser['symmetries'];
+  /** Weight tokens [B, T, layout.width] to what is predicted for each, of the same shape. Runs inside tf.tidy. */
+  network(tokens: tf.Tensor3D, noiseLabel: tf.Tensor1D, condition: Condition | null): tf.Tensor3D;
+  /** Tensors held besides the parameters. */
+  readonly held?: readonly tf.Tensor[];
+}
+
+/** The frame of every denoiser on tokens: weights to tokens, the network, tokens to weights. Its `apply` throws a RangeError for weights of another spec. */
+export const tokenDenoiser = (parts: TokenDenoiserParts): Denoiser => ({
+  name: parts.name,
+  spec: parts.context.spec,
+  variables: parts.parameters.variables,
+  symmetries: parts.symmetries ?? [],
+  apply: (weights, noiseLabel, condition) =>
+    tf.tidy(() => {
+      checkWeights(parts.context.spec, weights);
+      return parts.layout.untokenise(parts.network(parts.layout.tokenise(weights), noiseLabel, condition));
+    }),
+  dispose: () => {
+    parts.parameters.dispose();
+    tf.dispose([...(parts.held ?? [])]);
+  },
+});
 
 /** D of the spec, checked against a batch. */
 export function checkWeights(spec: NcaSpec, weights: tf.Tensor2D): void {

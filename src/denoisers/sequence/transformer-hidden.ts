@@ -9,8 +9,9 @@ import * as t from 'io-ts';
 import { linear, mlp, Parameters, tf } from '../../tensor/index.ts';
 import { type Denoiser, type DenoiserContext, registerDenoiser } from '../denoiser.ts';
 import { checkSizes, STACK_DEFAULTS, StackConfig, transformerStack } from './stack.ts';
-import { checkWeights, hiddenTokens } from './tokens.ts';
+import { hiddenTokens, tokenDenoiser } from './tokens.ts';
 
+/** Parameters of `transformer-hidden`. */
 export const TransformerHiddenConfig = t.strict({
   ...StackConfig.type.props,
   /** Append the base's weights of the same unit to each token, when the zoo has a base. */
@@ -18,6 +19,10 @@ export const TransformerHiddenConfig = t.strict({
 });
 export type TransformerHiddenConfig = t.TypeOf<typeof TransformerHiddenConfig>;
 
+/**
+ * Builds `transformer-hidden`: equivariant to hidden permutations (the anchor moved along).
+ * @throws UserError when `heads` does not divide `width`; its `apply` throws a RangeError for weights of another spec
+ */
 export function transformerHidden(config: TransformerHiddenConfig, context: DenoiserContext): Denoiser {
   checkSizes('denoiser transformer-hidden', config);
   const { spec } = context;
@@ -44,29 +49,21 @@ export function transformerHidden(config: TransformerHiddenConfig, context: Deno
     tf.slice(tokens, [0, spec.hidden, 0]),
   ];
 
-  return {
-    name: 'transformer-hidden',
-    spec,
-    variables: parameters.variables,
+  return tokenDenoiser({
+    ...{ name: 'transformer-hidden', context, layout, parameters },
     symmetries: ['hidden-permutation'],
-    apply: (weights, noiseLabel, condition) =>
-      tf.tidy(() => {
-        checkWeights(spec, weights);
-        const own = layout.tokenise(weights);
-        const tokens = anchor
-          ? (tf.concat([own, tf.tile(anchor, [own.shape[0], 1, 1])], 2) as tf.Tensor3D)
-          : own;
-        if (!bias) return layout.untokenise(output(stack(embed(tokens), noiseLabel, condition)));
-        const [units, rest] = splitUnits(tokens);
-        const embedded = tf.concat([embed(units), bias.embed(rest)], 1) as tf.Tensor3D;
-        const [unitsOut, restOut] = splitUnits(stack(embedded, noiseLabel, condition));
-        return layout.untokenise(tf.concat([output(unitsOut), bias.output(restOut)], 1) as tf.Tensor3D);
-      }),
-    dispose: () => {
-      parameters.dispose();
-      anchor?.dispose();
+    held: anchor ? [anchor] : [],
+    network: (own, noiseLabel, condition) => {
+      const tokens = anchor
+        ? (tf.concat([own, tf.tile(anchor, [own.shape[0], 1, 1])], 2) as tf.Tensor3D)
+        : own;
+      if (!bias) return output(stack(embed(tokens), noiseLabel, condition));
+      const [units, rest] = splitUnits(tokens);
+      const embedded = tf.concat([embed(units), bias.embed(rest)], 1) as tf.Tensor3D;
+      const [unitsOut, restOut] = splitUnits(stack(embedded, noiseLabel, condition));
+      return tf.concat([output(unitsOut), bias.output(restOut)], 1) as tf.Tensor3D;
     },
-  };
+  });
 }
 
 export const transformerHiddenKind = registerDenoiser({

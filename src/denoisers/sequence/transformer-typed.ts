@@ -5,7 +5,7 @@
 import { gelu, linear, Parameters, tf } from '../../tensor/index.ts';
 import { type Denoiser, type DenoiserContext, registerDenoiser } from '../denoiser.ts';
 import { checkSizes, STACK_DEFAULTS, StackConfig, transformerStack } from './stack.ts';
-import { checkWeights, mixedTokens, type TokenKind } from './tokens.ts';
+import { mixedTokens, type TokenKind, tokenDenoiser } from './tokens.ts';
 
 const KINDS: readonly TokenKind[] = ['w1', 'w2', 'b1', 'b2'];
 
@@ -27,6 +27,10 @@ function linearPerToken(
   };
 }
 
+/**
+ * Builds `transformer-typed`: a projector and an output layer for each token of the mixed layout. It keeps no symmetry.
+ * @throws UserError when `heads` does not divide `width`; its `apply` throws a RangeError for weights of another spec
+ */
 export function transformerTyped(config: StackConfig, context: DenoiserContext): Denoiser {
   checkSizes('denoiser transformer-typed', config);
   const layout = mixedTokens(context.spec);
@@ -40,21 +44,14 @@ export function transformerTyped(config: StackConfig, context: DenoiserContext):
   const stack = transformerStack(parameters, config, context.condition);
   const output = linearPerToken(parameters, 'output', count, width, layout.width, 0);
 
-  return {
-    name: 'transformer-typed',
-    spec: context.spec,
-    variables: parameters.variables,
-    symmetries: [],
-    apply: (weights, noiseLabel, condition) =>
-      tf.tidy(() => {
-        checkWeights(context.spec, weights);
-        const kind = tf.matMul(tf.tensor2d(membership, [count, KINDS.length]), kinds);
-        const embedded = second(gelu(first(layout.tokenise(weights))));
-        const tokens = tf.add(embedded, tf.expandDims(kind, 0)) as tf.Tensor3D;
-        return layout.untokenise(output(stack(tokens, noiseLabel, condition)));
-      }),
-    dispose: () => parameters.dispose(),
-  };
+  return tokenDenoiser({
+    ...{ name: 'transformer-typed', context, layout, parameters },
+    network: (tokens, noiseLabel, condition) => {
+      const kind = tf.matMul(tf.tensor2d(membership, [count, KINDS.length]), kinds);
+      const embedded = tf.add(second(gelu(first(tokens))), tf.expandDims(kind, 0)) as tf.Tensor3D;
+      return output(stack(embedded, noiseLabel, condition));
+    },
+  });
 }
 
 export const transformerTypedKind = registerDenoiser({

@@ -5,7 +5,7 @@
 import { linear, mlp, Parameters, tf } from '../../tensor/index.ts';
 import { type Denoiser, type DenoiserContext, registerDenoiser } from '../denoiser.ts';
 import { checkSizes, STACK_DEFAULTS, StackConfig, transformerStack } from './stack.ts';
-import { checkWeights, mixedTokens } from './tokens.ts';
+import { mixedTokens, tokenDenoiser } from './tokens.ts';
 
 /** Learned positions tell the tokens apart, but nothing tells a permuted hidden layer from the original: no symmetry holds. */
 export function transformer(config: StackConfig, context: DenoiserContext): Denoiser {
@@ -18,19 +18,11 @@ export function transformer(config: StackConfig, context: DenoiserContext): Deno
   const stack = transformerStack(parameters, config, context.condition);
   const output = linear(parameters, 'output', width, layout.width, { std: 0 });
 
-  return {
-    name: 'transformer',
-    spec: context.spec,
-    variables: parameters.variables,
-    symmetries: [],
-    apply: (weights, noiseLabel, condition) =>
-      tf.tidy(() => {
-        checkWeights(context.spec, weights);
-        const tokens = tf.add(embed(layout.tokenise(weights)), position) as tf.Tensor3D;
-        return layout.untokenise(output(stack(tokens, noiseLabel, condition)));
-      }),
-    dispose: () => parameters.dispose(),
-  };
+  return tokenDenoiser({
+    ...{ name: 'transformer', context, layout, parameters },
+    network: (tokens, noiseLabel, condition) =>
+      output(stack(tf.add(embed(tokens), position) as tf.Tensor3D, noiseLabel, condition)),
+  });
 }
 
 export const transformerKind = registerDenoiser({

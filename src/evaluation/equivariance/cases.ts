@@ -12,16 +12,21 @@ import {
 } from '../../nca/index.ts';
 import { randomStream } from '../../tensor/index.ts';
 
+/** One case that equivariance is tried on; `caseWeights` makes its weights, `describeCase` says it in words. */
 export interface EquivarianceCase {
   readonly spec: NcaSpec;
+  /** What is acted with. */
   readonly element: SymmetryElement;
   /** Whether the weights have random numbers under `entries`, and their seed. */
   readonly dense: boolean;
   readonly seed: number;
   /** Numbers put at some coordinates. */
   readonly entries: readonly (readonly [at: number, value: number])[];
+  /** c_noise = ln(sigma) / 4. */
   readonly noiseLabel: number;
+  /** Whether the denoiser is given a condition. */
   readonly conditioned: boolean;
+  /** Whether it has an anchor, which is then moved too. */
   readonly anchored: boolean;
 }
 

@@ -4,6 +4,7 @@ import type { Diffusion } from '../../diffusion/index.ts';
 import { actOnWeights, SYMMETRIES, type SymmetryName, weightCount } from '../../nca/index.ts';
 import { randomStream, tf } from '../../tensor/index.ts';
 
+/** A trained denoiser, the symmetry in question, and the weights and conditions it is tried on. */
 export interface TrainedErrorOptions {
   readonly denoiser: Denoiser;
   readonly diffusion: Diffusion;
@@ -13,6 +14,7 @@ export interface TrainedErrorOptions {
   readonly weights: Float32Array;
   /** Condition tokens [n, T, C]; null for none. */
   readonly tokens: tf.Tensor3D | null;
+  /** Of noise and group elements. */
   readonly seed: number;
   /** Noise levels, one for each of as many bins of equal probability under the training distribution; default 5. */
   readonly levels?: number;

@@ -23,6 +23,7 @@ type AnyKind = DenoiserKind<any>;
 /** float32 sums of the same numbers in another order, through a deep network. A broken symmetry is off by 0.01 to 1. */
 export const TOLERANCE = 1e-3;
 
+/** Which symmetries are tried, on what, how often and how strictly. */
 export interface VerifyOptions {
   readonly spec: NcaSpec;
   /** Which symmetries; default all orthogonal ones and whatever is claimed. */
@@ -33,25 +34,33 @@ export interface VerifyOptions {
   readonly condition?: { readonly tokens: number; readonly width: number } | null;
   /** Cases per symmetry, half of them on small specs; default 20. */
   readonly trials?: number;
+  /** Largest relative error that still counts as equal. Default 1e-3. */
   readonly tolerance?: number;
   /** Default 0. The same seed gives the same cases. */
   readonly seed?: number;
+  /** Plays one case again: the path of a verdict's counterexample, with its seed. */
+  readonly path?: string;
   /** Whether failing cases are made smaller; default true. */
   readonly shrink?: boolean;
   /** Wraps the denoiser of the main spec, such as between normalisation and its inverse; then no smaller spec is tried. */
   readonly around?: Around;
+  /** When raised, the symmetries left are not tried. */
   readonly signal?: AbortSignal;
+  /** Told of the symmetries that are done, and of the one that is next. */
   onProgress?(done: number, total: number, symmetry: SymmetryName): void;
 }
 
-/** @param denoise [B, D] -> [B, D] */
+/** Something put around a denoiser, such as normalisation before and its inverse after. @param denoise [B, D] -> [B, D] */
 export type Around = (
   denoise: (weights: tf.Tensor2D) => tf.Tensor2D,
 ) => (weights: tf.Tensor2D) => tf.Tensor2D;
 
+/** What was found of one symmetry. */
 export interface Verdict {
   readonly symmetry: SymmetryName;
+  /** Whether the denoiser says so. */
   readonly claimed: boolean;
+  /** Whether no case failed. */
   readonly holds: boolean;
   /** Largest relative error met; Infinity when an output was not finite. */
   readonly worst: number;
@@ -221,7 +230,7 @@ export async function verifyDenoiser(kind: AnyKind, options: VerifyOptions): Pro
           errors.set(describeCase(given), error);
           if (error > tolerance) throw BROKEN;
         }),
-        { numRuns: trials, seed, endOnFailure: options.shrink === false },
+        { numRuns: trials, seed, path: options.path, endOnFailure: options.shrink === false },
       );
       if (check.failed && check.errorInstance !== BROKEN) throw check.errorInstance;
       const text = check.counterexample && describeCase(check.counterexample[0]);

@@ -2,8 +2,10 @@
 import { type NcaSpec, toRgb } from '../../nca/index.ts';
 import { tf } from '../../tensor/index.ts';
 
+/** What became of a rollout: `divergence` says when it counts as what. */
 export type RolloutHealth = 'sound' | 'non-finite' | 'saturated';
 
+/** From where on a rollout counts as saturated. */
 export interface DivergenceOptions {
   /** Root-mean-square distance of the picture to [0, 1] from which it counts as saturated; default 0.5. */
   readonly excess?: number;

@@ -32,3 +32,9 @@ export {
   type TextureDistance,
   withoutMeanColour,
 } from './texture.ts';
+export {
+  type StatisticsGroup,
+  statisticsDistance,
+  textureFeatures,
+  textureStatistics,
+} from './texture-statistics.ts';

@@ -18,8 +18,12 @@ export function meanSquaredError(a: Pixels, b: Pixels): number {
   return sum / a.length;
 }
 
-/** Peak signal-to-noise ratio in dB, 10 log10(1 / MSE), of pictures in [0, 1]; Infinity for equal pictures. */
-export const psnr = (a: Pixels, b: Pixels): number => -10 * Math.log10(meanSquaredError(a, b));
+/** The error that rounding to 256 levels makes: pictures cannot be told to be nearer than that. */
+const ROUNDING = 1 / (12 * 255 ** 2);
+
+/** Peak signal-to-noise ratio in dB, 10 log10(1 / MSE), of pictures in [0, 1]; at most 58.9, that of rounding to bytes, for equal pictures too. */
+export const psnr = (a: Pixels, b: Pixels): number =>
+  -10 * Math.log10(Math.max(ROUNDING, meanSquaredError(a, b)));
 
 const RADIUS = 5;
 const WINDOW = gaussian(1.5);

@@ -13,6 +13,7 @@ import {
   type SetDistance,
 } from './sets.ts';
 
+/** A source of features by which sets of pictures are compared. */
 export interface SetFeatures {
   /** `inception` for the published metrics; anything else appears in their names. */
   readonly name: string;
@@ -21,6 +22,7 @@ export interface SetFeatures {
   features(images: tf.Tensor4D): tf.Tensor2D;
 }
 
+/** Inception's pool features [B, 2048], by which FID and KID are published. */
 export const inceptionFeatures = (network: Inception): SetFeatures => ({
   name: 'inception',
   width: network.width,
@@ -71,6 +73,7 @@ export async function featuresOf(
 export const setMetricName = (metric: string, source: Pick<SetFeatures, 'name'>): string =>
   source.name === 'inception' ? metric : `${metric}@${source.name}`;
 
+/** Options of FID, FID-infinity and KID together. */
 export interface SetMetricOptions extends FidOptions, KidOptions {}
 
 /** FID, FID-infinity and KID of two sets of one source's features, by name. */

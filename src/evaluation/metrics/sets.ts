@@ -13,6 +13,7 @@ export class FeatureSet {
 
   constructor(readonly width: number) {}
 
+  /** N, rows so far. */
   get count(): number {
     return this.rows;
   }
@@ -65,6 +66,7 @@ function enough(metric: string, ...counts: number[]): void {
     throw new Error(`${metric} needs at least ${FEWEST} pictures in each set, found ${least}`);
 }
 
+/** The Frechet distance of two Gaussians, in the terms of its formula. */
 export interface Frechet {
   /** |mean difference|^2, tr S1, tr S2, tr sqrt(S1 S2). */
   readonly parts: readonly [number, number, number, number];
@@ -139,7 +141,9 @@ export interface FidOptions extends SetDistanceOptions {
   readonly resamples?: number;
 }
 
+/** A distance of two sets of pictures, and how sure it is. */
 export interface SetDistance {
+  /** Lower is nearer. */
   readonly value: number;
   /** 95% interval. */
   readonly low: number;

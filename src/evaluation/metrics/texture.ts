@@ -53,12 +53,21 @@ export const gramDistance =
   (images, targets) =>
     tf.tidy(() => {
       const wanted = features(targets).map(gram);
+      // What a faint texture has: a flat target must not make every difference a thousandfold one.
+      const least = features(faintTexture(targets.shape[1], targets.shape[2])).map(gram);
       const terms = features(images).map((maps, scale) => {
         const difference = tf.mean(tf.square(tf.sub(gram(maps), wanted[scale])), [1, 2]);
-        return tf.div(difference, tf.add(tf.mean(tf.square(wanted[scale]), [1, 2]), 1e-12));
+        return tf.div(
+          difference,
+          tf.add(tf.mean(tf.square(wanted[scale]), [1, 2]), tf.mean(tf.square(least[scale]))),
+        );
       });
       return tf.mean(tf.stack(terms), 0) as tf.Tensor1D;
     });
+
+/** Grey noise of a deviation of 0.05 about mid-grey, [1, H, W, 3]. */
+const faintTexture = (height: number, width: number): tf.Tensor4D =>
+  tf.tensor4d(randomStream(0, 'metric/faint').normals(height * width * 3, 0.5, 0.05), [1, height, width, 3]);
 
 /** [B, h, w, C] -> F^T F / (h w), [B, C, C]. */
 function gram(maps: tf.Tensor4D): tf.Tensor3D {

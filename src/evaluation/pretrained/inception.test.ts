@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { golden } from '../../../property-tests/golden.ts';
+import { golden, goldenPicture } from '../../../property-tests/golden.ts';
 import { withVisionFile } from '../../../property-tests/vision-weights.ts';
 import { settle } from '../../config/index.ts';
 import { startBackend, tf } from '../../tensor/index.ts';
@@ -10,10 +10,7 @@ await startBackend();
 
 const images = await golden('images');
 const arrays = await golden('inception_fid');
-const picture = (name: string) =>
-  tf.tidy(
-    () => tf.div(tf.tensor4d(Float32Array.from(images[name].data), [1, 128, 128, 3]), 255) as tf.Tensor4D,
-  );
+const picture = (name: string) => goldenPicture(images[name]);
 
 /** Largest difference over the largest reference value. */
 function gap(found: ArrayLike<number>, wanted: ArrayLike<number>): number {

@@ -189,6 +189,7 @@ export const inceptionWanted: PretrainedShapes = {
   ),
 };
 
+/** Inception-v3 as FID was defined with it, frozen. Dispose of it. */
 export interface Inception {
   /** Hash of the weights. */
   readonly hash: string;
@@ -209,6 +210,7 @@ export interface Inception {
  */
 export type InceptionInput = 'pytorch-fid' | 'tensorflow';
 
+/** Pictures [B, H, W, 3] in [0, 1] -> [B, 299, 299, 3] about zero, as the network was given them. */
 export const inceptionInput = (images: tf.Tensor4D, kind: InceptionInput = 'pytorch-fid'): tf.Tensor4D =>
   tf.tidy(() => {
     if (kind === 'tensorflow') {
@@ -267,6 +269,9 @@ function folded(tensors: Pretrained['tensors'], name: string, { inputs, outputs,
   };
 }
 
-/** The network from a file with torchvision's tensor names (such as pytorch-fid's), safetensors or PyTorch's own. */
+/**
+ * The network from a file with torchvision's tensor names (such as pytorch-fid's), safetensors or PyTorch's own.
+ * @returns a TaskEither: run it with settle()
+ */
 export const readInception = (path: string): TE.TaskEither<Failure, Inception> =>
   TE.map((checkpoint: Pretrained) => inception(checkpoint))(readPretrained(path, inceptionWanted));

@@ -15,11 +15,14 @@ export {
 } from './inception.ts';
 export { type Lpips, type LpipsNetwork, lpipsWanted, readLpips } from './lpips.ts';
 
-/** Inception from `file`, or from where `weightloom encoders fetch inception-fid` put it. */
+/** Inception from `file`, or from where `weightloom encoders fetch inception-fid` put it. @returns a TaskEither: run it with settle() */
 export const loadInception = (file: string | null = null): TE.TaskEither<Failure, Inception> =>
   pipe(locateWeights('inception-fid', file), TE.chain(readInception));
 
-/** LPIPS from `file`, or from where `weightloom encoders fetch lpips-alex` (or lpips-vgg) put it. */
+/**
+ * LPIPS from `file`, or from where `weightloom encoders fetch lpips-alex` (or lpips-vgg) put it.
+ * @returns a TaskEither: run it with settle()
+ */
 export const loadLpips = (network: LpipsNetwork, file: string | null = null): TE.TaskEither<Failure, Lpips> =>
   pipe(
     locateWeights(`lpips-${network}`, file),

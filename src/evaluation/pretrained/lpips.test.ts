@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { golden } from '../../../property-tests/golden.ts';
+import { golden, goldenPicture } from '../../../property-tests/golden.ts';
 import { withVisionFile } from '../../../property-tests/vision-weights.ts';
 import { settle } from '../../config/index.ts';
 import { startBackend, tf } from '../../tensor/index.ts';
@@ -10,14 +10,7 @@ await startBackend();
 
 const images = await golden('images');
 const arrays = await golden('lpips');
-const picture = (name: string) =>
-  tf.tidy(() => {
-    const { data, shape } = images[name];
-    return tf.div(
-      tf.tensor4d(Float32Array.from(data), [1, ...shape] as [number, number, number, number]),
-      255,
-    );
-  }) as tf.Tensor4D;
+const picture = (name: string) => goldenPicture(images[name]);
 
 const pairs = ['a_b', 'a_d', 'a_a', 'a_a2', 'c_c2'];
 

@@ -63,6 +63,7 @@ const TRUNKS: Record<LpipsNetwork, readonly Layer[]> = {
   ],
 };
 
+/** The network whose features are compared: AlexNet, or VGG16. */
 export type LpipsNetwork = 'alex' | 'vgg';
 
 /** Layers with the number of channels each gets. */
@@ -97,6 +98,7 @@ export const lpipsWanted = (network: LpipsNetwork): PretrainedShapes => ({
 const SHIFT = [-0.03, -0.088, -0.188];
 const SCALE = [0.458, 0.448, 0.45];
 
+/** LPIPS 0.1 on one network, frozen. Dispose of it. */
 export interface Lpips {
   readonly network: LpipsNetwork;
   /** Hash of the weights. */
@@ -170,6 +172,9 @@ export function lpips(network: LpipsNetwork, { tensors, hash }: Pretrained): Lpi
   };
 }
 
-/** LPIPS from one file that has the trunk's and the comparison's tensors, safetensors or PyTorch's own. */
+/**
+ * LPIPS from one file that has the trunk's and the comparison's tensors, safetensors or PyTorch's own.
+ * @returns a TaskEither: run it with settle()
+ */
 export const readLpips = (network: LpipsNetwork, path: string): TE.TaskEither<Failure, Lpips> =>
   TE.map((checkpoint: Pretrained) => lpips(network, checkpoint))(readPretrained(path, lpipsWanted(network)));

@@ -3,9 +3,9 @@ import * as E from 'fp-ts/lib/Either.js';
 import { pipe } from 'fp-ts/lib/function.js';
 import * as t from 'io-ts';
 import { encoderKind } from '../../conditioning/index.ts';
-import { decode, type Failure, finite, natural, optional, positive, whole } from '../../config/index.ts';
+import { decode, type Failure, natural, notNegative, optional, positive, whole } from '../../config/index.ts';
 import { denoiserKind } from '../../denoisers/index.ts';
-import { SYMMETRY_NAMES, type SymmetryName } from '../../nca/index.ts';
+import { SYMMETRIES } from '../../nca/index.ts';
 import {
   ROLLOUT_DEFAULTS,
   RolloutSettingsCodec,
@@ -13,9 +13,8 @@ import {
   TrainingSettingsCodec,
 } from '../../training/index.ts';
 
-const symmetries = t.array(
-  t.keyof(Object.fromEntries(SYMMETRY_NAMES.map(name => [name, null])) as Record<SymmetryName, null>),
-);
+/** The live record: a symmetry of the user's own may be registered by the time it is decoded. */
+const symmetries = t.array(t.keyof(SYMMETRIES));
 
 /** A registered kind and any of its parameters, decoded when it is built. */
 const kind = t.intersection([t.strict({ kind: t.string }), t.UnknownRecord], 'a mapping with kind');
@@ -36,7 +35,7 @@ const TrainConfigCodec = t.strict({
   /** `process: edm` or `process: ddim`, and its parameters. */
   diffusion: t.UnknownRecord,
   /** Scale of guidance in previews, and of samples unless another is asked for; 1 for none. */
-  guidance: finite,
+  guidance: notNegative,
   normaliser: t.strict({ mean: symmetries, std: t.union([symmetries, t.literal('pooled')]) }),
   training: TrainingSettingsCodec,
   /** The loss through the rollout; null for none. */
@@ -56,10 +55,12 @@ const TrainConfigCodec = t.strict({
   /** Steps between records of metrics. */
   logEvery: natural,
 });
+/** Everything that decides a training, as `weightloom train` takes it and keeps it with the run. */
 export type TrainConfig = t.TypeOf<typeof TrainConfigCodec>;
 
 const { seed: _, ...training } = TRAINING_DEFAULTS;
 
+/** What `trainConfig` fills in; parameters of denoiser, encoder and diffusion have defaults of their own. */
 export const TRAIN_CONFIG_DEFAULTS = {
   seed: 1,
   zoo: 'embedded',

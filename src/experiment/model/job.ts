@@ -1,9 +1,8 @@
 /** A training from its configuration: zoo, pictures and models made ready, and what it would take. */
 import { createHash } from 'node:crypto';
 import { type Encoder, fitStandardiser, type Standardiser } from '../../conditioning/index.ts';
-import { orThrow } from '../../config/index.ts';
 import type { Denoiser } from '../../denoisers/index.ts';
-import { createDiffusion, type Diffusion, fitNormaliser, type Normaliser } from '../../diffusion/index.ts';
+import { type Diffusion, type Normaliser, prepareDiffusion } from '../../diffusion/index.ts';
 import {
   finiteOrbit,
   type PatchOptions,
@@ -29,14 +28,18 @@ import { buildDenoiser, buildEncoder } from './model.ts';
 /** All that a configuration stands for, ready to train. Dispose it when done. */
 export interface TrainingJob {
   readonly config: TrainConfig;
+  /** The zoo it trains on. Disposed of with the job. */
   readonly study: Study;
   readonly denoiser: Denoiser;
   /** Null when trained without condition. */
   readonly encoder: Encoder | null;
   readonly diffusion: Diffusion;
   readonly normaliser: Normaliser;
+  /** Of the features; null when trained without condition. */
   readonly standardiser: Standardiser | null;
+  /** [D] normalised weights of the zoo's base; null when it has none. */
   readonly anchor: Float32Array | null;
+  /** The training set, and the held-out one for the validation loss. */
   readonly data: TrainingData;
   readonly validation: TrainingData;
   readonly augmentation: Augmentation | undefined;
@@ -49,7 +52,6 @@ export interface TrainingJob {
 /** Opens the zoo, encodes its pictures and builds the models. `where` names the configuration in failures. */
 export async function prepareTraining(config: TrainConfig, where: string): Promise<TrainingJob> {
   const { seed } = config;
-  const diffusion = orThrow(createDiffusion(config.diffusion, `${where}: diffusion`));
   const built = await buildEncoder(config.encoder ?? { kind: 'random-gram' }, seed);
   const study = await openStudy({
     zoo: zooFolder(config.zoo),
@@ -60,10 +62,11 @@ export async function prepareTraining(config: TrainConfig, where: string): Promi
   });
   const { spec, train, heldOut, zoo, size } = study;
   const encoder = config.encoder ? study.encoder : null;
-  const normaliser = fitNormaliser(spec, train.weights, {
-    ...config.normaliser,
-    sigmaData: diffusion.sigmaData,
-  });
+  const {
+    diffusion,
+    normaliser,
+    config: process,
+  } = prepareDiffusion(config.diffusion, spec, train.weights, config.normaliser, `${where}: diffusion`);
   const anchor = zoo.base && normaliser.normalise(zoo.base);
   const denoiser = await buildDenoiser(config.denoiser, spec, encoder, anchor, seed);
   const dataOf = async (set: StudySet): Promise<TrainingData> => ({
@@ -73,7 +76,7 @@ export async function prepareTraining(config: TrainConfig, where: string): Promi
   });
   const data = await dataOf(train);
   return {
-    config,
+    config: { ...config, diffusion: process },
     study,
     denoiser,
     encoder,
@@ -131,12 +134,17 @@ function augmentationOf(
   return symmetryAugmentation({ spec, groups, condition: orbit ?? encoder ?? undefined });
 }
 
+/** The sizes of a training, and the time it would take here. */
 export interface TrainingPlan {
+  /** Numbers that are trained. */
   readonly parameters: { readonly denoiser: number; readonly encoder: number };
+  /** D, weights of an NCA. */
   readonly weights: number;
+  /** NCAs of each split. */
   readonly train: number;
   readonly heldOut: number;
   readonly steps: number;
+  /** How often each training NCA is seen. */
   readonly epochs: number;
   /** Measured on this machine over a few steps that are then undone. */
   readonly secondsPerStep: number;

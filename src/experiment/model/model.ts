@@ -20,8 +20,10 @@ import { tf } from '../../tensor/index.ts';
 import { averageOfWidth } from '../../training/index.ts';
 import type { TrainConfig } from './config.ts';
 
+/** The file of a trained model in its run folder. */
 export const MODEL = 'model.safetensors';
 
+/** A trained model with all that sampling needs; what `model.safetensors` holds. */
 export interface Model {
   readonly config: Pick<TrainConfig, 'denoiser' | 'encoder' | 'diffusion' | 'guidance' | 'seed'>;
   readonly spec: NcaSpec;
@@ -55,6 +57,10 @@ function variablesOf(denoiser: Denoiser, encoder: Encoder | null): Record<string
   return all;
 }
 
+/**
+ * Writes a model into a run folder, whole or not at all. @param step updates made, for the record. @throws UserError when it cannot be
+ * written
+ */
 export async function writeModel(folder: string, model: Model, step: number): Promise<void> {
   const tensors: Record<string, NdArray> = {
     'normaliser/mean': flat(model.normaliser.mean),
@@ -99,8 +105,17 @@ const About = t.strict({
 });
 
 /**
- * Reads a model, to sample by the configured sampler or another.
- * @throws UserError when the file is not one, or does not fit this version
+ * Reads the model that `weightloom train` left in a run folder (its model.safetensors), to sample by the configured sampler or another. The caller
+ * disposes of its `denoiser` and its `encoder` (null where it was trained without condition).
+ *
+ *     const { denoiser, encoder, diffusion, normaliser, spec, pictureSize, ncaSteps } = await readModel('runs/train-quick');
+ *     const { data } = await readImage('dots.png', { size: pictureSize });
+ *     const condition = tf.tidy(() => encoder.project(encoder.features(tf.tensor4d(data, [1, pictureSize, pictureSize, 3]))));
+ *     const weights = await sampleWeights({ denoiser, diffusion, normaliser, condition, seed: 0 }); // [D]
+ *     const [picture] = await renderNcas(spec, weights, { steps: ncaSteps, size: 64, seed: 0 });
+ *
+ * @param folder the run folder
+ * @throws UserError when the file is not there or not a model, does not fit this version, or another sampler is asked of one not trained under EDM
  */
 export async function readModel(
   folder: string,
@@ -177,7 +192,18 @@ export function buildEncoder(
   return settle(createEncoder(kind, parameters, { seed, width: width as number | undefined }));
 }
 
-/** The denoiser of a configuration: a registered kind, or that of a TypeScript file. */
+/**
+ * Builds the denoiser of a configuration: `kind` is a registered name or the path of a TypeScript file, beside it any of its parameters; the others
+ * take the kind's defaults. Dispose of it.
+ *
+ *     const anchor = zoo.base && normaliser.normalise(zoo.base);
+ *     const denoiser = await buildDenoiser({ kind: 'transformer-hidden', width: 64 }, spec, encoder, anchor, 0);
+ *
+ * @param encoder gives the condition's shape, [tokens, width]; null for a denoiser that never sees one
+ * @param anchor [D] normalised weights of the zoo's common base, for denoisers that can use it; null where there is none
+ * @param seed of the initial variables
+ * @throws UserError for an unknown kind, a parameter that does not fit, a file that breaks the contract
+ */
 export async function buildDenoiser(
   { kind, ...parameters }: { kind: string; [key: string]: unknown },
   spec: NcaSpec,

@@ -1,7 +1,7 @@
 /** What a model grows in the middle of its training. */
 import { renderNcas } from '../../data/index.ts';
 import { sampleWeights } from '../../diffusion/index.ts';
-import { renderGallery } from '../../evaluation/index.ts';
+import { renderGallery } from '../../report/index.ts';
 import { tf } from '../../tensor/index.ts';
 import { renderingSteps } from '../study.ts';
 import type { TrainingJob } from './job.ts';

@@ -17,15 +17,18 @@ import type { TrainingJob } from './job.ts';
 import { type Model, writeModel } from './model.ts';
 import { trainingPreview } from './preview.ts';
 
+/** Where a training runs, whether it goes on, and how it is watched and stopped. */
 export interface RunTrainingOptions {
   /** The run folder, with its configuration already in it. */
   readonly folder: string;
   /** Goes on from the latest checkpoint. */
   readonly resume: boolean;
+  /** When raised, the step is finished, a checkpoint written and the training returns. */
   readonly signal?: AbortSignal;
   readonly progress: (label: string, total: number, from?: number) => Progress;
 }
 
+/** Where the checkpoints of a run lie. */
 export const checkpointFolder = (run: string) => join(run, 'checkpoints');
 
 /**

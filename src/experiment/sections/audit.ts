@@ -6,6 +6,7 @@ import type { RunContext } from '../experiment.ts';
 import type { Protocol } from '../protocol.ts';
 import { BOUND } from '../study.ts';
 
+/** The audit of a comparison, for its report, the terminal and results.json. */
 export interface ComparisonAudit {
   readonly section: Section;
   /** One for each denoiser. */

@@ -1,11 +1,5 @@
 /** Fine-tuning curves of several starts as sections of a report: the curves, tables at every checkpoint, iterations to a quality, pictures. */
-import {
-  leaders,
-  type MethodResult,
-  meanInterval,
-  type PairMetric,
-  renderGallery,
-} from '../../evaluation/index.ts';
+import { leaders, type MethodResult, meanInterval, type PairMetric } from '../../evaluation/index.ts';
 import {
   bandChart,
   type Cell,
@@ -18,6 +12,7 @@ import {
   intervalText,
   metricLabel,
   plots,
+  renderGallery,
   type Section,
   type Tuning,
   table,

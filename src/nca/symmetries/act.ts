@@ -2,6 +2,7 @@
 import { type NcaSpec, weightBlocks, weightCount } from '../spec.ts';
 import type { SymmetryElement } from './element.ts';
 
+/** Numbers of either precision: what acts on them gives the same type back. */
 export type Floats = Float32Array | Float64Array;
 
 const like = <T extends Floats>(source: T): T =>
@@ -80,6 +81,7 @@ function actOnOne(spec: NcaSpec, g: SymmetryElement, from: Floats, to: Floats): 
 export interface Grid<T extends Floats = Floats> {
   readonly height: number;
   readonly width: number;
+  /** [height * width * channels] */
   readonly data: T;
 }
 
@@ -109,7 +111,7 @@ export function turnGrid<T extends Floats>(g: SymmetryElement, grid: Grid<T>): G
 /** Mask bits move with their cells. @param mask [height, width] */
 export const actOnMask = turnGrid;
 
-/** @param state [height, width, channels] */
+/** Turns the grid and changes the basis of the channels. @param state [height, width, channels] */
 export function actOnState<T extends Floats>(spec: NcaSpec, g: SymmetryElement, state: Grid<T>): Grid<T> {
   checkFits(spec, g);
   const turned = turnGrid(g, state);

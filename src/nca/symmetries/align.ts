@@ -9,7 +9,9 @@ import { signedPermutation } from './bases.ts';
 import { compose, hiddenPermutation, identity, inverse, type SymmetryElement, sizeOf } from './element.ts';
 import { balancing, cheapestAssignment, distanceOfUnits, hiddenUnits, norm, unit } from './hidden-units.ts';
 
+/** An NCA in canonical form, and the way there. */
 export interface Canonical {
+  /** [D] in float64. */
   readonly weights: Float64Array;
   /** What was done: weights = element acting on the given ones. */
   readonly element: SymmetryElement;
@@ -39,6 +41,7 @@ function lexicographic(a: number[], b: number[]): number {
   return at < 0 ? 0 : a[at] - b[at];
 }
 
+/** What may be matched when NCAs are aligned, and how long it is tried. */
 export interface AlignOptions {
   /** Match latent channels too, up to order and sign. Found by turns with the hidden units, so only a local optimum, but copies are found. Default false. */
   readonly channels?: boolean;

@@ -8,6 +8,7 @@ import type { Grid } from './act.ts';
 import { actOnImage } from './act.ts';
 import { inverse, type SymmetryElement } from './element.ts';
 
+/** The canonical form of a picture among the elements tried, and how to undo it. */
 export interface CanonicalCondition {
   /** Brings the picture to its canonical form. Its inverse, acting on sampled weights, undoes it. */
   readonly element: SymmetryElement;
@@ -16,9 +17,11 @@ export interface CanonicalCondition {
   readonly features: Float32Array;
   /** The training row it is closest to. */
   readonly nearest: number;
+  /** Euclidean, between the features of both. */
   readonly distance: number;
 }
 
+/** A picture, the elements that may turn and recolour it, and the training conditions it is brought near to. */
 export interface CanonicalConditionInput {
   readonly spec: NcaSpec;
   /** [height, width, 3] in [0, 1]. */

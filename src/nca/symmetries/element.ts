@@ -9,6 +9,7 @@ import type { NcaSpec } from '../spec.ts';
 /** Row-major 2x2 matrix of 0, 1, -1 acting on (x, y): right and down. */
 export type GridTurn = readonly [number, number, number, number];
 
+/** One element of the symmetry group of NCA weights: a hidden permutation and scaling, a change of channel basis and a turn of the grid. */
 export interface SymmetryElement {
   /** [hidden] unit i of the result is unit permutation[i] of what is acted on. */
   readonly permutation: Uint32Array;
@@ -30,6 +31,7 @@ export interface ElementSize {
 
 const STILL: GridTurn = [1, 0, 0, 1];
 
+/** The element that changes nothing. */
 export function identity({ hidden, channels }: ElementSize): SymmetryElement {
   const eye = Float64Array.from({ length: channels ** 2 }, (_, i) => (i % (channels + 1) === 0 ? 1 : 0));
   return {
@@ -52,6 +54,7 @@ export function compose(a: SymmetryElement, b: SymmetryElement): SymmetryElement
   };
 }
 
+/** The element that undoes another: compose(inverse(g), g) is the identity, up to rounding in the scales. */
 export function inverse(g: SymmetryElement): SymmetryElement {
   const permutation = new Uint32Array(g.permutation.length);
   const scale = new Float64Array(g.scale.length);
@@ -83,16 +86,19 @@ export function colourChange(size: ElementSize, colour: ArrayLike<number>): Symm
   return basisChange(size, embed(colour), embed(inverseOf(Float64Array.from(colour), 3)));
 }
 
+/** An element that only permutes hidden units. @param permutation [hidden] unit i of the result is unit permutation[i] */
 export const hiddenPermutation = (size: ElementSize, permutation: Uint32Array): SymmetryElement => ({
   ...identity(size),
   permutation,
 });
 
+/** An element that only scales hidden units. @param scale [hidden] positive factors on their input weights, undone in the output layer */
 export const hiddenScaling = (size: ElementSize, scale: Float64Array): SymmetryElement => ({
   ...identity(size),
   scale,
 });
 
+/** An element that only turns or mirrors the grid. @param turn one of `GRID_TURNS` */
 export const gridTurn = (size: ElementSize, turn: GridTurn): SymmetryElement => ({ ...identity(size), turn });
 
 /** The eight turns of the square: every signed permutation of (x, y). */
@@ -107,6 +113,7 @@ export const GRID_TURNS: readonly GridTurn[] = [
   [0, -1, -1, 0],
 ];
 
+/** How many hidden units and channels an element for this spec acts on. */
 export const sizeOf = ({ hidden, channels }: NcaSpec): ElementSize => ({ hidden, channels });
 
 /** Product of two square row-major matrices. */

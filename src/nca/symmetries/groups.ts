@@ -30,7 +30,8 @@ import {
   sizeOf,
 } from './element.ts';
 
-export type SymmetryName =
+/** The groups that come with the library. */
+export type BuiltInSymmetry =
   | 'hidden-permutation'
   | 'hidden-scaling'
   | 'channel-permutation'
@@ -42,6 +43,10 @@ export type SymmetryName =
   | 'colour-basis'
   | 'd4';
 
+/** A built-in group, or one that `registerSymmetry` was given. */
+export type SymmetryName = BuiltInSymmetry | (string & {});
+
+/** A group of symmetries of NCA weights: how its elements are drawn, and how they act on weights, states, pictures and masks. */
 export interface SymmetryGroup {
   readonly name: SymmetryName;
   /** One sentence for tables. */
@@ -68,7 +73,8 @@ export interface SymmetryGroup {
   actOnMask: typeof actOnMask;
 }
 
-const shared = {
+/** What all groups share: elements are composed, inverted and act in one way. */
+export const shared = {
   identity: (spec: NcaSpec) => identity(sizeOf(spec)),
   compose,
   inverse,
@@ -257,13 +263,14 @@ function hue(spec: NcaSpec, angle: number): SymmetryElement {
   return orthogonalChange(sizeOf(spec), block(sizeOf(spec), 0, 3, rotation));
 }
 
-/** Every symmetry group by name. */
+/** Every symmetry group by name, registered ones included. */
 export const SYMMETRIES = Object.fromEntries(all.map(group => [group.name, group])) as Record<
   SymmetryName,
   SymmetryGroup
 >;
 
-export const SYMMETRY_NAMES = all.map(({ name }) => name);
+/** Names of all groups, the built-in ones first. */
+export const SYMMETRY_NAMES: SymmetryName[] = all.map(({ name }) => name);
 
 /** All elements of a finite group of picture symmetries: 8 of `d4`, 48 of `colour`, 384 of both. */
 export function finiteOrbit(spec: NcaSpec, which: readonly ('colour' | 'd4')[]): SymmetryElement[] {

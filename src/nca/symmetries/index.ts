@@ -25,7 +25,14 @@ export {
   sameElement,
   sizeOf as elementSize,
 } from './element.ts';
-export { finiteOrbit, SYMMETRIES, SYMMETRY_NAMES, type SymmetryGroup, type SymmetryName } from './groups.ts';
+export {
+  type BuiltInSymmetry,
+  finiteOrbit,
+  SYMMETRIES,
+  SYMMETRY_NAMES,
+  type SymmetryGroup,
+  type SymmetryName,
+} from './groups.ts';
 export {
   balancing,
   distanceInPlace,
@@ -35,3 +42,4 @@ export {
 } from './hidden-units.ts';
 export { type NearestNca, nearestModuloSymmetry } from './nearest.ts';
 export { type WeightOrbits, weightOrbits } from './orbits.ts';
+export { registerSymmetry, type SymmetryDraft } from './register.ts';

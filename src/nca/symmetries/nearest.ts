@@ -2,6 +2,7 @@
 import { type NcaSpec, weightCount } from '../spec.ts';
 import { distanceInPlace, distanceOfUnits, type HiddenUnits, hiddenUnits } from './hidden-units.ts';
 
+/** The candidate nearest to a query; index -1 and distance Infinity when every one was left out. */
 export interface NearestNca {
   /** Row among the candidates. */
   readonly index: number;

@@ -5,13 +5,26 @@
 import { type NcaSpec, weightBlocks, weightCount } from '../spec.ts';
 import type { SymmetryName } from './groups.ts';
 
+/** A partition of the D coordinates of the flat weights: which share their statistics, and which have mean zero. */
 export interface WeightOrbits {
   /** [D] coordinates with one number share their statistics. */
   readonly label: Int32Array;
+  /** How many different labels there are: 0 .. count - 1. */
   readonly count: number;
   /** [D] 1 where the group's mean is zero, whatever the weights. */
   readonly centred: Uint8Array;
 }
+
+/** Orthogonal groups: no normaliser commutes with another. */
+const KNOWN: readonly SymmetryName[] = [
+  'hidden-permutation',
+  'channel-permutation',
+  'channel-sign',
+  'channel-rotation',
+  'colour',
+  'hue',
+  'd4',
+];
 
 /**
  * Which coordinates of the flat weights share mean and spread under the given groups. Coordinates that an element of the group can
@@ -19,11 +32,11 @@ export interface WeightOrbits {
  */
 export function weightOrbits(spec: NcaSpec, symmetries: readonly SymmetryName[]): WeightOrbits {
   const has = (...names: SymmetryName[]) => names.some(name => symmetries.includes(name));
-  const foreign = symmetries.filter(name =>
-    ['hidden-scaling', 'channel-basis', 'colour-basis'].includes(name),
-  );
+  const foreign = symmetries.filter(name => !KNOWN.includes(name));
   if (foreign.length > 0)
-    throw new Error(`${foreign.join(', ')}: no normaliser commutes with a group that is not orthogonal`);
+    throw new Error(
+      `${foreign.join(', ')}: no normaliser is known to commute with it: not one of ${KNOWN.join(', ')}, or not orthogonal`,
+    );
   const hidden = (i: number) => (has('hidden-permutation') ? 0 : i);
   const channel = (c: number) => {
     if (c < 3) return has('colour', 'hue') ? 0 : c;

@@ -5,6 +5,7 @@ const BETA1 = 0.9;
 const BETA2 = 0.999;
 const EPSILON = 1e-8;
 
+/** A learning rate that falls by a factor at each milestone. */
 export interface Schedule {
   readonly learningRate: number;
   /** Iterations at which the learning rate is multiplied by `decay`. */
@@ -12,10 +13,15 @@ export interface Schedule {
   readonly decay: number;
 }
 
+/** learningRate * decay^k, k the milestones that lie at or before the iteration (the first iteration is 0). */
 export const learningRateAt = ({ learningRate, milestones, decay }: Schedule, iteration: number): number =>
   learningRate * decay ** milestones.filter(milestone => iteration >= milestone).length;
 
+/**
+ * Adam on N weight vectors of one spec side by side, each block's gradient first brought to unit length; betas 0.9 and 0.999, epsilon 1e-8.
+ */
 export class NormalisedAdam {
+  /** [N * D], the running means of gradients and of their squares. */
   readonly first: Float32Array;
   readonly second: Float32Array;
   /** Updates made of each weight vector. */

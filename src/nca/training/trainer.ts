@@ -13,6 +13,7 @@ import { type PreparedTexture, patchSlicedWasserstein, type TextureLoss } from '
 import { initialWeights } from './initial.ts';
 import { learningRateAt, NormalisedAdam, type Schedule } from './optimiser.ts';
 
+/** How an NCA is trained on a texture; `TRAINING_DEFAULTS` has the published settings. */
 export interface NcaTrainingOptions extends Schedule {
   /** Seed of everything drawn at random, the initial weights included. */
   readonly seed: number;
@@ -29,6 +30,7 @@ export interface NcaTrainingOptions extends Schedule {
   readonly steps: readonly [number, number];
   /** Factor on the sum of |x - clamp(x, -1, 1)| over the states. */
   readonly overflow: number;
+  /** Between what the NCA shows and its target. */
   readonly loss: TextureLoss;
   /** Weights to start from, [D] for all or [N * D]; random otherwise. */
   readonly initial?: Float32Array;
@@ -51,6 +53,7 @@ export const TRAINING_DEFAULTS: NcaTrainingOptions = {
   loss: patchSlicedWasserstein({ projections: 64, factor: 100 }),
 };
 
+/** What one iteration gave. */
 export interface TrainingReport {
   /** Iterations done. */
   readonly iteration: number;
@@ -157,6 +160,7 @@ export class NcaTrainer {
     this.target = this.options.loss.prepare(targets);
   }
 
+  /** Iterations done. */
   get iteration(): number {
     return this.done;
   }
@@ -262,11 +266,13 @@ export class NcaTrainer {
     this.done = Number(state.iteration.data[0]);
   }
 
+  /** Frees what the loss keeps of the targets. */
   dispose(): void {
     this.target.dispose();
   }
 }
 
+/** What differs from the default settings, and how the training is watched, stopped and resumed. */
 export interface TrainNcaOptions extends Partial<NcaTrainingOptions> {
   /** Called after every iteration, and waited for. */
   readonly onProgress?: (report: TrainingReport, trainer: NcaTrainer) => void | Promise<void>;
@@ -276,6 +282,7 @@ export interface TrainNcaOptions extends Partial<NcaTrainingOptions> {
   readonly state?: Readonly<Record<string, NdArray>>;
 }
 
+/** What a training ended with. */
 export interface TrainedNcas {
   /** [N * D] */
   readonly weights: Float32Array;

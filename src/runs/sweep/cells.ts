@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { parse } from 'yaml';
 import { refuse, show, UserError } from '../../config/index.ts';
 
+/** One combination of the settings that a sweep varies. */
 export interface SweepCell {
   /** Folder name: readable, and unique by a hash. */
   readonly id: string;

@@ -1,4 +1,7 @@
-/** The configuration of an experiment, and the cells of its sweep with theirs: everything is decoded before anything runs. */
+/**
+ * The configuration of an experiment, and the cells of its sweep with theirs: everything is decoded before anything runs. `finishedCells` says
+ * which of them are done already: the others are what a sweep that is run again has left to do.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -36,6 +39,7 @@ export async function experimentConfig<P>(
   return { parameters: parameters as P, sweep };
 }
 
+/** A cell with its configuration decoded by the experiment's own codec. */
 export interface PlannedCell extends SweepCell {
   readonly parameters: unknown;
 }

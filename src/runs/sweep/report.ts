@@ -27,6 +27,7 @@ import { isComparison, methodsOf, RESULTS, type Results, readResults, readResult
 import { environment } from '../run-folder.ts';
 import type { SweepCell } from './cells.ts';
 
+/** A method under one setting of a sweep. */
 export interface SweepRow {
   /** The varied settings but the seed, by key. */
   readonly settings: Readonly<Record<string, string>>;
@@ -40,6 +41,7 @@ export interface SweepRow {
   readonly values: Readonly<Record<string, Float64Array>>;
 }
 
+/** The results of a sweep, one row a setting and method. */
 export interface SweepTable {
   /** Keys that vary, but the seed. */
   readonly keys: readonly string[];

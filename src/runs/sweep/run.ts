@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { LAUNCHER } from '../../config/index.ts';
 import { makeFolder } from '../../formats/index.ts';
 import { claim } from '../claim.ts';
 import { RESULTS } from '../results.ts';
@@ -16,10 +16,12 @@ import type { SweepCell } from './cells.ts';
 /** Set for the processes of cells: `weightloom run` then ends when its standard input does, which is when the sweep is gone. */
 const CELL_VARIABLE = 'WEIGHTLOOM_SWEEP_CELL';
 
+/** What a runner is told of the cell it runs. */
 export interface CellRun {
   readonly cell: SweepCell;
   /** Run folder of the cell; not there yet. */
   readonly folder: string;
+  /** The cell's share of the machine. */
   readonly threads: number;
   readonly signal?: AbortSignal;
   /** Is told every line the cell says. */
@@ -29,6 +31,7 @@ export interface CellRun {
 /** Runs one cell; resolves to null when it ended well, and otherwise to the reason why not. */
 export type CellRunner = (run: CellRun) => Promise<string | null>;
 
+/** Which cells are run, where, and how many at a time. */
 export interface SweepOptions {
   /** Name of the experiment, or the path of its file. */
   readonly experiment: string;
@@ -39,19 +42,23 @@ export interface SweepOptions {
   readonly folder: string;
   /** Processes at a time; the threads of the machine are shared out. Default 1. */
   readonly slots?: number;
+  /** When raised, running cells are stopped and no other is begun. */
   readonly signal?: AbortSignal;
   /** How a cell is run; default: as `weightloom run` in a process of its own. */
   readonly runner?: CellRunner;
+  /** Where progress is shown. Default: the terminal. */
   readonly board?: Board;
 }
 
+/** What became of the cells; those that a signal kept from running are on no list. */
 export interface SweepOutcome {
+  /** Ids of cells that were run and ended well. */
   readonly finished: readonly string[];
+  /** Ids of cells that had their results already. */
   readonly skipped: readonly string[];
+  /** Cells that ended otherwise, with the sentence that says why. */
   readonly failed: readonly { readonly id: string; readonly reason: string }[];
 }
-
-const LAUNCHER = fileURLToPath(new URL('../../cli/weightloom.mjs', import.meta.url));
 
 /** The sentence of a failed process: its last line that is no line of a stack. */
 export function reasonOf(log: string): string | undefined {

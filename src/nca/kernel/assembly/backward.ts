@@ -6,7 +6,7 @@
 import { clipped, look, padded, respond, update } from "./forward";
 import { outerProduct, product, productGated, sumRows } from "./gemm";
 import {
-  bands, batch, cellBytes, channels, clipHidden, clipPerception, clipState, clipUpdate, firstGradient, firstRow, height, hidden, lastGradient, open,
+  bands, cellBytes, channels, clipHidden, clipPerception, clipState, clipUpdate, firstGradient, firstRow, height, hidden, lastGradient, open,
   outputBias, stateGradients, stateGradientStride, stateOf, weightGradients, weights, weightStride, width,
 } from "./job";
 import { maskWord } from "./mask";
@@ -16,7 +16,7 @@ import {
   activationsOf, BLOCK, hiddenGradient, isKept, layOut, perceived, perceptionGradient, places, stateGradient, touched, unclipped, updateGradient,
   updates, zeros,
 } from "./scratch";
-import { bandInOrder, claim, done, ready } from "./team";
+import { takeSteps } from "./team";
 
 /** First own row of a band in the buffer of step t. */
 // @ts-ignore: decorator
@@ -201,17 +201,13 @@ export function ncaBackward(item: i32, thread: i32, job: usize, from: i32, to: i
   }
 }
 
+/** The step that a team does first. A function that is handed over captures nothing. */
+let origin: i32 = 0;
+
 /** Kernel: the part that a thread of `team` takes in steps [from, to) of all samples, last first; see team.ts. The schedule was cleared. */
 export function ncaBackwardTeam(item: i32, thread: i32, job: usize, from: i32, to: i32, team: i32): void {
   open(job);
   layOut(thread);
-  for (let step = 0; step < to - from; step++) {
-    for (let k = 0; k < batch * bands; k++) {
-      const band = bandInOrder(k, step, thread, team);
-      if (!claim(band, step)) continue;
-      ready(band, step);
-      stepBand(band / bands, band % bands, to - 1 - step);
-      done(band, step);
-    }
-  }
+  origin = to - 1;
+  takeSteps(thread, team, to - from, (sample, band, n) => stepBand(sample, band, origin - n));
 }

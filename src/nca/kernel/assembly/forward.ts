@@ -1,13 +1,13 @@
 // One step of a band of rows, computing only the cells whose mask bit is 1.
 import { productFrom, productRelu } from "./gemm";
 import {
-  bands, batch, cellBytes, channels, clipHidden, clipPerception, clipState, clipUpdate, firstRow, hidden, open, stateOf, weights, weightStride, width,
+  bands, cellBytes, channels, clipHidden, clipPerception, clipState, clipUpdate, firstRow, hidden, open, stateOf, weights, weightStride, width,
 } from "./job";
 import { maskWord } from "./mask";
 import { biasAt, outputAt, outputBiasAt } from "./packed";
 import { clamp, perceive } from "./perception";
 import { activationsOf, BLOCK, clippedActivations, layOut, perceived, places, unclipped, updates } from "./scratch";
-import { bandInOrder, claim, done, ready } from "./team";
+import { takeSteps } from "./team";
 
 /** Clips every number of [from, from + bytes) to [low, high], writing to `to`. */
 export function clampAll(from: usize, to: usize, bytes: i32, low: f32, high: f32): void {
@@ -97,17 +97,13 @@ export function ncaForward(item: i32, thread: i32, job: usize, from: i32, to: i3
   }
 }
 
+/** The step that a team does first. A function that is handed over captures nothing. */
+let origin: i32 = 0;
+
 /** Kernel: the part that a thread of `team` takes in steps [from, to) of all samples; see team.ts. The schedule was cleared. */
 export function ncaForwardTeam(item: i32, thread: i32, job: usize, from: i32, to: i32, team: i32): void {
   open(job);
   layOut(thread);
-  for (let step = 0; step < to - from; step++) {
-    for (let k = 0; k < batch * bands; k++) {
-      const band = bandInOrder(k, step, thread, team);
-      if (!claim(band, step)) continue;
-      ready(band, step);
-      stepBand(band / bands, band % bands, from + step);
-      done(band, step);
-    }
-  }
+  origin = from;
+  takeSteps(thread, team, to - from, (sample, band, n) => stepBand(sample, band, origin + n));
 }

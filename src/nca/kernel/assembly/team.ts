@@ -21,15 +21,28 @@ export function ncaScheduleBytes(batch: i32, bands: i32): i32 {
  * The band that thread `thread` of `team` looks at as its `k`-th in a step. Every other step begins in the middle of its part: so the first band's
  * neighbour in the part before, which that thread did last or nearly, is wanted half a part later.
  */
-export function bandInOrder(k: i32, step: i32, thread: i32, team: i32): i32 {
+function bandInOrder(k: i32, step: i32, thread: i32, team: i32): i32 {
   const all = batch * bands;
   const part = (all + team - 1) / team;
   const at = k < part ? (k + (step & 1) * (part >> 1)) % part : k;
   return (thread * all / team + at) % all;
 }
 
+/** A thread's part in `steps` steps of all samples: `take(sample, band, n)` for the n-th of them, wherever no other thread has claimed it. */
+export function takeSteps(thread: i32, team: i32, steps: i32, take: (sample: i32, band: i32, n: i32) => void): void {
+  for (let step = 0; step < steps; step++) {
+    for (let k = 0; k < batch * bands; k++) {
+      const band = bandInOrder(k, step, thread, team);
+      if (!claim(band, step)) continue;
+      ready(band, step);
+      take(band / bands, band % bands, step);
+      done(band, step);
+    }
+  }
+}
+
 /** Claims a band for a step. False if another thread has. */
-export function claim(band: i32, step: i32): bool {
+function claim(band: i32, step: i32): bool {
   const word = schedule + (band << 2);
   return atomic.load<i32>(word) == step && atomic.cmpxchg<i32>(word, step, step + 1) == step;
 }
@@ -50,7 +63,7 @@ function waitFor(band: i32, step: i32): void {
 }
 
 /** Waits until a band can be taken through a step. */
-export function ready(band: i32, step: i32): void {
+function ready(band: i32, step: i32): void {
   const first = band - band % bands, last = first + bands - 1;
   waitFor(band, step);
   waitFor(band == first ? last : band - 1, step);
@@ -58,7 +71,7 @@ export function ready(band: i32, step: i32): void {
 }
 
 /** Says that a band is through a step. */
-export function done(band: i32, step: i32): void {
+function done(band: i32, step: i32): void {
   atomic.store<i32>(progress(band), step + 1);
   atomic.notify(progress(band), -1);
 }

@@ -1,6 +1,6 @@
 /** What properties are checked on: specs, weights, symmetry elements, masks, states. Everything shrinks towards the small and the plain. */
 import fc from 'fast-check';
-import { groupElements } from '../src/evaluation/index.ts';
+import { groupElements } from '../evaluation/index.ts';
 import {
   type Grid,
   type NcaSpec,
@@ -8,14 +8,17 @@ import {
   type SymmetryElement,
   type SymmetryName,
   weightCount,
-} from '../src/nca/index.ts';
-import { randomStream } from '../src/tensor/index.ts';
+} from '../nca/index.ts';
+import { randomStream } from '../tensor/index.ts';
 
 const clip = (low: number, high: number) =>
   fc.option(fc.double({ min: low, max: high, noNaN: true }), { nil: null, freq: 2 });
 
+/** Which specs are generated. */
 export interface SpecRange {
+  /** The least and the most of them; at least 3, for the picture. */
   readonly channels?: readonly [number, number];
+  /** The least and the most of them. */
   readonly hidden?: readonly [number, number];
   /** Let specs clip; default true. */
   readonly clips?: boolean;
@@ -89,5 +92,6 @@ export const masks = (steps: number, height: number, width: number): fc.Arbitrar
 export const sigmas = (): fc.Arbitrary<number> =>
   fc.double({ min: Math.log(0.002), max: Math.log(80), noNaN: true }).map(Math.exp);
 
+/** One of the given symmetries; shrinks to the first. */
 export const symmetryNames = (names: readonly SymmetryName[]): fc.Arbitrary<SymmetryName> =>
   fc.constantFrom(...names);

@@ -1,20 +1,16 @@
 /** Pictures side by side in a labelled grid: the first thing to look at in any comparison. */
 import sharp from 'sharp';
-import { escapeMarkup } from '../formats/index.ts';
+import type { MethodResult } from '../evaluation/index.ts';
+import { escapeMarkup, type Picture } from '../formats/index.ts';
 
-/** A picture: RGB in [0, 1], row-major [height, width, 3]. Values outside are clipped, non-finite ones drawn magenta. */
-export interface GalleryPicture {
-  readonly width: number;
-  readonly height: number;
-  readonly data: Float32Array;
-}
-
+/** What `renderGallery` draws: a grid of pictures with labels. */
 export interface Gallery {
   readonly title?: string;
+  /** Labels, as many as there are columns and rows. */
   readonly columns: readonly string[];
   readonly rows: readonly string[];
-  /** cells[row][column]; null leaves the cell empty. */
-  readonly cells: readonly (readonly (GalleryPicture | null)[])[];
+  /** cells[row][column]; null leaves the cell empty. Values outside [0, 1] are clipped, non-finite ones drawn magenta. */
+  readonly cells: readonly (readonly (Picture | null)[])[];
   /** Side of a cell in pixels; pictures are enlarged without smoothing to fill it. Default 96. */
   readonly cell?: number;
 }
@@ -48,7 +44,7 @@ function text(label: string, x: number, y: number, anchor: 'middle' | 'end', wid
 function draw(
   canvas: Uint8Array,
   stride: number,
-  picture: GalleryPicture,
+  picture: Picture,
   left: number,
   top: number,
   side: number,
@@ -108,4 +104,34 @@ export async function renderGallery({
     .composite([{ input: Buffer.from(svg) }])
     .png({ compressionLevel: 9 })
     .toBuffer();
+}
+
+interface Pictures {
+  readonly names: readonly string[];
+  /** [M, H, W, 3] */
+  readonly targets: { readonly data: Float32Array; readonly size: number };
+}
+
+const nth = (data: Float32Array, size: number, i: number) => ({
+  width: size,
+  height: size,
+  data: data.subarray(i * size * size * 3, (i + 1) * size * size * 3),
+});
+
+/** Target and every method side by side, one row a texture. */
+export function comparisonGallery(
+  { names, targets }: Pictures,
+  results: readonly MethodResult[],
+  size: number,
+  title: string,
+): Promise<Uint8Array> {
+  return renderGallery({
+    title,
+    columns: ['target', ...results.map(({ name }) => name)],
+    rows: names,
+    cells: names.map((_, i) => [
+      nth(targets.data, targets.size, i),
+      ...results.map(({ pictures }) => nth(pictures, size, i)),
+    ]),
+  });
 }

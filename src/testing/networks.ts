@@ -1,7 +1,6 @@
 /** fast-check: random small networks of every layer kind, whose layers fit. For tests. */
 import * as fc from 'fast-check';
-import type { Layer } from './layers/index.ts';
-import type { NetworkSpec } from './network.ts';
+import type { Layer, NetworkSpec } from '../../graphs/index.ts';
 
 const size = fc.integer({ min: 1, max: 4 });
 

@@ -1,0 +1,25 @@
+/** Run folders: what is written into them, found in them again, and reported over several of them. */
+export { claim } from './claim.ts';
+export { writeRunsReport } from './joint-report.ts';
+export { type FinishedRun, groupRuns, type RunGroup, readRuns } from './merge.ts';
+export { clock, interruption, type Progress, progressBar } from './progress.ts';
+export {
+  isComparison,
+  methodsOf,
+  metricsOf,
+  RESULTS,
+  type Results,
+  ResultsCodec,
+  readResults,
+  readResultsHead,
+} from './results.ts';
+export {
+  createRunFolder,
+  digest,
+  type Environment,
+  environment,
+  type RunFolder,
+  type RunFolderOptions,
+} from './run-folder.ts';
+export * from './sweep/index.ts';
+export { METRICS, readMetrics, type Tracker, track } from './tracking.ts';
