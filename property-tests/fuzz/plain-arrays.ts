@@ -12,6 +12,9 @@ export interface PlainArray {
 }
 export type PlainArrays = Map<string, PlainArray>;
 
+/** What the plain reader has no opinion of: rare parts of a format that tests of their own cover. */
+export class Unknown extends Error {}
+
 export function demand(holds: unknown, what: string): asserts holds {
   if (!holds) throw new Error(what);
 }

@@ -6,6 +6,7 @@ import {
   numberAt,
   type PlainArrays,
   plainZip,
+  Unknown,
   viewOf,
   widthOf,
 } from './plain-arrays.ts';
@@ -84,7 +85,8 @@ export function plainPickle(bytes: Buffer, start = 0): { value: unknown; end: nu
       return new Map(pairs.filter(pair => pair instanceof PlainTuple).map(({ items: [k, v] }) => [k, v]));
     }
     if (name === 'torch._utils._rebuild_parameter') return first;
-    demand(name === 'torch._utils._rebuild_tensor_v2', `global ${name}`);
+    // Size, device, sets, typed views ...: called seldom, and each in its own way.
+    if (name !== 'torch._utils._rebuild_tensor_v2') throw new Unknown(name);
     const [of, offset, shape, strides, , , flags] = args.items as [
       StorageRef,
       number,
@@ -160,13 +162,36 @@ export function plainPickle(bytes: Buffer, start = 0): { value: unknown; end: nu
       const args = pop();
       stack.push(call(pop(), args));
     } else if (letter === '0') pop();
+    else if (letter === '1') marked();
+    else if (letter === '2') stack.push(stack.at(-1));
+    else if (letter === 'U' || letter === 'T')
+      stack.push(take(letter === 'U' ? take(1)[0] : take(4).readUInt32LE()).toString('latin1'));
+    else if (letter === 'C' || letter === 'B')
+      stack.push(take(letter === 'C' ? take(1)[0] : take(4).readUInt32LE()));
+    else if (letter === 'l') stack.push(marked());
+    else if (letter === 'd') {
+      const items = marked();
+      stack.push(new Map());
+      setAll(items);
+    } else if (code === 0x8b) {
+      take(take(4).readUInt32LE());
+      stack.push(Number.NaN);
+    } else if (code === 0x8c) stack.push(take(take(1)[0]).toString('utf8'));
+    else if (code === 0x8d) stack.push(take(Number(take(8).readBigUInt64LE())).toString('utf8'));
+    else if (code === 0x8e) stack.push(take(Number(take(8).readBigUInt64LE())));
+    else if (code === 0x8f) stack.push(new Set());
+    else if (code === 0x91) stack.push(new Set(marked()));
+    else if (code === 0x94) memo.set(memo.size, stack.at(-1));
+    else if (code === 0x95) take(8);
+    // Objects and their state, names from the stack, sets filled.
+    else if (letter === 'b' || code === 0x81 || code === 0x93 || code === 0x90) throw new Unknown(letter);
     else throw new Error(`operation ${code}`);
   }
 }
 
 /** The tensors of a dictionary, each number at its place in its storage. */
 function tensorsOf(content: unknown, storages: (ref: StorageRef) => Uint8Array): PlainArrays {
-  demand(content instanceof Map, 'dictionary');
+  if (!(content instanceof Map)) throw new Unknown('no dictionary');
   const arrays: PlainArrays = new Map();
   for (const [name, tensor] of content as Map<unknown, TensorRef>) {
     if (typeof name !== 'string' || tensor?.of === undefined) continue;
@@ -181,7 +206,8 @@ function tensorsOf(content: unknown, storages: (ref: StorageRef) => Uint8Array):
     });
     arrays.set(name, { shape, values });
   }
-  demand(arrays.size > 0, 'tensors');
+  // Dictionaries in dictionaries are searched for, which is no rule of the format.
+  if (arrays.size === 0) throw new Unknown('no tensors');
   return arrays;
 }
 
