@@ -37,8 +37,8 @@ const UNREAD: Record<string, number> = {
 };
 
 export const MOST_HEADER = 100_000_000;
-/** A tensor costs some 250 bytes of memory besides its header. */
-const MOST_TENSORS = 250_000;
+/** A tensor costs some 600 bytes of memory while the header is read. */
+const MOST_TENSORS = 100_000;
 
 export interface SafetensorsEntry {
   /** Undefined where it is one of those that nothing here reads: `stored` then says which. */

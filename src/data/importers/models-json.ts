@@ -47,14 +47,13 @@ async function readLayer(
     refuse(where, 'a PNG as a base64 data URL', JSON.stringify(data.slice(0, 30)), {
       field: `${field}.data`,
     });
-  const { data: bytes, info } = await sharp(Buffer.from(base64, 'base64'))
-    .raw()
-    .toBuffer({ resolveWithObject: true })
-    .catch((error: Error) =>
-      refuse(where, 'a PNG', `data that is not one (${error.message})`, { field: `${field}.data` }),
-    );
+  const notPng = (error: Error) =>
+    refuse(where, 'a PNG', `data that is not one (${error.message})`, { field: `${field}.data` });
+  const picture = sharp(Buffer.from(base64, 'base64'));
+  // What it will take is known before it is decoded.
+  const info = await picture.metadata().catch(notPng);
   const [width, height] = [(across * outputs) / 4, down * rows];
-  if (info.width !== width || info.height !== height || info.channels !== 4) {
+  if (info.width !== width || info.height !== height || info.channels !== 4 || info.depth !== 'uchar') {
     refuse(
       where,
       `an RGBA picture of ${width}x${height} for a grid of ${across} by ${down} tiles of ${outputs / 4}x${rows}`,
@@ -62,6 +61,7 @@ async function readLayer(
       { field: `${field}.data` },
     );
   }
+  const bytes = await picture.raw().toBuffer().catch(notPng);
   return (model, row, column) => {
     const y = Math.floor(model / across) * rows + row;
     const at = y * width * 4 + (model % across) * outputs + column;
