@@ -35,7 +35,7 @@ const MORE: Record<string, string[]> = {
     'fineTuning.pool=4',
     'fineTuning.steps=[2,4]',
   ],
-  quickstart: ['denoisers=[edge-mpnn,transformer-typed]'],
+  quickstart: ['denoisers=[edge-mpnn,transformer-typed]', 'sampling.draws=2'],
   'training-variants': [
     'denoisers=[transformer-hidden]',
     'seeds=[0,1]',

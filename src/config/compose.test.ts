@@ -116,6 +116,18 @@ test('a later override wins', async () => {
   );
 });
 
+test('another kind of thing comes with its own parameters alone', () => {
+  const below = { noise: { kind: 'spectrum', low: 0.1 }, steps: 4 };
+  assert.equal(mergeConfigs(below, { noise: { kind: 'log-normal', mean: 3 } }), {
+    noise: { kind: 'log-normal', mean: 3 },
+    steps: 4,
+  });
+  assert.equal(mergeConfigs(below, { noise: { kind: 'spectrum', high: 2 } }), {
+    noise: { kind: 'spectrum', low: 0.1, high: 2 },
+    steps: 4,
+  });
+});
+
 test('nothing merged is no change, merging twice is merging once, and what is printed is read back', () => {
   const key = (...names: string[]) => fc.constantFrom(...names);
   const options = { noNullPrototype: true };

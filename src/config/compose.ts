@@ -56,6 +56,10 @@ const isMapping = (value: unknown): value is Mapping =>
 /** Mappings merged key by key; everything else replaced. */
 export function mergeConfigs(below: unknown, above: unknown): unknown {
   if (!isMapping(below) || !isMapping(above)) return above;
+  // Another kind of thing has parameters of its own: those of the kind below would be unknown to it.
+  for (const key of ['kind', 'process']) {
+    if (key in above && key in below && above[key] !== below[key]) return above;
+  }
   const merged = { ...below };
   for (const [key, value] of Object.entries(above)) {
     merged[key] = key in merged ? mergeConfigs(merged[key], value) : value;

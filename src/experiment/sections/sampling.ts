@@ -60,7 +60,7 @@ export async function measureSampling(
   const normaliser = fitNormaliser(spec, train.weights, { sigmaData: 1 });
   const truth = normaliser.normalise(heldOut.weights);
   const count = heldOut.names.length;
-  const [statistics, targets] = await featuresOf(await heldOut.pictures.data(), count, size);
+  const statistics = await featuresOf(heldOut.pictures);
   const bar = context.progress('measure samples', draws.length);
   const measured: SamplingMeasures[] = [];
   try {
@@ -74,8 +74,9 @@ export async function measureSampling(
         const shown = tf.tensor4d(pictures, [count, size, size, 3]);
         const values: Record<string, Float64Array> = {};
         for (const { name, compare } of metrics) values[name] = await compare(shown, heldOut.pictures);
+        const features = await featuresOf(shown);
         shown.dispose();
-        return { values, features: (await featuresOf(pictures, count, size))[0] };
+        return { values, features };
       };
       const first: Awaited<ReturnType<typeof valuesOf>>[] = [];
       const second: Record<string, Float64Array>[] = [];
@@ -133,7 +134,6 @@ export async function measureSampling(
     }
   } finally {
     bar.stop();
-    targets.dispose();
   }
   return measured;
 }
@@ -144,17 +144,12 @@ const MEASURE = 5002;
 
 const mean = (values: Float64Array) => values.reduce((sum, x) => sum + x, 0) / values.length;
 
-/** Texture statistics [M * F] of pictures, and the pictures as a tensor. */
-async function featuresOf(
-  pictures: Float32Array | Int32Array | Uint8Array,
-  count: number,
-  size: number,
-): Promise<[Float32Array, tf.Tensor4D]> {
-  const shown = tf.tensor4d(pictures as Float32Array, [count, size, size, 3]);
-  const features = tf.tidy(() => textureFeatures(shown));
+/** Texture statistics [M * F] of pictures [M, H, W, 3]. */
+async function featuresOf(pictures: tf.Tensor4D): Promise<Float32Array> {
+  const features = tf.tidy(() => textureFeatures(pictures));
   const values = (await features.data()) as Float32Array;
   features.dispose();
-  return [values, shown];
+  return values;
 }
 
 function sentenceOf(
