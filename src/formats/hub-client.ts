@@ -172,6 +172,7 @@ export class Hub {
 
   /** The commit that a branch, tag or commit of a repository means now. */
   async commitOf(repo: RepoName, revision: string): Promise<string> {
+    if (/^[0-9a-f]{40}$/.test(revision)) return revision;
     const { datasetInfo, modelInfo } = await import('@huggingface/hub');
     const { sha } = await this.ask(repo, common => {
       const name = repo.replace(/^datasets\//, '');

@@ -110,6 +110,12 @@ test('of which less than half is wanted, only that comes, by joined ranges; it i
   assert.equal((await settle(fetchWeights(wanted))).verified, true);
 });
 
+test('a revision that is a commit is not asked for', async () => {
+  const commit = net.commits.main;
+  assert.is((await settle(fetchWeights(options({ revision: commit })))).commit, commit);
+  assert.ok(hub.asked.every(line => !line.includes('/revision/')));
+});
+
 test('files are tried in order, and what the hub has not is one sentence', async () => {
   await settle(fetchWeights(options({ files: ['other.safetensors', 'model.safetensors'] })));
   assert.match(

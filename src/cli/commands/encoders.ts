@@ -113,6 +113,7 @@ export function register(program: Command): void {
     .addHelpText(
       'after',
       '\nThe files go to the cache folder (WEIGHTLOOM_CACHE changes it). Ctrl-C stops; the same command goes on from there.' +
+        '\nHF_TOKEN opens private and gated repositories, HF_ENDPOINT names another hub.' +
         '\n\nExample:\n  weightloom encoders fetch vgg16',
     )
     .action(fetch);

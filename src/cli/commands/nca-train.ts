@@ -34,7 +34,7 @@ import { interruption, progressBar } from '../../runs/index.ts';
 import { startBackend, tf } from '../../tensor/index.ts';
 import { group } from '../group.ts';
 import { whole, within } from '../options.ts';
-import { givenSpec } from '../spec.ts';
+import { givenSpec, saySpec } from '../spec.ts';
 
 interface Options {
   out?: string;
@@ -119,6 +119,7 @@ async function train(path: string, options: Options): Promise<void> {
   if (initial && JSON.stringify(initial.spec) !== JSON.stringify(spec)) {
     throw new UserError(failure('option --from', `weights of ${specText(spec)}`, specText(initial.spec)));
   }
+  if (initial) await saySpec(initial.spec);
   const out = options.out ?? join('runs', 'nca', `${basename(path, extname(path))}-${size}`);
   const { out: _, snapshots, ...decisive } = options;
   const identity = JSON.stringify({ ...decisive, spec, path });
