@@ -77,18 +77,17 @@ export function specFor(sizes: Sizes, given: GivenSpec | undefined, where: strin
   return withGiven(specOfSizes(sizes), given);
 }
 
-/** A spec with what the user said instead: conventions alone, its sizes stay. */
+/** A spec with what the user said instead: its sizes and what was not said stay. */
 export function withGiven(spec: NcaSpec, given: GivenSpec): NcaSpec {
   const { name, filterScale, clip, rgb } = given;
-  const like = SPECS.hypernca;
   const named =
     name !== undefined && Object.hasOwn(SPECS, name) ? SPECS[name as keyof typeof SPECS] : undefined;
   return {
     ...spec,
     name: named && !sameSizes(named, spec) ? `${spec.name} like ${name}` : (name ?? `${spec.name}, as given`),
-    filterScale: filterScale ?? like.filterScale,
-    clip: { ...like.clip, ...clip },
-    rgb: { ...like.rgb, ...rgb },
+    filterScale: filterScale ?? spec.filterScale,
+    clip: { ...spec.clip, ...clip },
+    rgb: { ...spec.rgb, ...rgb },
   };
 }
 

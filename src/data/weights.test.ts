@@ -209,6 +209,16 @@ test('--spec says what a file cannot: conventions, filters and the order of colu
   const named = await settle(loadWeights(bare, { spec: await settle(readSpec('self-organising-textures')) }));
   assert.is(named.spec.name, 'hypernca like self-organising-textures');
   assert.equal(named.spec.clip, SPECS['self-organising-textures'].clip);
+  // What a file says itself stays where the user says nothing.
+  const quantised = SPECS['self-organising-textures'];
+  await settle(writeWeights(file('sot.safetensors'), { spec: quantised, flat: exact(quantised) }));
+  const shifted = await settle(
+    loadWeights(file('sot.safetensors'), { spec: await given('rgb: {offset: 0}') }),
+  );
+  assert.equal(
+    { ...shifted.spec, name: '' },
+    { ...quantised, name: '', rgb: { ...quantised.rgb, offset: 0 } },
+  );
   await settle(writeWeights(file('own.safetensors'), nca));
   assert.is(
     (await settle(loadWeights(file('own.safetensors'), { spec: await given('filterScale: 0.125') }))).spec

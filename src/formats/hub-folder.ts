@@ -41,9 +41,6 @@ export interface PulledFolder {
 const SOURCE =
   /^hf:\/\/((?:datasets\/)?[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*)(?:@([\w.-]+(?:\/[\w.-]+)*?))?((?:\/[^/@]+)*)\/?$/;
 
-/** Whether an argument names a folder of the hub rather than a path. */
-export const isHubSource = (text: string): boolean => text.startsWith('hf://');
-
 /** Repository, revision and folder of a source. */
 function parseSource(source: string): { repo: string; revision: string; folder: string } {
   const [, repo, revision = 'main', folder = ''] =

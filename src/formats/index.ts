@@ -9,7 +9,7 @@ export {
 } from './arrays.ts';
 export { inside, makeFolder, readBytes, readJson, writeAtomically, writeFolderAtomically } from './files.ts';
 export { type FetchedWeights, type FetchOptions, fetchWeights, verifyFetched } from './hub.ts';
-export { isHubSource, type PulledFolder, type PullOptions, pullFolder } from './hub-folder.ts';
+export { type PulledFolder, type PullOptions, pullFolder } from './hub-folder.ts';
 export {
   checkImage,
   decodeImage,
