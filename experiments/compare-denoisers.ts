@@ -4,7 +4,7 @@
  */
 import * as t from 'io-ts';
 import { mappingOf } from '../src/config/index.ts';
-import { overSeeds, summarise } from '../src/evaluation/index.ts';
+import { intervalOf, overSeeds, summarise } from '../src/evaluation/index.ts';
 import {
   type ContenderSampleOptions,
   compareSets,
@@ -19,7 +19,6 @@ import {
   listOf,
   loadDenoiser,
   type MethodResult,
-  meanInterval,
   type Protocol,
   paired,
   type RunContext,
@@ -112,7 +111,7 @@ function samplingSection(ways: ReadonlyMap<string, readonly MethodResult[]>, { m
       base.name,
       ...names.map(way => {
         const result = ways.get(way)![i];
-        const text = intervalText(meanInterval(result.values[metric.name]));
+        const text = intervalText(intervalOf(result, metric.name));
         if (way === PLAIN) return text;
         const { significant, mean: change } = paired(result, base, metric.name);
         const better = metric.better === 'lower' ? change < 0 : change > 0;

@@ -313,7 +313,7 @@ const equivariance: Experiment<Parameters> = {
         {
           title: 'Quality against the number of training NCAs',
           body: html`<p>Subsets are nested and hold every kind of texture alike; every method saw ${parameters.training.steps ?? 'the default number of'} batches whatever the
-size. Mean over ${parameters.seeds.length === 1 ? 'one seed' : `${parameters.seeds.length} seeds`}, 95% bootstrap interval over held-out textures; dashed: baselines and bound.</p>
+size. Mean over ${parameters.seeds.length === 1 ? 'one seed' : `${parameters.seeds.length} seeds`}, 95% interval over held-out textures; dashed: baselines and bound.</p>
 ${await curves(cells, protocol)}
 <p><b>The zoo as it is.</b> ${
             anchored

@@ -197,7 +197,7 @@ ${table(
   ],
   found.map(({ name, ...values }) => [name, ...CHANGES.map(key => cell(values[key]))]),
 )}
-<p class="dim">Mean over seeds and held-out textures with 95% bootstrap interval. Weights: root mean square over all weights, each in standard deviations of the training NCAs'.</p>`,
+<p class="dim">Mean over seeds and held-out textures with 95% interval. Weights: root mean square over all weights, each in standard deviations of the training NCAs'.</p>`,
   };
 }
 
@@ -262,7 +262,7 @@ permutations.</p>${placementsList(
               trials.map(({ name, summary }) => [name, summary] as const),
             )}
 ${protocol.metrics.slice(0, 2).map(
-  metric => html`<p>${metricLabel(metric.name)}: column less row, paired by texture, mean over seeds with 95% bootstrap interval; bold where the
+  metric => html`<p>${metricLabel(metric.name)}: column less row, paired by texture, mean over seeds with 95% interval; bold where the
 column is surely better.</p>${pairedTable(denoisers, metric)}`,
 )}`,
           },

@@ -4,6 +4,7 @@
  */
 import { type NcaSpec, rollout, seedState, seedsFor, toRgb, weightCount } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
+import { crossedInterval } from './crossed.ts';
 import { displayable, divergence, type PairMetric, type RolloutHealth } from './metrics/index.ts';
 import { type Interval, meanInterval, type PairedDifference, pairedDifference } from './statistics.ts';
 
@@ -26,6 +27,8 @@ export interface MethodResult extends Method {
   readonly health: readonly RolloutHealth[];
   /** metric name -> [M]: `texture-statistics`, `patch-sw` and the others of `pairMetrics`, where nobody chose others. */
   readonly values: Readonly<Record<string, Float64Array>>;
+  /** Where several seeds were trained: metric name -> one [M] a seed, whose means `values` are. */
+  readonly bySeed?: Readonly<Record<string, readonly Float64Array[]>>;
 }
 
 /** Methods, the pictures they are to match, and how their NCAs are run and measured. */
@@ -156,7 +159,26 @@ export function overSeeds(results: readonly MethodResult[], name: string): Metho
     name,
     health: results.flatMap(({ health }) => health),
     values: Object.fromEntries(Object.keys(first.values).map(metric => [metric, mean(metric)])),
+    ...(results.length > 1
+      ? {
+          bySeed: Object.fromEntries(
+            Object.keys(first.values).map(metric => [metric, results.map(({ values }) => values[metric])]),
+          ),
+        }
+      : {}),
   };
+}
+
+/**
+ * Mean of a metric with its 95 % interval: over textures and training seeds where several were trained (`crossedInterval`), else over textures by Student's t,
+ * for that one seed.
+ */
+export function intervalOf(
+  { values, bySeed }: Pick<MethodResult, 'values' | 'bySeed'>,
+  metric: string,
+): Interval {
+  const seeds = bySeed?.[metric];
+  return seeds && seeds[0].length > 1 ? crossedInterval(seeds) : meanInterval(values[metric]);
 }
 
 /** Runs of several seeds, those of one name as one method, in the order of their first. */
@@ -180,21 +202,32 @@ export interface Summary {
 
 /** Mean and 95% interval of every metric for every method. */
 export const summarise = (results: readonly MethodResult[]): Summary[] =>
-  results.map(({ name, kind, values, health }) => ({
+  results.map(({ name, kind, values, bySeed, health }) => ({
     method: name,
     kind,
     metrics: Object.fromEntries(
-      Object.entries(values).map(([metric, numbers]) => [metric, meanInterval(numbers)]),
+      Object.keys(values).map(metric => [metric, intervalOf({ values, bySeed }, metric)]),
     ),
     diverged: health.filter(state => state !== 'sound').length / health.length,
   }));
 
-/** a - b, texture by texture, for one metric. */
-export const paired = (a: MethodResult, b: MethodResult, metric: string): PairedDifference =>
-  pairedDifference(a.values[metric], b.values[metric]);
+/** a - b, texture by texture and, where seeds were trained, seed by seed, for one metric. */
+export function paired(a: Measured, b: Measured, metric: string): PairedDifference {
+  const plain = pairedDifference(a.values[metric], b.values[metric]);
+  const [mine, other] = [a.bySeed?.[metric], b.bySeed?.[metric]];
+  const seeds = mine?.length ?? other?.length ?? 1;
+  if (seeds < 2 || plain.count < 2 || (mine && other && mine.length !== other.length)) return plain;
+  const crossed = crossedInterval(
+    Array.from({ length: seeds }, (_, s) => {
+      const [x, y] = [mine?.[s] ?? a.values[metric], other?.[s] ?? b.values[metric]];
+      return x.map((value, t) => value - y[t]);
+    }),
+  );
+  return { ...crossed, lower: plain.lower, significant: crossed.low > 0 || crossed.high < 0 };
+}
 
 /** What tables need of a result to set its mean in bold. */
-type Measured = Pick<MethodResult, 'kind' | 'values'>;
+type Measured = Pick<MethodResult, 'kind' | 'values' | 'bySeed'>;
 
 /**
  * The results that every table sets in bold: the one with the best mean and all whose paired difference to it has an interval that holds
@@ -209,8 +242,6 @@ export function leaders<R extends Measured>(
   const sign = better === 'lower' ? 1 : -1;
   const total = ({ values }: R) => sign * values[name].reduce((sum, value) => sum + value, 0);
   const best = contenders.reduce((a, b) => (total(b) < total(a) ? b : a));
-  const leading = contenders.filter(
-    result => result === best || !pairedDifference(result.values[name], best.values[name]).significant,
-  );
+  const leading = contenders.filter(result => result === best || !paired(result, best, name).significant);
   return new Set(leading.length < contenders.length ? leading : []);
 }

@@ -12,6 +12,7 @@ export { colourMap } from './colour-map.ts';
 export {
   type ComparisonOptions,
   compareMethods,
+  intervalOf,
   leaders,
   type Method,
   type MethodKind,
@@ -23,6 +24,7 @@ export {
   type Summary,
   summarise,
 } from './comparison.ts';
+export { crossedInterval, holm, signFlipP, studentQuantileAt } from './crossed.ts';
 export * from './equivariance/index.ts';
 export { type FineTuned, type FineTuneOptions, fineTune } from './fine-tuning.ts';
 export {

@@ -86,7 +86,8 @@ test('a paired difference is the interval of the differences, and is antisymmetr
 
 test('the same seed gives the same bootstrap; values that are not finite are an error', () => {
   const sample = [1, 4, 2, 8, 5, 7];
-  assert.equal(meanInterval(sample, { seed: 7 }), meanInterval(sample, { seed: 7 }));
+  const resampled = { seed: 7, method: 'bootstrap' } as const;
+  assert.equal(meanInterval(sample, resampled), meanInterval(sample, resampled));
   assert.throws(() => meanInterval([1, Number.NaN, 3]), 'value 1 is NaN');
   assert.throws(() => meanInterval([]), 'at least one');
   assert.equal(meanInterval([4]).low, -Infinity);

@@ -20,7 +20,10 @@ export interface Interval {
 export interface IntervalOptions {
   /** Probability that the interval covers the mean; default 0.95. */
   readonly level?: number;
-  /** `t`: mean -+ t std / sqrt(n). `bootstrap` (default): percentiles of resampled means (Efron 1979). */
+  /**
+   * `t` (default): mean -+ t std / sqrt(n). `bootstrap`: percentiles of resampled means (Efron 1979), which cover a 95 % interval's mean in 93 % of
+   * cases at n = 24 and in 84 % at n = 6.
+   */
   readonly method?: 'bootstrap' | 't';
   /** Bootstrap samples; default 2000. */
   readonly resamples?: number;
@@ -91,7 +94,7 @@ export function bootstrap(
 
 /** Mean of values with its interval. A single value has the interval (-Infinity, Infinity). Throws on an empty or non-finite sample. */
 export function meanInterval(values: Numbers, options: IntervalOptions = {}): Interval {
-  const { level = 0.95, method = 'bootstrap' } = options;
+  const { level = 0.95, method = 't' } = options;
   const count = values.length;
   if (count === 0) throw new Error('an interval needs at least one value');
   let sum = 0;

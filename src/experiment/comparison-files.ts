@@ -177,7 +177,8 @@ Diverged rollouts (non-finite or saturated) are counted in the last column and s
     },
     {
       title: 'Results',
-      body: html`<p class="dim">Mean over held-out textures with 95% bootstrap interval; arrows say which way is better. Bold: the best, and what its paired
+      body: html`<p class="dim">Mean over held-out textures with 95% interval; arrows say which way is better. Intervals are over textures and training seeds, by two-way variance components, where a method was
+trained with several seeds, and over textures by Student's t, for the one seed, where it was not. Bold: the best, and what its paired
 interval does not part from it. Much of these distances is colour; "structure" removes the mean colour first.</p>
 ${comparisonTable(results, metrics)}${await comparisonPlots(results, metrics.slice(0, 2))}`,
     },

@@ -185,7 +185,7 @@ export async function figureSection(
       title: 'Parameter graphs',
       body: html`<p>The parameter graph of a ${spec.name} NCA has a node for every input, hidden unit, bias and channel (${list(counts!.nodes)}) and an edge for every weight
 (${list(counts!.edges)}). The strength of a node is the sum of |weight| over its edges.</p>
-<p class="dim">Mean over NCAs with 95% bootstrap interval. η² is the share of a figure's variance that lies between the ${kinds} kinds of texture; chance and p come from
+<p class="dim">Mean over NCAs with 95% interval. η² is the share of a figure's variance that lies between the ${kinds} kinds of texture; chance and p come from
 ${permutations} permutations of the labels. Hidden units are balanced first (arriving and leaving weights of one norm).</p>
 ${table(
   ['figure', 'mean', 'deviation', 'η²', 'by chance', 'p'],

@@ -125,7 +125,7 @@ export async function tuningSections(
       title: 'Fine-tuning from every start',
       body: html`<p>Each held-out texture is trained on for ${last} iterations from each start. Pool, sizes, loss, learning rate and every random draw are the same: only the
 starting weights differ. At the marked iterations the weights are run and measured as everything else is.</p>
-<p class="dim">Mean over textures with its 95% bootstrap interval; the dashed line is the mean of ${bound.name}.${stuck.map(
+<p class="dim">Mean over textures with its 95% interval; the dashed line is the mean of ${bound.name}.${stuck.map(
         ({ start, skipped }) =>
           ` ${start}: ${skipped.reduce((a, b) => a + b, 0)} updates were left out because the gradient was not finite.`,
       )}${unsound.map(({ start, count }) => ` ${start}: ${count} of ${bound.health.length} rollouts diverge after the last iteration.`)}</p>
@@ -147,7 +147,7 @@ ${galleries.map((png, i) => {
     },
     {
       title: 'Every checkpoint',
-      body: html`<p class="dim">Mean over held-out textures with 95% bootstrap interval, by iterations. Bold: the best of its column, and what its paired interval does not part from it.</p>
+      body: html`<p class="dim">Mean over held-out textures with 95% interval, by iterations. Bold: the best of its column, and what its paired interval does not part from it.</p>
 ${[first, second].map(metric => metricTable(tuning, metric))}
 <details><summary>other metrics</summary>${others.map(metric => metricTable(tuning, metric))}</details>`,
     },
