@@ -162,6 +162,8 @@ export class PythonPeer {
     const child = spawn(python, ['-u', fileURLToPath(new URL(`./peers/${script}`, import.meta.url))], {
       env: {
         ...process.env,
+        // Threads that spin while they wait cost whoever computes next, PyTorch itself included.
+        OMP_WAIT_POLICY: 'PASSIVE',
         OPENBLAS_CORETYPE: 'SkylakeX',
         MALLOC_MMAP_THRESHOLD_: '2000000000',
         MALLOC_TRIM_THRESHOLD_: '16000000000',

@@ -11,6 +11,7 @@ import torch
 
 
 def serve(makers):
+    print(f"PyTorch {torch.__version__}", file=sys.stderr)
     made = {}
     for line in sys.stdin:
         request = json.loads(line)

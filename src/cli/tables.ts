@@ -1,5 +1,6 @@
 /** Tables and figures as the commands print them. */
 import Table from 'cli-table3';
+import { Option } from 'commander';
 import { printable } from '../config/index.ts';
 
 const STYLE = { head: [], border: [] };
@@ -24,6 +25,14 @@ export function keyValueTable(record: Readonly<Record<string, string | number>>)
   for (const [key, value] of Object.entries(record))
     printed.push({ [onTerminal(key)]: typeof value === 'string' ? onTerminal(value) : value });
   return printed.toString();
+}
+
+/** `--json`, which every command has that prints a table. */
+export const jsonOption = (): Option => new Option('--json', 'print the result as JSON');
+
+/** Prints a result: as JSON for programs, else as `text` shows it to people. */
+export function show<T>(json: boolean | undefined, result: T, text: (result: T) => string): void {
+  console.log(json ? JSON.stringify(result, null, 2) : text(result));
 }
 
 /** 75 -> `1m15s` */

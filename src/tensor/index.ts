@@ -11,5 +11,12 @@ export { addressOf, type OutputSpec, onMemory, uninitialised } from './on-memory
 export * from './parameters.ts';
 export { hashName, RandomStream, randomStream } from './random.ts';
 export * from './resize.ts';
-export { type BackendName, type BackendReport, backendReport, startBackend } from './start.ts';
+export {
+  type BackendName,
+  type BackendReport,
+  backendReport,
+  loadTensorflow,
+  startBackend,
+  tensorflowSummary,
+} from './start.ts';
 export * from './transformer.ts';

@@ -1,4 +1,8 @@
-/** Which tfjs backend computes: TensorFlow's native library where it loads, else our own. */
+/**
+ * Which tfjs backend computes. TensorFlow's native library is taken where it has a GPU; on a processor alone loom trains the six
+ * denoisers faster (bench/README.md, "Six denoisers on three engines"), and TensorFlow is there for those who ask for it.
+ */
+import { existsSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Build, buildNames, kernelBuild, threadCount } from '../compute/index.ts';
 import { UserError } from '../config/index.ts';
@@ -52,47 +56,104 @@ function reasonOf(error: unknown, name: string): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0].slice(0, 200);
 }
 
-/** Loads TensorFlow's native binding. It is optional: not installed, half installed or too old are all fine. */
-async function tryTensorflow(passedOver: { backend: string; reason: string }[]): Promise<string | undefined> {
-  for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
+/** Where drivers show a GPU that TensorFlow could use: NVIDIA's on Linux, and under Windows' Linux. */
+const GPU_DEVICES = ['/dev/nvidiactl', '/dev/dxg'];
+
+const hasGpuDevice = () => process.platform === 'win32' || GPU_DEVICES.some(path => existsSync(path));
+
+/** What tfjs-node's backend tells of itself. */
+interface TensorflowBackend {
+  readonly isUsingGpuDevice?: boolean;
+  readonly binding?: { readonly TF_Version?: string };
+}
+
+export interface LoadedTensorflow {
+  /** The package that brought it. */
+  readonly source: string;
+  /** Version of the library behind the package. */
+  readonly version: string;
+  /** Whether it computes on a GPU. */
+  readonly gpu: boolean;
+}
+
+/** One line for people. */
+export const tensorflowSummary = ({ source, version, gpu }: LoadedTensorflow) =>
+  `tensorflow (${source}, library ${version}, ${gpu ? 'GPU' : 'no GPU'})`;
+
+export type PassedOver = { backend: string; reason: string }[];
+
+/**
+ * Loads TensorFlow's native binding and makes it the backend. It is optional: not installed, half installed or too old are all fine,
+ * and why goes to `passedOver`.
+ */
+export async function loadTensorflow(passedOver: PassedOver): Promise<LoadedTensorflow | undefined> {
+  // Its library greets on standard error otherwise; what it warns of is still shown.
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= '1';
+  for (const source of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
     try {
-      await import(name);
-      if (await tf.setBackend('tensorflow')) return name;
-      passedOver.push({ backend: name, reason: 'it loaded but did not start' });
+      await import(source);
+      if (await tf.setBackend('tensorflow')) {
+        const { isUsingGpuDevice, binding } = tf.backend() as unknown as TensorflowBackend;
+        return { source, version: binding?.TF_Version ?? 'unknown', gpu: isUsingGpuDevice === true };
+      }
+      passedOver.push({ backend: source, reason: 'it loaded but did not start' });
     } catch (error) {
-      passedOver.push({ backend: name, reason: reasonOf(error, name) });
+      passedOver.push({ backend: source, reason: reasonOf(error, source) });
     }
   }
   return undefined;
 }
 
+/** Takes the backend that was asked for, or chooses. */
+async function choose(
+  asked: BackendName | undefined,
+  passedOver: PassedOver,
+): Promise<{ readonly backend: BackendName; readonly loaded?: LoadedTensorflow }> {
+  if (asked !== undefined && asked !== 'tensorflow') return { backend: asked };
+  if (asked === undefined && !hasGpuDevice()) {
+    passedOver.push({
+      backend: 'tensorflow',
+      reason: 'no GPU here, and on processors loom is the faster (WEIGHTLOOM_BACKEND=tensorflow asks for it)',
+    });
+    return { backend: 'loom' };
+  }
+  const loaded = await loadTensorflow(passedOver);
+  if (asked === 'tensorflow') {
+    if (loaded) return { backend: 'tensorflow', loaded };
+    throw new UserError({
+      where: 'backend',
+      expected: 'tensorflow, as asked for',
+      found: passedOver.map(({ backend, reason }) => `${backend}: ${reason}`).join('; '),
+      hint: 'bench/README.md says how it is installed',
+    });
+  }
+  if (loaded?.gpu) return { backend: 'tensorflow', loaded };
+  if (loaded) passedOver.push({ backend: loaded.source, reason: 'it loaded, but uses no GPU here' });
+  return { backend: 'loom' };
+}
+
 /**
- * Chooses and starts the tfjs backend: TensorFlow (tfjs-node-gpu, then tfjs-node) where it loads, else `loom`. `prefer` asks for
+ * Chooses and starts the tfjs backend: TensorFlow (tfjs-node-gpu, then tfjs-node) where it has a GPU, else `loom`. `prefer` asks for
  * one; the environment variable WEIGHTLOOM_BACKEND overrides it. Comes before the first tensor; may be called again, to change.
  *
  *     const { summary } = await startBackend();
  *
- * @throws UserError when WEIGHTLOOM_BACKEND names no backend
+ * @throws UserError when WEIGHTLOOM_BACKEND names no backend, or TensorFlow is asked for and does not load
  */
 export async function startBackend(options: { readonly prefer?: BackendName } = {}): Promise<BackendReport> {
-  const asked = wanted(options.prefer);
-  const passedOver: { backend: string; reason: string }[] = [];
-  let backend: BackendName = asked ?? 'loom';
-  let source: string | undefined;
-  if (asked === undefined || asked === 'tensorflow') {
-    source = await tryTensorflow(passedOver);
-    backend = source ? 'tensorflow' : 'loom';
-  }
+  const passedOver: PassedOver = [];
+  const { backend, loaded } = await choose(wanted(options.prefer), passedOver);
+  // `choose` has set TensorFlow's already.
   if (backend !== 'tensorflow') await tf.setBackend(backend);
   await tf.ready();
   const threads = threadCount();
   const build = kernelBuild();
   const summary =
-    backend === 'tensorflow'
-      ? `tensorflow (${source})`
+    loaded !== undefined
+      ? tensorflowSummary(loaded)
       : backend === 'loom'
         ? `loom (${buildNames[build]}, ${threads} thread${threads === 1 ? '' : 's'})`
         : 'cpu (tfjs, one thread)';
-  running = { backend, summary, threads, build, package: source, passedOver };
+  running = { backend, summary, threads, build, package: loaded?.source, passedOver };
   return running;
 }

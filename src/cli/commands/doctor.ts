@@ -1,36 +1,102 @@
 /** `weightloom doctor`: what computes here, how fast, and why nothing better does. */
 import { cpus, totalmem } from 'node:os';
-import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { buildNames, statistics } from '../../compute/index.ts';
-import { type BackendReport, startBackend, tf } from '../../tensor/index.ts';
+import { orThrow } from '../../config/index.ts';
+import { denoiserKind } from '../../denoisers/index.ts';
+import { SPECS, weightCount } from '../../nca/index.ts';
+import {
+  type BackendReport,
+  loadTensorflow,
+  randomStream,
+  startBackend,
+  tensorflowSummary,
+  tf,
+} from '../../tensor/index.ts';
 import { sharpState } from '../sharp.ts';
+import { jsonOption, keyValueTable, show } from '../tables.ts';
 
-/** GFLOP/s of a 512 x 512 x 512 product: the best of a few, after a warm-up. */
+/** Milliseconds: the least of some after a warm-up, so that what else runs here counts least. */
+function leastTime(work: () => void, times: number): number {
+  work();
+  let best = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < times; i++) {
+    const start = performance.now();
+    work();
+    best = Math.min(best, performance.now() - start);
+  }
+  return best;
+}
+
+/** GFLOP/s of a 512 x 512 x 512 product. */
 function productSpeed(): number {
   const n = 512;
   const a = tf.ones<tf.Rank.R2>([n, n]);
-  let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 8; i++) {
-    const start = performance.now();
-    const c = tf.matMul(a, a);
-    c.dataSync();
-    if (i > 1) best = Math.min(best, performance.now() - start);
-    c.dispose();
-  }
+  const least = leastTime(() => tf.tidy(() => void tf.matMul(a, a).dataSync()), 7);
   a.dispose();
-  return (2 * n ** 3) / best / 1e6;
+  return (2 * n ** 3) / least / 1e6;
+}
+
+/** What is timed: a denoiser of each family as it comes, on the 48-96-12 spec with batch 8. */
+const TIMED = ['transformer', 'edge-mpnn'];
+const BATCH = 8;
+
+/** Milliseconds of the gradient of a denoiser's mean square to all its variables, on the backend that runs. */
+function gradientTime(name: string): number {
+  const spec = SPECS.hypernca;
+  const size = weightCount(spec);
+  const kind = orThrow(denoiserKind(name));
+  const denoiser = kind.build(kind.defaults, { spec, condition: null, seed: 0 });
+  const weights = tf.tensor2d(randomStream(0, 'doctor').normals(BATCH * size), [BATCH, size]);
+  const noise = tf.zeros<tf.Rank.R1>([BATCH]);
+  const loss = () =>
+    tf.mean(tf.square(denoiser.apply(weights, noise, null, { training: true }))) as tf.Scalar;
+  const least = leastTime(
+    () =>
+      tf.tidy(() => {
+        const { grads } = tf.variableGrads(loss, Object.values(denoiser.variables));
+        Object.values(grads).at(-1)?.dataSync();
+      }),
+    3,
+  );
+  denoiser.dispose();
+  tf.dispose([weights, noise]);
+  return least;
+}
+
+/** TensorFlow beside loom, measured where both run. */
+async function comparison(): Promise<[string, string][]> {
+  const reasons: { backend: string; reason: string }[] = [];
+  const loaded = await loadTensorflow(reasons);
+  if (!loaded) return reasons.map(({ backend, reason }) => [`${backend} does not run`, reason]);
+  const rows: [string, string][] = [['beside it', tensorflowSummary(loaded)]];
+  for (const name of TIMED) {
+    const times: Record<string, number> = {};
+    for (const backend of ['loom', 'tensorflow']) {
+      await tf.setBackend(backend);
+      times[backend] = gradientTime(name);
+    }
+    const ratio = times.tensorflow / times.loom;
+    rows.push([
+      `${name}, gradient`,
+      `loom ${times.loom.toFixed(0)} ms, tensorflow ${times.tensorflow.toFixed(0)} ms: ` +
+        (ratio >= 1 ? `loom is ${ratio.toFixed(1)}` : `tensorflow is ${(1 / ratio).toFixed(1)}`) +
+        ' times as fast',
+    ]);
+  }
+  return rows;
 }
 
 /** The lines of the report, as pairs. */
-export function diagnosis(report: BackendReport): [string, string][] {
+export async function diagnosis(report: BackendReport): Promise<[string, string][]> {
   const cores = cpus();
   return [
     ['backend', report.summary],
     ...report.passedOver.map(({ backend, reason }): [string, string] => [`not ${backend}`, reason]),
+    ['512 x 512 product', `${productSpeed().toFixed(0)} GFLOP/s`],
+    ...(await comparison()),
     ['kernels', buildNames[report.build]],
     ['threads', `${report.threads} of ${cores.length} cores (WEIGHTLOOM_THREADS changes it)`],
-    ['512 x 512 product', `${productSpeed().toFixed(0)} GFLOP/s`],
     ['tensor memory', `${(statistics().limit / 2 ** 30).toFixed(1)} GiB at most`],
     ['machine', `${cores[0]?.model.trim() ?? 'unknown'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB`],
     ['Node', `${process.version}, V8 ${process.versions.v8}, ${process.platform} ${process.arch}`],
@@ -38,20 +104,14 @@ export function diagnosis(report: BackendReport): [string, string][] {
   ];
 }
 
-async function doctor(): Promise<void> {
-  const table = new Table({
-    style: { head: [], border: [], compact: true },
-    colWidths: [30, 90],
-    wordWrap: true,
-  });
-  table.push(...diagnosis(await startBackend()), ['pictures', await sharpState()]);
-  console.log(table.toString());
-}
-
 export function register(program: Command): void {
   program
     .command('doctor')
     .description('Say which backend computes here, how fast, and why a better one was not taken')
+    .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  weightloom doctor\n  WEIGHTLOOM_BACKEND=loom weightloom doctor')
-    .action(doctor);
+    .action(async ({ json }: { json?: boolean }) => {
+      const rows = [...(await diagnosis(await startBackend())), ['pictures', await sharpState()]];
+      show(json, Object.fromEntries(rows), keyValueTable);
+    });
 }
