@@ -4,6 +4,7 @@ export { type CompiledGraph, compileGraph, describeBlocks, type EdgeBlock } from
 export { toGexf, toGraphml, toJson } from './export/files.ts';
 export { ncaPicture } from './export/nca-picture.ts';
 export { type PictureOptions, toSvg } from './export/picture.ts';
+export { EDGE_COLUMNS, type GraphTensors, NODE_COLUMNS, toTensors } from './export/tensors.ts';
 export type { Layer } from './layers/index.ts';
 export { type NcaNetworkOptions, ncaNetwork } from './nca.ts';
 export {

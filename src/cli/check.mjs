@@ -12,6 +12,7 @@ const FLOORS = [
   ['src/cli'],
   ['experiments'],
   ['src/index.ts', 'src/testing'],
+  ['src/export'],
   ['src/experiment'],
   ['src/runs'],
   ['src/report'],

@@ -60,6 +60,11 @@ export const COMMANDS: readonly { word: string; about: string; load: readonly ((
       load: [() => import('./commands/graph.ts')],
     },
     {
+      word: 'export',
+      about: 'NCAs, parameter graphs and denoisers as files of PyTorch, NumPy, ONNX and graph programs',
+      load: [() => import('./commands/export.ts')],
+    },
+    {
       word: 'verify',
       about: 'Check which symmetries a denoiser keeps, against what it claims',
       load: [() => import('./commands/verify.ts')],

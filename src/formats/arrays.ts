@@ -207,7 +207,8 @@ export function decodeElements(
 }
 
 /** The element type an array is written as. */
-export function elementType(data: NumericArray): ElementType {
+export function elementType(data: NumericArray | BigInt64Array): ElementType {
+  if (data instanceof BigInt64Array) return 'i64';
   if (data instanceof Float32Array) return 'f32';
   if (data instanceof Float64Array) return 'f64';
   if (data instanceof Int8Array) return 'i8';

@@ -26,12 +26,14 @@ export { parseJson } from './json.ts';
 export { csvCell, escapeMarkup, markdownCell } from './markup.ts';
 export {
   encodeNpy,
+  encodeNpyStrings,
   type NpyRows,
   openNpyRows,
   readNpy,
   readNpyStrings,
   writeNpy,
 } from './npy.ts';
+export { encodeOnnx, type OnnxModel, type OnnxNode } from './onnx.ts';
 export {
   readSafetensors,
   readSafetensorsHeader,
@@ -42,4 +44,5 @@ export {
 export type { SafetensorsHeader } from './safetensors-header.ts';
 export { isTorchSave } from './torch-file.ts';
 export { readTorchState, type TensorInfo, type TorchStateOptions } from './torch-state.ts';
+export { encodeTorchState } from './torch-write.ts';
 export { readNpz, withZip, type ZipArchive } from './zip.ts';

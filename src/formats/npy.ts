@@ -250,9 +250,23 @@ async function rowsOf(file: FileHandle, size: number, path: string): Promise<Npy
 export function encodeNpy({ shape, data }: NdArray): Uint8Array {
   const type = elementType(data);
   const [kind] = Object.entries(KINDS).find(([, name]) => name === type)!;
-  const order = BYTES[type] === 1 ? '|' : '<';
+  return npyBytes(`${BYTES[type] === 1 ? '|' : '<'}${kind}`, shape, bytesOf(data));
+}
+
+/** Strings as NumPy keeps them: each as wide as the longest, four bytes a character. */
+export function encodeNpyStrings({ shape, data }: NdArray<readonly string[]>): Uint8Array {
+  const texts = data.map(text => [...text].map(character => character.codePointAt(0)!));
+  const width = Math.max(1, ...texts.map(({ length }) => length));
+  const codes = new Uint32Array(texts.length * width);
+  texts.forEach((text, i) => {
+    codes.set(text, i * width);
+  });
+  return npyBytes(`<U${width}`, shape, bytesOf(codes));
+}
+
+function npyBytes(descr: string, shape: readonly number[], data: Uint8Array): Uint8Array {
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
-  const text = `{'descr': '${order}${kind}', 'fortran_order': False, 'shape': ${tuple}, }`;
+  const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple}, }`;
   // Data starts at a multiple of 64 bytes.
   const length = Math.ceil((10 + text.length + 1) / 64) * 64;
   const head = Buffer.alloc(length, ' ');
@@ -260,7 +274,7 @@ export function encodeNpy({ shape, data }: NdArray): Uint8Array {
   head.writeUInt16LE(length - 10, 8);
   head.write(text, 10, 'latin1');
   head[length - 1] = 10;
-  return Buffer.concat([head, bytesOf(data)]);
+  return Buffer.concat([head, data]);
 }
 
 /** Writes an array as a .npy file, version 1.0, C order, whole or not at all. @returns a TaskEither: run it with settle() */

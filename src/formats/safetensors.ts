@@ -12,6 +12,7 @@ import {
   type ElementType,
   elementType,
   type NdArray,
+  type NumericArray,
   shapeText,
   sizeOf,
 } from './arrays.ts';
@@ -102,7 +103,7 @@ export function safetensorsStart(
  */
 export function writeSafetensors(
   path: string,
-  tensors: Readonly<Record<string, NdArray | StreamedArray>>,
+  tensors: Readonly<Record<string, NdArray<NumericArray | BigInt64Array> | StreamedArray>>,
   metadata: Readonly<Record<string, string>> = {},
 ): TE.TaskEither<Failure, void> {
   const typed = Object.entries(tensors).map(([name, array]) => {

@@ -1,6 +1,6 @@
 /** Neural cellular automata: spec, weights, rollouts, symmetries, training. */
 export { maskBit, seedsFor } from './masks.ts';
-export { plainPerception, plainRollout, plainStep } from './plain.ts';
+export { FILTER_KERNELS, plainPerception, plainRollout, plainStep } from './plain.ts';
 export { type RolloutOptions, rollout, seedState, toRgb } from './rollout.ts';
 export {
   FILTERS,

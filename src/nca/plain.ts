@@ -7,7 +7,7 @@ import { type NcaSpec, weightBlocks } from './spec.ts';
 type Numbers = Float32Array | Float64Array;
 
 /** The 3x3 filters in the order of FILTERS, for cross-correlation. */
-const KERNELS = [
+export const FILTER_KERNELS: readonly (readonly number[])[] = [
   [0, 0, 0, 0, 1, 0, 0, 0, 0],
   [-1, 0, 1, -2, 0, 2, -1, 0, 1],
   [-1, -2, -1, 0, 0, 0, 1, 2, 1],
@@ -34,7 +34,8 @@ export function plainPerception(spec: NcaSpec, state: Numbers, { height, width }
           for (let k = 0; k < 9; k++) {
             const row = (y + Math.floor(k / 3) - 1 + height) % height;
             const column = (x + (k % 3) - 1 + width) % width;
-            if (KERNELS[f][k] !== 0) sum += KERNELS[f][k] * state[(row * width + column) * channels + c];
+            if (FILTER_KERNELS[f][k] !== 0)
+              sum += FILTER_KERNELS[f][k] * state[(row * width + column) * channels + c];
           }
           out[(y * width + x) * 4 * channels + 4 * c + f] = clip(
             f === 0 ? sum : sum * filterScale,
