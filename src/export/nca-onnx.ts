@@ -1,16 +1,17 @@
 /** One step of an NCA as an ONNX graph: perception, hidden units, update, mask and clips, as src/nca/spec.ts defines them. */
-import { encodeOnnx, type NdArray, type OnnxNode } from '../formats/index.ts';
+import type { NdArray, OnnxModel, OnnxNode } from '../formats/index.ts';
 import { blockOf, FILTER_KERNELS, FILTERS, type NcaSpec, type NcaWeights } from '../nca/index.ts';
+import { producer } from './producer.ts';
 
 /** Opset 13 (2020) has every operator used here in its present form. */
 const OPSET = 13;
 
 /**
- * The bytes of an .onnx file. Inputs: `state` [batch, channels, height, width] and `mask` [batch, 1, height, width], 1 where a cell is
+ * What `encodeOnnx` writes to an .onnx file. Inputs: `state` [batch, channels, height, width] and `mask` [batch, 1, height, width], 1 where a cell is
  * updated and 0 where not. Outputs: `next`, the state after the step, and `picture` [batch, 3, height, width] of that state. The
  * grid is a torus of any size from 1 x 1; one NCA, the same for the whole batch. The spec is in the metadata, as JSON.
  */
-export function ncaOnnx({ spec, flat }: NcaWeights, producer: { name: string; version: string }): Uint8Array {
+export function ncaOnnx({ spec, flat }: NcaWeights): OnnxModel {
   const { channels, hidden, clip, rgb, outputBias } = spec;
   const inputs = FILTERS.length * channels;
   const constants: Record<string, NdArray<Float32Array | BigInt64Array>> = {};
@@ -81,7 +82,7 @@ export function ncaOnnx({ spec, flat }: NcaWeights, producer: { name: string; ve
   );
 
   const grid = ['batch', channels, 'height', 'width'];
-  return encodeOnnx({
+  return {
     name: spec.name,
     about: `One step of a neural cellular automaton on a torus (${channels} channels, ${hidden} hidden units)`,
     opset: OPSET,
@@ -100,8 +101,8 @@ export function ncaOnnx({ spec, flat }: NcaWeights, producer: { name: string; ve
     constants,
     nodes,
     metadata: { spec: JSON.stringify(spec) },
-    producer,
-  });
+    producer: producer(),
+  };
 }
 
 /** [4 channels, 1, 3, 3], four filters per channel, their scale in them. */

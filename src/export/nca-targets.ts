@@ -15,6 +15,7 @@ import { attempt, type Failure, failure, orThrow, settle } from '../config/index
 import { fileNames, writeWeights } from '../data/index.ts';
 import {
   encodeNpyStrings,
+  encodeOnnx,
   encodeTorchState,
   type NdArray,
   writeAtomically,
@@ -24,7 +25,6 @@ import {
 } from '../formats/index.ts';
 import { blockOf, type NcaSpec, type NcaWeights, weightBlocks } from '../nca/index.ts';
 import { ncaOnnx } from './nca-onnx.ts';
-import { producer } from './producer.ts';
 
 /** An NCA and what it is called. */
 export interface NamedNca {
@@ -96,7 +96,7 @@ const TARGETS = {
   onnx: textTarget(
     'one step as an ONNX graph: state [batch, channels, height, width] and mask to next state and picture',
     '.onnx',
-    ({ weights }) => ncaOnnx(weights, producer()),
+    ({ weights }) => encodeOnnx(ncaOnnx(weights)),
   ),
   safetensors: {
     about: 'the flat weights, with the spec as JSON in the metadata: what weightloom itself reads',
