@@ -1,6 +1,7 @@
 /** Run folders: what is written into them, found in them again, and reported over several of them. */
 export { claim } from './claim.ts';
 export { writeRunsReport } from './joint-report.ts';
+export * from './launch/index.ts';
 export { type FinishedRun, groupRuns, type RunGroup, readRuns } from './merge.ts';
 export { clock, interruption, type Progress, progressBar } from './progress.ts';
 export {

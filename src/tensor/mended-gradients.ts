@@ -5,6 +5,7 @@
  * tfjs multiplies by a tensor of ones made number by number in JavaScript; tiling, whose copies it adds up one by one; and what it keeps.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { resizeGradient } from './resize.ts';
 
 type Gradients = Record<string, () => tf.Tensor>;
 
@@ -50,118 +51,139 @@ function summedTo(operand: tf.Tensor, gradient: () => tf.Tensor): tf.Tensor {
   return axes.length === 0 ? full : tf.reshape(tf.sum(full, axes), operand.shape);
 }
 
-for (const kernelName of ['BatchMatMul', 'Maximum', 'Minimum', 'SquaredDifference']) {
-  const theirs = tf.getGradient(kernelName);
+/** What tf.image.resizeBilinear does with pixel centres at half integers. */
+const BILINEAR = { filter: 'bilinear', antialias: false } as const;
+
+/**
+ * Registers the mended gradients over whatever is registered. Loading @tensorflow/tfjs, as tfjs-node does, registers tfjs's own once more, over
+ * these: then this has to be called again.
+ */
+export function mendGradients(): void {
+  for (const kernelName of ['BatchMatMul', 'Maximum', 'Minimum', 'SquaredDifference']) {
+    const theirs = tf.getGradient(kernelName);
+    tf.registerGradient({
+      ...theirs,
+      gradFunc: (dy, saved, attributes) => {
+        const [a, b] = saved as tf.Tensor[];
+        const gradients = theirs.gradFunc(dy, saved, attributes) as Gradients;
+        return { a: () => summedTo(a, gradients.a), b: () => summedTo(b, gradients.b) };
+      },
+    });
+  }
+
+  /** dx_i = dy times the product of the others: those before it times those after. */
   tf.registerGradient({
-    ...theirs,
-    gradFunc: (dy, saved, attributes) => {
-      const [a, b] = saved as tf.Tensor[];
-      const gradients = theirs.gradFunc(dy, saved, attributes) as Gradients;
-      return { a: () => summedTo(a, gradients.a), b: () => summedTo(b, gradients.b) };
-    },
-  });
-}
-
-/** dx_i = dy times the product of the others: those before it times those after. */
-tf.registerGradient({
-  kernelName: 'Prod',
-  inputsToSave: ['x'],
-  gradFunc: (dy, saved, { axis }) => ({
-    x: () => {
-      const [x] = saved as tf.Tensor[];
-      const axes = tf.util.parseAxisParam(axis as number[], x.shape);
-      const kept = x.shape.map((_, d) => d).filter(d => !axes.includes(d));
-      const order = [...kept, ...axes];
-      const moved = tf.transpose(x, order);
-      const outer = kept.map(d => x.shape[d]);
-      const rows = tf.reshape(moved, [...outer, -1]);
-      const others = tf.mul(
-        tf.cumprod(rows, outer.length, true, false),
-        tf.cumprod(rows, outer.length, true, true),
-      );
-      const dRows = tf.mul(tf.reshape(dy as tf.Tensor, [...outer, 1]), others);
-      return tf.transpose(
-        tf.reshape(dRows, moved.shape),
-        order.map((_, d) => order.indexOf(d)),
-      );
-    },
-  }),
-});
-
-/** A running sum's gradient runs the other way. */
-tf.registerGradient({
-  kernelName: 'Cumsum',
-  gradFunc: (dy, _, { axis, exclusive, reverse }) => ({
-    x: () => tf.cumsum(dy as tf.Tensor, axis as number, exclusive as boolean, !reverse),
-  }),
-});
-
-/** What was copied into the mirrored margins comes back, turned round, to where it came from. */
-tf.registerGradient({
-  kernelName: 'MirrorPad',
-  inputsToSave: ['x'],
-  gradFunc: (dy, saved, { paddings, mode }) => ({
-    x: () => {
-      const { shape } = (saved as tf.Tensor[])[0];
-      const skipped = mode === 'reflect' ? 1 : 0;
-      return (paddings as unknown as [number, number][]).reduce((g, [before, after], axis) => {
-        const size = shape[axis];
-        const cut = (start: number, length: number) => {
-          const begin = g.shape.map((_, d) => (d === axis ? start : 0));
-          return tf.slice(
-            g,
-            begin,
-            g.shape.map((n, d) => (d === axis ? length : n)),
-          );
-        };
-        const placed = (part: tf.Tensor, start: number) =>
-          tf.pad(
-            tf.reverse(part, axis),
-            g.shape.map((_, d) => (d === axis ? [start, size - start - part.shape[axis]] : [0, 0])),
-          );
-        const parts = [cut(before, size)];
-        if (before > 0) parts.push(placed(cut(0, before), skipped));
-        if (after > 0) parts.push(placed(cut(before + size, after), size - after - skipped));
-        return tf.addN(parts);
-      }, dy as tf.Tensor);
-    },
-  }),
-});
-
-/** The gradient of a sum, or a mean, is the same for all that it adds up. */
-for (const kernelName of ['Sum', 'Mean']) {
-  tf.registerGradient({
-    kernelName,
+    kernelName: 'Prod',
     inputsToSave: ['x'],
     gradFunc: (dy, saved, { axis }) => ({
       x: () => {
-        const { shape } = (saved as tf.Tensor[])[0];
-        const axes = tf.util.parseAxisParam(axis as number[], shape);
-        const kept = tf.backend_util.expandShapeToKeepDim(
-          shape.filter((_, d) => !axes.includes(d)),
-          axes,
+        const [x] = saved as tf.Tensor[];
+        const axes = tf.util.parseAxisParam(axis as number[], x.shape);
+        const kept = x.shape.map((_, d) => d).filter(d => !axes.includes(d));
+        const order = [...kept, ...axes];
+        const moved = tf.transpose(x, order);
+        const outer = kept.map(d => x.shape[d]);
+        const rows = tf.reshape(moved, [...outer, -1]);
+        const others = tf.mul(
+          tf.cumprod(rows, outer.length, true, false),
+          tf.cumprod(rows, outer.length, true, true),
         );
-        const count = kernelName === 'Mean' ? axes.reduce((n, d) => n * shape[d], 1) : 1;
-        const one = tf.reshape(dy as tf.Tensor, kept);
-        return tf.broadcastTo(count === 1 ? one : tf.mul(one, 1 / count), shape);
+        const dRows = tf.mul(tf.reshape(dy as tf.Tensor, [...outer, 1]), others);
+        return tf.transpose(
+          tf.reshape(dRows, moved.shape),
+          order.map((_, d) => order.indexOf(d)),
+        );
       },
     }),
   });
+
+  /** A running sum's gradient runs the other way. */
+  tf.registerGradient({
+    kernelName: 'Cumsum',
+    gradFunc: (dy, _, { axis, exclusive, reverse }) => ({
+      x: () => tf.cumsum(dy as tf.Tensor, axis as number, exclusive as boolean, !reverse),
+    }),
+  });
+
+  /** What was copied into the mirrored margins comes back, turned round, to where it came from. */
+  tf.registerGradient({
+    kernelName: 'MirrorPad',
+    inputsToSave: ['x'],
+    gradFunc: (dy, saved, { paddings, mode }) => ({
+      x: () => {
+        const { shape } = (saved as tf.Tensor[])[0];
+        const skipped = mode === 'reflect' ? 1 : 0;
+        return (paddings as unknown as [number, number][]).reduce((g, [before, after], axis) => {
+          const size = shape[axis];
+          const cut = (start: number, length: number) => {
+            const begin = g.shape.map((_, d) => (d === axis ? start : 0));
+            return tf.slice(
+              g,
+              begin,
+              g.shape.map((n, d) => (d === axis ? length : n)),
+            );
+          };
+          const placed = (part: tf.Tensor, start: number) =>
+            tf.pad(
+              tf.reverse(part, axis),
+              g.shape.map((_, d) => (d === axis ? [start, size - start - part.shape[axis]] : [0, 0])),
+            );
+          const parts = [cut(before, size)];
+          if (before > 0) parts.push(placed(cut(0, before), skipped));
+          if (after > 0) parts.push(placed(cut(before + size, after), size - after - skipped));
+          return tf.addN(parts);
+        }, dy as tf.Tensor);
+      },
+    }),
+  });
+
+  /** The gradient of a sum, or a mean, is the same for all that it adds up. */
+  for (const kernelName of ['Sum', 'Mean']) {
+    tf.registerGradient({
+      kernelName,
+      inputsToSave: ['x'],
+      gradFunc: (dy, saved, { axis }) => ({
+        x: () => {
+          const { shape } = (saved as tf.Tensor[])[0];
+          const axes = tf.util.parseAxisParam(axis as number[], shape);
+          const kept = tf.backend_util.expandShapeToKeepDim(
+            shape.filter((_, d) => !axes.includes(d)),
+            axes,
+          );
+          const count = kernelName === 'Mean' ? axes.reduce((n, d) => n * shape[d], 1) : 1;
+          const one = tf.reshape(dy as tf.Tensor, kept);
+          return tf.broadcastTo(count === 1 ? one : tf.mul(one, 1 / count), shape);
+        },
+      }),
+    });
+  }
+
+  /** Every copy's gradient, added up. */
+  tf.registerGradient({
+    kernelName: 'Tile',
+    inputsToSave: ['x'],
+    gradFunc: (dy, saved, { reps }) => ({
+      x: () => {
+        const { shape } = (saved as tf.Tensor[])[0];
+        const copies = tf.reshape(
+          dy as tf.Tensor,
+          shape.flatMap((n, d) => [(reps as number[])[d], n]),
+        );
+        const axes = shape.map((_, d) => 2 * d).filter(axis => copies.shape[axis] !== 1);
+        return tf.reshape(tf.sum(copies, axes), shape);
+      },
+    }),
+  });
+
+  /** tfjs-node's kernel knows nothing of pixel centres at half integers: there a resize is two matrix products, and so is its gradient. */
+  const resized = tf.getGradient('ResizeBilinear');
+  tf.registerGradient({
+    ...resized,
+    gradFunc: (dy, saved, attributes) =>
+      attributes.halfPixelCenters && tf.getBackend() === 'tensorflow'
+        ? { images: () => resizeGradient(dy as tf.Tensor4D, (saved as tf.Tensor[])[0].shape, BILINEAR) }
+        : resized.gradFunc(dy, saved, attributes),
+  });
 }
 
-/** Every copy's gradient, added up. */
-tf.registerGradient({
-  kernelName: 'Tile',
-  inputsToSave: ['x'],
-  gradFunc: (dy, saved, { reps }) => ({
-    x: () => {
-      const { shape } = (saved as tf.Tensor[])[0];
-      const copies = tf.reshape(
-        dy as tf.Tensor,
-        shape.flatMap((n, d) => [(reps as number[])[d], n]),
-      );
-      const axes = shape.map((_, d) => 2 * d).filter(axis => copies.shape[axis] !== 1);
-      return tf.reshape(tf.sum(copies, axes), shape);
-    },
-  }),
-});
+mendGradients();

@@ -69,22 +69,40 @@ function resizeMatrix(size: number, target: number, options: ResizeOptions): tf.
   return tf.tensor2d(data, [size, target]);
 }
 
+/** @param images [B, H, W, C]  @param rows [H, height]  @param columns [W, width]  @returns [B, height, width, C] */
+function along(images: tf.Tensor4D, rows: tf.Tensor2D, columns: tf.Tensor2D): tf.Tensor4D {
+  const [batch, fromHeight, fromWidth, channels] = images.shape;
+  const [height, width] = [rows.shape[1], columns.shape[1]];
+  // [B, C, H, W] -> columns shrink, then [B, C, w, H] -> rows shrink.
+  const planes = tf.reshape(tf.transpose(images, [0, 3, 1, 2]), [batch * channels * fromHeight, fromWidth]);
+  const narrow = tf.matMul(planes as tf.Tensor2D, columns);
+  const turned = tf.transpose(tf.reshape(narrow, [batch, channels, fromHeight, width]), [0, 1, 3, 2]);
+  const low = tf.matMul(tf.reshape(turned, [batch * channels * width, fromHeight]) as tf.Tensor2D, rows);
+  return tf.transpose(tf.reshape(low, [batch, channels, width, height]), [0, 3, 2, 1]) as tf.Tensor4D;
+}
+
 /** Resizes pictures; differentiable in them. @param images [B, H, W, C]  @returns [B, height, width, C] */
-export function resize(
+export const resize = (
   images: tf.Tensor4D,
   [height, width]: readonly [number, number],
   options: ResizeOptions,
-): tf.Tensor4D {
-  return tf.tidy(() => {
-    const [batch, fromHeight, fromWidth, channels] = images.shape;
-    // [B, C, H, W] -> columns shrink, then [B, C, w, H] -> rows shrink.
-    const planes = tf.reshape(tf.transpose(images, [0, 3, 1, 2]), [batch * channels * fromHeight, fromWidth]);
-    const columns = tf.matMul(planes as tf.Tensor2D, resizeMatrix(fromWidth, width, options));
-    const turned = tf.transpose(tf.reshape(columns, [batch, channels, fromHeight, width]), [0, 1, 3, 2]);
-    const rows = tf.matMul(
-      tf.reshape(turned, [batch * channels * width, fromHeight]) as tf.Tensor2D,
-      resizeMatrix(fromHeight, height, options),
-    );
-    return tf.transpose(tf.reshape(rows, [batch, channels, width, height]), [0, 3, 2, 1]) as tf.Tensor4D;
+): tf.Tensor4D =>
+  tf.tidy(() => {
+    const [, fromHeight, fromWidth] = images.shape;
+    return along(images, resizeMatrix(fromHeight, height, options), resizeMatrix(fromWidth, width, options));
   });
-}
+
+/** The gradient of a resize to its images. @param dy [B, height, width, C]  @param shape of the images  @returns [B, H, W, C] */
+export const resizeGradient = (
+  dy: tf.Tensor4D,
+  [, height, width]: readonly number[],
+  options: ResizeOptions,
+): tf.Tensor4D =>
+  tf.tidy(() => {
+    const [, toHeight, toWidth] = dy.shape;
+    return along(
+      dy,
+      tf.transpose(resizeMatrix(height, toHeight, options)),
+      tf.transpose(resizeMatrix(width, toWidth, options)),
+    );
+  });

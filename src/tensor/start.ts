@@ -7,6 +7,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { type Build, buildNames, kernelBuild, threadCount } from '../compute/index.ts';
 import { UserError } from '../config/index.ts';
 import './backend.ts';
+import { mendGradients } from './mended-gradients.ts';
 
 const names = ['tensorflow', 'loom', 'cpu'] as const;
 /** tfjs's own names: `tensorflow` (the native library), `loom` (our kernels on all cores), `cpu` (tfjs in plain JavaScript). */
@@ -92,6 +93,7 @@ export async function loadTensorflow(passedOver: PassedOver): Promise<LoadedTens
   for (const source of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
     try {
       await import(source);
+      mendGradients();
       if (await tf.setBackend('tensorflow')) {
         const { isUsingGpuDevice, binding } = tf.backend() as unknown as TensorflowBackend;
         return { source, version: binding?.TF_Version ?? 'unknown', gpu: isUsingGpuDevice === true };

@@ -30,6 +30,8 @@ export interface BuildOptions {
   readonly onProgress?: (progress: BuildProgress) => void;
   /** This process's share of the textures, when several work in one work folder: those whose number is `index` modulo `count`. */
   readonly part?: { readonly index: number; readonly count: number };
+  /** Ends when the base, or this process's share, is trained: another process writes the zoo. */
+  readonly only?: 'base' | 'part';
   /** Kept in the manifest: how to make this zoo again. */
   readonly command?: string;
 }
@@ -178,6 +180,7 @@ export const buildZoo = (
       if (!trained) return interrupted(0);
       await settle(writeSafetensors(file('base'), { weights: vector(trained) }));
     }
+    if (options.only === 'base') return interrupted(0);
     const base = await readVector(file('base'));
 
     // The textures, several at a time.
@@ -213,6 +216,8 @@ export const buildZoo = (
         await settle(writeSafetensors(file(name), { weights: vector(own) }));
       }
     }
+
+    if (options.only === 'part') return interrupted(planned.length);
 
     // The zoo.
     const weights = new Float32Array(planned.length * base.length);

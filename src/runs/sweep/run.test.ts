@@ -68,7 +68,7 @@ async function sweep(
     cells,
     finished,
     folder,
-    slots: 2,
+    jobs: 2,
     signal,
     runner: watched,
     board: silent,

@@ -41,7 +41,7 @@ export interface SweepOptions {
   /** Folder of the sweep; each cell is a run folder in it. */
   readonly folder: string;
   /** Processes at a time; the threads of the machine are shared out. Default 1. */
-  readonly slots?: number;
+  readonly jobs?: number;
   /** When raised, running cells are stopped and no other is begun. */
   readonly signal?: AbortSignal;
   /** How a cell is run; default: as `weightloom run` in a process of its own. */
@@ -100,17 +100,17 @@ const inProcess =
 
 /** Runs the cells that have no results yet. */
 export async function runSweep(options: SweepOptions): Promise<SweepOutcome> {
-  const { experiment, cells, folder, slots = 1, signal, runner = inProcess(experiment) } = options;
+  const { experiment, cells, folder, jobs = 1, signal, runner = inProcess(experiment) } = options;
   await makeFolder(folder);
   const release = claim(folder, 'sweep');
-  const threads = Math.max(1, Math.floor(availableParallelism() / slots));
+  const threads = Math.max(1, Math.floor(availableParallelism() / jobs));
   const skipped = cells.filter(({ id }) => options.finished.has(id)).map(({ id }) => id);
   const waiting = cells.filter(({ id }) => !options.finished.has(id));
   const finished: string[] = [];
   const failed: { id: string; reason: string }[] = [];
   const board =
     options.board ??
-    sweepBoard({ label: `sweep ${experiment}`, total: cells.length, finished: skipped.length, slots });
+    sweepBoard({ label: `sweep ${experiment}`, total: cells.length, finished: skipped.length, slots: jobs });
   const work = async (slot: number) => {
     for (let cell = waiting.shift(); cell && !signal?.aborted; cell = waiting.shift()) {
       const path = join(folder, cell.id);
@@ -130,7 +130,7 @@ export async function runSweep(options: SweepOptions): Promise<SweepOutcome> {
     }
   };
   try {
-    await Promise.all(Array.from({ length: slots }, (_, slot) => work(slot)));
+    await Promise.all(Array.from({ length: jobs }, (_, slot) => work(slot)));
   } finally {
     board.stop();
     release();
