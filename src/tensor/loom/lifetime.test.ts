@@ -2,11 +2,12 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { loomOnly } from '../../../property-tests/loom-only.ts';
 import { allocate, kernel, parallel, release, setThreadCount, statistics } from '../../compute/index.ts';
 import { fused, onMemory, startBackend, tf } from '../index.ts';
 
 await startBackend({ prefer: 'cpu' });
-await startBackend({ prefer: 'loom' });
+const loomTest = await loomOnly();
 
 const held = () => {
   const { numTensors, numBytes } = tf.memory();
@@ -28,7 +29,7 @@ function throwsAndReleases(name: string, work: () => unknown, message: RegExp): 
   assert.equal(held(), before, name);
 }
 
-test('inputs that do not fit', () => {
+loomTest('inputs that do not fit', () => {
   const inputs = [
     tf.ones([3, 4]),
     tf.ones([1, 2, 5]),
@@ -76,7 +77,7 @@ test('inputs that do not fit', () => {
   tf.dispose(inputs);
 });
 
-test('out of memory: wherever it strikes, nothing stays, and the message says what is held', () => {
+loomTest('out of memory: wherever it strikes, nothing stays, and the message says what is held', () => {
   // Inputs of 4 MiB, and all of the address space but 64 KiB to 12 MiB taken: some outputs fit and the scratch after them does not.
   const x = tf.ones([1024, 1024]) as tf.Tensor2D;
   const tokens = tf.reshape(x, [4, 256, 1024]) as tf.Tensor3D;
@@ -152,7 +153,7 @@ test('out of memory: wherever it strikes, nothing stays, and the message says wh
   tf.dispose([x, tokens, pictures, gain, filter]);
 });
 
-test('a kernel that traps in the middle of its bands', () => {
+loomTest('a kernel that traps in the middle of its bands', () => {
   const x = tf.ones([64]);
   for (const threads of [1, 2, 3]) {
     setThreadCount(threads);

@@ -2,12 +2,13 @@
 import { createHash } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { loomOnly } from '../../../property-tests/loom-only.ts';
 import { setThreadCount } from '../../compute/index.ts';
 import * as blocks from '../blocks.ts';
-import { edgeMessage, fused, startBackend, tf } from '../index.ts';
+import { edgeMessage, fused, tf } from '../index.ts';
 import { ownKernels } from './kernels.ts';
 
-await startBackend({ prefer: 'loom' });
+const loomTest = await loomOnly();
 
 const wave = (...shape: number[]) => {
   const size = shape.reduce((a, b) => a * b, 1);
@@ -161,7 +162,7 @@ const cases: Record<string, () => tf.Tensor[]> = {
   ],
 };
 
-test('1, 2 and 3 threads give the same bits, in every kernel of our own', async () => {
+loomTest('1, 2 and 3 threads give the same bits, in every kernel of our own', async () => {
   const seen = new Set<string>();
   for (const [name, run] of Object.entries(cases)) {
     const [one, two, three] = [1, 2, 3].map(threads => {
