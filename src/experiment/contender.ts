@@ -29,6 +29,7 @@ import {
 import type { RunContext } from './experiment.ts';
 import { buildDenoiser } from './model/index.ts';
 import type { Study, StudySet } from './study.ts';
+import { sourceOf, unfinishedTraining } from './unfinished.ts';
 
 const sampler = t.keyof(SAMPLERS as unknown as Record<SamplerName, null>);
 /** How weights are sampled: steps, guidance scale (1 for none) and, under EDM, the sampler. */
@@ -219,10 +220,22 @@ export async function trainContender(
   const steps = settings.training.steps ?? 1000;
   const images = await train.pictures.data();
   const features = await train.features.data();
+  const unfinished = unfinishedTraining<CurvePoint>(context.run, [
+    settings,
+    sourceOf(settings.denoiser),
+    train.weights,
+    features,
+    images,
+  ]);
   const curve: CurvePoint[] = [];
-  const record = smoother(Math.max(1, Math.round(steps / 100)), point => {
+  const put = (point: CurvePoint) => {
     curve.push(point);
     context.run.log({ denoiser: label, ...point });
+  };
+  unfinished.curve.forEach(put);
+  const record = smoother(Math.max(1, Math.round(steps / 100)), point => {
+    put(point);
+    unfinished.add(point);
   });
   const bar = context.progress(`train ${label}`, steps);
   try {
@@ -233,6 +246,7 @@ export async function trainContender(
       normaliser,
       data: { weights: train.weights, features: features as Float32Array, images: images as Float32Array },
       settings: { ...settings.training, seed },
+      checkpoint: unfinished.checkpoint,
       rollout: rollout
         ? rolloutLoss({
             ...ROLLOUT_DEFAULTS,
@@ -302,7 +316,11 @@ export async function trainContender(
         if (!conditional) return sampleWeights({ ...common, condition: null, count: set.names.length });
         return canonical ? sampleInFrame(study, set, canonical, common) : sampleDirectly(study, set, common);
       },
-      dispose: () => denoiser.dispose(),
+      dispose: () => {
+        denoiser.dispose();
+        // What it gave is kept as a part of the run; a run that is being stopped may not have come so far.
+        if (!context.signal.aborted) unfinished.remove();
+      },
     };
   } catch (error) {
     denoiser.dispose();

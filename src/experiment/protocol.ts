@@ -2,9 +2,8 @@
  * How every experiment on a zoo proceeds: a study is opened, methods give weights for its held-out textures, all are run and measured alike,
  * and the baselines stand beside them. What is costly is done once, however often the run is stopped and resumed.
  */
-import { existsSync, readFileSync } from 'node:fs';
 import * as t from 'io-ts';
-import { isPath, natural, optional, whole } from '../config/index.ts';
+import { natural, optional, whole } from '../config/index.ts';
 import {
   compareMethods,
   type Method,
@@ -25,6 +24,7 @@ import {
 import type { RunContext } from './experiment.ts';
 import { buildEncoder } from './model/index.ts';
 import { baselineMethods, openStudy, renderingSteps, type Study, zooFolder } from './study.ts';
+import { sourceOf } from './unfinished.ts';
 
 /** A registered kind, or the path of a TypeScript file, and its parameters. */
 export const KindCodec = t.intersection(
@@ -157,9 +157,6 @@ async function studyKey({ train, heldOut, encoder, zoo }: Study): Promise<string
   ]);
   return digest([encoder.fingerprint, zoo.base, await Promise.all(sets)]);
 }
-
-/** A denoiser of the user's own is not the same any more when its file has changed. */
-const sourceOf = (kind: string) => (isPath(kind) && existsSync(kind) ? readFileSync(kind, 'utf8') : kind);
 
 function protocolOf(
   context: RunContext,

@@ -19,6 +19,7 @@ export {
   digest,
   type Environment,
   environment,
+  PARTS,
   type RunFolder,
   type RunFolderOptions,
 } from './run-folder.ts';

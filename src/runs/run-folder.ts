@@ -98,7 +98,8 @@ export interface RunFolder {
 
 /** What stands in the folder of a run that has done nothing yet. */
 const CREATED = ['config.yaml', 'environment.json', 'run.pid'];
-const PARTS = 'parts';
+/** The folder of what is finished of an unfinished run. */
+export const PARTS = 'parts';
 
 /** `2026-03-01T10-20-30` */
 const timestamp = () => new Date().toISOString().slice(0, 19).replaceAll(':', '-');

@@ -12,11 +12,19 @@ import {
   runTraining,
   trainConfig,
 } from '../../experiment/index.ts';
-import { type Environment, interruption, progressBar, readMetrics } from '../../runs/index.ts';
+import {
+  type Environment,
+  interruption,
+  progressBar,
+  readMetrics,
+  readSubmissions,
+  type TaskState,
+  taskStates,
+} from '../../runs/index.ts';
 import { startBackend } from '../../tensor/index.ts';
 import { checkpointSteps } from '../../training/index.ts';
 import { group } from '../group.ts';
-import { duration, keyValueTable, table } from '../tables.ts';
+import { duration, jsonOption, keyValueTable, show, table } from '../tables.ts';
 import { report } from './train.ts';
 
 interface Run {
@@ -69,52 +77,85 @@ function state(run: Run): string {
 const kindOf = (run: Run, section: string, key = 'kind') =>
   String((run.config[section] as Record<string, unknown> | null | undefined)?.[key] ?? '');
 
-function list(folder: string): void {
+/** What `runs list` says of a run; `slurm` only where a launcher submitted something here. */
+function listed(run: Run): Record<string, string | number> {
+  return {
+    run: basename(run.path),
+    denoiser: kindOf(run, 'denoiser'),
+    encoder: kindOf(run, 'encoder'),
+    diffusion: kindOf(run, 'diffusion', 'process'),
+    state: state(run),
+    step: latestNumber(run, 'step'),
+    loss: latestNumber(run, 'loss'),
+    validation: validationLoss(run),
+  };
+}
+
+function list(folder: string, { json }: { json?: boolean }): void {
   if (!existsSync(folder)) refuse(folder, 'a folder of runs', 'nothing there');
   const runs = readdirSync(folder)
     .map(name => join(folder, name))
     .filter(path => statSync(path).isDirectory() && existsSync(join(path, 'config.yaml')))
     .map(readRun)
     .sort((a, b) => statSync(a.path).mtimeMs - statSync(b.path).mtimeMs);
-  console.log(
+  const rows = runs.map(listed);
+  const submitted = [...new Set(readSubmissions(folder).flatMap(({ tasks }) => tasks))];
+  const states = taskStates(folder);
+  // Tasks that have not begun have no run folder yet.
+  const tasks = [...rows.map(({ run }) => String(run)), ...submitted].filter(
+    (id, i, all) => all.indexOf(id) === i,
+  );
+  const all =
+    submitted.length === 0
+      ? rows
+      : tasks.map(id => ({
+          ...(rows.find(({ run }) => run === id) ?? { ...EMPTY, run: id }),
+          ...slurmColumns(states.get(id), submitted.includes(id)),
+        }));
+  show(json, all, () =>
     table(
-      ['run', 'denoiser', 'encoder', 'diffusion', 'state', 'step', 'loss', 'validation'],
-      runs.map(run => [
-        basename(run.path),
-        kindOf(run, 'denoiser'),
-        kindOf(run, 'encoder'),
-        kindOf(run, 'diffusion', 'process'),
-        state(run),
-        latestNumber(run, 'step'),
-        latestNumber(run, 'loss'),
-        validationLoss(run),
-      ]),
+      Object.keys(all[0] ?? EMPTY),
+      all.map(row => Object.values(row)),
     ),
   );
 }
 
-function show(path: string): void {
+const EMPTY = {
+  run: '',
+  denoiser: '',
+  encoder: '',
+  diffusion: '',
+  state: '',
+  step: '',
+  loss: '',
+  validation: '',
+};
+
+const slurmColumns = (task: TaskState | undefined, submitted: boolean) => ({
+  slurm: task?.state ?? (submitted ? 'not known any more' : ''),
+  job: task?.job ?? '',
+});
+
+function showRun(path: string, { json }: { json?: boolean }): void {
   const run = readRun(path);
   const { environment } = run;
-  console.log(printConfig(run.config));
   const seconds = latest(run, 'seconds');
-  console.log(
-    keyValueTable({
-      command: environment.command ?? '',
-      state: state(run),
-      step: latestNumber(run, 'step'),
-      loss: latestNumber(run, 'loss'),
-      'validation loss': validationLoss(run),
-      time: typeof seconds === 'number' ? duration(seconds) : '',
-      weightloom: `${environment.weightloom ?? '?'} (${environment.commit ?? 'no commit'})`,
-      machine: `${environment.cpu ?? '?'}, node ${environment.node ?? '?'}`,
-      files: readdirSync(path).join(', '),
-    }),
-  );
+  const facts = {
+    command: environment.command ?? '',
+    state: state(run),
+    step: latestNumber(run, 'step'),
+    loss: latestNumber(run, 'loss'),
+    'validation loss': validationLoss(run),
+    time: typeof seconds === 'number' ? duration(seconds) : '',
+    weightloom: `${environment.weightloom ?? '?'} (${environment.commit ?? 'no commit'})`,
+    machine: `${environment.cpu ?? '?'}, node ${environment.node ?? '?'}`,
+    files: readdirSync(path).join(', '),
+  };
+  show(json, { config: run.config, ...facts }, () => `${printConfig(run.config)}\n${keyValueTable(facts)}`);
 }
 
 /** What differs between configurations, then the latest figures side by side. */
-function compare(paths: readonly string[]): void {
+function compare(paths: readonly string[], { json }: { json?: boolean }): void {
   const runs = paths.map(readRun);
   const flat = runs.map(run => leaves(run.config));
   const keys = [...new Set(flat.flatMap(leaf => [...leaf.keys()]))].filter(
@@ -128,13 +169,14 @@ function compare(paths: readonly string[]): void {
     ['validation loss', validationLoss],
     ['seconds', run => latestNumber(run, 'seconds')],
   ];
-  console.log(
+  const columns = runs.map((run, i) => ({
+    ...Object.fromEntries(keys.map(key => [key, flat[i].get(key) ?? ''])),
+    ...Object.fromEntries(figures.map(([name, of]) => [name, of(run)])),
+  })) as Record<string, string | number>[];
+  show(json, Object.fromEntries(paths.map((path, i) => [path, columns[i]])), () =>
     table(
       ['', ...paths.map(path => basename(path))],
-      [
-        ...keys.map(key => [key, ...flat.map(leaf => leaf.get(key) ?? '')]),
-        ...figures.map(([name, of]) => [name, ...runs.map(of)]),
-      ],
+      Object.keys(columns[0]).map(key => [key, ...columns.map(column => column[key])]),
     ),
   );
 }
@@ -176,19 +218,22 @@ export const register = (program: Command): void => {
   runs
     .command('list')
     .description('The runs in a folder, oldest first')
-    .argument('[folder]', 'of runs', 'runs')
+    .argument('[folder]', 'of runs, or of a sweep', 'runs')
+    .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  $ weightloom runs list')
     .action(list);
   runs
     .command('show')
     .description('Configuration, state and latest figures of a run')
     .argument('<run>', 'its folder')
+    .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  $ weightloom runs show runs/graph')
-    .action(show);
+    .action(showRun);
   runs
     .command('compare')
     .description('What differs between runs, and their latest figures side by side')
     .argument('<runs...>', 'their folders')
+    .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  $ weightloom runs compare runs/graph runs/transformer')
     .action(compare);
   runs
