@@ -15,7 +15,8 @@ import { writeTinyExperiment } from './tiny-experiment.ts';
 
 const test = suite('Slurm');
 const slurm = spawnSync('squeue', ['--noheader'], { timeout: 5000 }).status === 0;
-const name = 'six cells through Slurm: one cancelled, the same command runs that one alone, and the report has all';
+const name =
+  'six cells through Slurm: one cancelled, the same command runs that one alone, and the report has all';
 if (!slurm) console.log(`skipped, no Slurm answers here: ${name}`);
 
 const command = fileURLToPath(new URL('../src/cli/weightloom.mjs', import.meta.url));
@@ -33,7 +34,10 @@ async function until(condition: () => boolean): Promise<void> {
   const sweep = join(folder, 'sweep');
   const launch = (...words: string[]) => {
     const all = ['run', './tiny.ts', '--multirun', 'seed=0,1,2', 'kind=mlp,graph', '--out', sweep, ...words];
-    const { status, stderr } = spawnSync(process.execPath, [command, ...all], { cwd: folder, encoding: 'utf8' });
+    const { status, stderr } = spawnSync(process.execPath, [command, ...all], {
+      cwd: folder,
+      encoding: 'utf8',
+    });
     assert.is(status, 0, stderr);
     return stderr;
   };
@@ -46,7 +50,10 @@ async function until(condition: () => boolean): Promise<void> {
   assert.is(spawnSync('scancel', [`${job}_5`]).status, 0);
   assert.match(launch(...settings), /job \d+ has 1 task, job \d+ gathers/);
   const submissions = readSubmissions(sweep);
-  assert.equal(submissions.map(submission => submission.tasks), [tasks, [last]]);
+  assert.equal(
+    submissions.map(submission => submission.tasks),
+    [tasks, [last]],
+  );
   assert.match(launch(...settings), 'nothing to submit; all that is missing is in the queue');
   assert.is(readSubmissions(sweep).length, 2);
   const table = join(sweep, 'sweep.md');

@@ -2,8 +2,9 @@
 import type { NdArray } from '../../src/formats/index.ts';
 import { edgeCode, nodeCode, type ParameterGraph } from '../types.ts';
 
-/** What the columns of `x` and `edge_attr` are; types are numbered as in NODE_TYPES and EDGE_TYPES. */
+/** The columns of `x`; types are numbered as in NODE_TYPES. */
 export const NODE_COLUMNS = ['type', 'layer', 'order'] as const;
+/** The columns of `edge_attr`; types are numbered as in EDGE_TYPES. */
 export const EDGE_COLUMNS = [
   'weight',
   'type',
@@ -15,6 +16,7 @@ export const EDGE_COLUMNS = [
   'reverse',
 ] as const;
 
+/** The tensors of one graph, by torch_geometric's names. */
 export interface GraphTensors {
   /** [N, 3] float32, columns NODE_COLUMNS. */
   readonly x: NdArray<Float32Array>;
@@ -26,6 +28,7 @@ export interface GraphTensors {
   readonly u: NdArray<Float32Array>;
 }
 
+/** A parameter graph with N nodes, E edges and U global features as tensors. */
 export function toTensors(graph: ParameterGraph): GraphTensors {
   const nodes = graph.mapNodes((_, { type, layer, order }) => [nodeCode(type), layer, order]);
   const ends: [number, number][] = [];

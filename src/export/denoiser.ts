@@ -1,13 +1,13 @@
 /** A trained denoiser for other programs: its tensors as safetensors, and a manifest that names every one. */
 import { join } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
-import { attempt, type Failure, settle } from '../config/index.ts';
+import { about, attempt, type Failure, settle } from '../config/index.ts';
 import { readModel } from '../experiment/index.ts';
 import { type NdArray, writeAtomically, writeFolderAtomically, writeSafetensors } from '../formats/index.ts';
 import { weightBlocks } from '../nca/index.ts';
 import type { tf } from '../tensor/index.ts';
-import { producer } from './producer.ts';
 
+/** Names of the files of an exported denoiser. */
 export const DENOISER_FILES = { tensors: 'denoiser.safetensors', manifest: 'manifest.json' };
 
 /** What is said of a group of tensors. */
@@ -60,7 +60,7 @@ export const exportDenoiser = (
       const size = weightBlocks(spec).reduce((sum, block) => sum + block.size, 0);
       const manifest = {
         format: 'weightloom-denoiser',
-        producer: producer(),
+        producer: { name: 'weightloom', version: about.version },
         denoiser: { ...config.denoiser, symmetries: denoiser.symmetries },
         inputs: {
           weights: {

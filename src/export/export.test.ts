@@ -5,7 +5,6 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildGraph, ncaNetwork } from '../../graphs/index.ts';
-import { specs, weightsOf } from '../../property-tests/arbitraries.ts';
 import { runOnnx } from '../../property-tests/onnx-plain.ts';
 import { refusal } from '../../property-tests/refusal.ts';
 import { settle } from '../config/index.ts';
@@ -15,6 +14,7 @@ import { buildDenoiser, writeModel } from '../experiment/index.ts';
 import { encodeOnnx, readSafetensors, readTorchState, sizeOf } from '../formats/index.ts';
 import { blockOf, type NcaSpec, plainStep, SPECS, weightBlocks, weightCount } from '../nca/index.ts';
 import { randomStream, startBackend, tf } from '../tensor/index.ts';
+import { specs, weightsOf } from '../testing/arbitraries.ts';
 import { exportDenoiser, exportNcas, type NamedNca, NCA_TARGETS, ncaOnnx } from './index.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'weightloom-export-'));

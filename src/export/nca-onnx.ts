@@ -1,7 +1,7 @@
 /** One step of an NCA as an ONNX graph: perception, hidden units, update, mask and clips, as src/nca/spec.ts defines them. */
+import { about } from '../config/index.ts';
 import type { NdArray, OnnxModel, OnnxNode } from '../formats/index.ts';
 import { blockOf, FILTER_KERNELS, FILTERS, type NcaSpec, type NcaWeights } from '../nca/index.ts';
-import { producer } from './producer.ts';
 
 /** Opset 13 (2020) has every operator used here in its present form. */
 const OPSET = 13;
@@ -101,7 +101,7 @@ export function ncaOnnx({ spec, flat }: NcaWeights): OnnxModel {
     constants,
     nodes,
     metadata: { spec: JSON.stringify(spec) },
-    producer: producer(),
+    producer: { name: 'weightloom', version: about.version },
   };
 }
 

@@ -131,8 +131,11 @@ const TARGETS = {
   ),
 } satisfies Record<string, Target>;
 
+/** What NCAs can be exported to. */
 export type NcaTarget = keyof typeof TARGETS;
+/** All targets of NCAs. */
 export const NCA_TARGETS = Object.keys(TARGETS) as NcaTarget[];
+/** What a target is, in one sentence. */
 export const ncaTargetAbout = (target: NcaTarget): string => TARGETS[target].about;
 
 async function writeNpyFolder(folder: string, ncas: readonly NamedNca[]): Promise<void> {

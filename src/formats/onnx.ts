@@ -7,6 +7,7 @@ import { bytes, message, packed, whole } from './protobuf.ts';
 
 export type OnnxAttribute = { readonly int: number } | { readonly ints: readonly number[] };
 
+/** One operator: https://onnx.ai/onnx/operators */
 export interface OnnxNode {
   readonly op: string;
   /** Names of values; an empty one leaves an optional input out. */
@@ -22,6 +23,7 @@ export interface OnnxValue {
   readonly about?: string;
 }
 
+/** A graph of operators with what it needs to be run. */
 export interface OnnxModel {
   readonly name: string;
   readonly about: string;

@@ -37,6 +37,11 @@ export function register(program: Command): void {
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  weightloom list denoisers\n  weightloom list symmetries --json')
     .action(async (what: string, { json }: { json?: boolean }) => {
-      show(json, await LISTS[what](), rows => table(['name', 'what it is'], rows.map(row => [row.name, row.about])));
+      show(json, await LISTS[what](), rows =>
+        table(
+          ['name', 'what it is'],
+          rows.map(row => [row.name, row.about]),
+        ),
+      );
     });
 }

@@ -1,10 +1,10 @@
 /** Work for a launcher: tasks that know nothing of one another, and what is made of them when they are done. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import * as t from 'io-ts';
-import { decode, orThrow, refuse } from '../../config/index.ts';
+import { decode, LAUNCHER, orThrow, refuse } from '../../config/index.ts';
 
+/** A command line of its own, which another machine may run. */
 export interface Task {
   /** Unique in its batch, and the same when the batch is launched again. */
   readonly id: string;
@@ -12,6 +12,7 @@ export interface Task {
   readonly words: readonly string[];
 }
 
+/** Tasks that know nothing of one another, what they need before, and what is made of them. */
 export interface TaskBatch {
   readonly name: string;
   /** The launcher's scripts, logs and records go into `slurm/` in it. */
@@ -24,10 +25,7 @@ export interface TaskBatch {
 }
 
 /** The programme that runs the words of a task. */
-export const LAUNCHED = [
-  process.execPath,
-  fileURLToPath(new URL('../../cli/weightloom.mjs', import.meta.url)),
-];
+export const LAUNCHED: readonly string[] = [process.execPath, LAUNCHER];
 
 /** Where a batch's scripts, logs and records are. */
 export const slurmFolder = (folder: string) => join(folder, 'slurm');

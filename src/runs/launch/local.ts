@@ -5,6 +5,7 @@ import { type Board, sweepBoard } from '../sweep/board.ts';
 import { reasonOf } from '../sweep/run.ts';
 import { LAUNCHED, type Task } from './batch.ts';
 
+/** What `runTasks` runs, and how many at a time. */
 export interface LocalOptions {
   readonly label: string;
   readonly tasks: readonly Task[];

@@ -18,6 +18,7 @@ export const SlurmSettingsCodec = t.strict({
   setup: t.array(t.string),
   directives: t.record(t.string, Scalar),
 });
+/** Directives of sbatch and what else a task needs: the keys of configs/launcher/slurm.yaml. */
 export type SlurmSettings = t.TypeOf<typeof SlurmSettingsCodec>;
 
 /** Directives that the launcher sets itself. */

@@ -108,6 +108,7 @@ const ACTIVE = new Set(
   ),
 );
 
+/** What Slurm says of a task. */
 export interface TaskState {
   readonly job: string;
   /** Slurm's word for it: PENDING, RUNNING, COMPLETED, CANCELLED, TIMEOUT, ... */
