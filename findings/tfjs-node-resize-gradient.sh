@@ -52,9 +52,9 @@ process.env.TF_CPP_MIN_LOG_LEVEL = '2';
 const tf = require('@tensorflow/tfjs-node');
 require('@tensorflow/tfjs-backend-cpu');
 const size = [7, 5];
-const x = Array.from({ length: 12 }, (_, i) => Math.sin(i));
+const x = Array.from({ length: 16 }, (_, i) => Math.sin(i));
 const c = Array.from({ length: 35 }, (_, i) => Math.cos(i) + 0.5);
-const f = image => tf.sum(tf.mul(tf.image.resizeBilinear(tf.reshape(image, [1, 4, 3, 1]), size, false, true), tf.tensor(c, [1, 7, 5, 1])));
+const f = image => tf.sum(tf.mul(tf.image.resizeBilinear(tf.reshape(image, [1, 4, 4, 1]), size, false, true), tf.tensor(c, [1, 7, 5, 1])));
 const slopes = {};
 for (const backend of ['cpu', 'tensorflow']) {
   tf.setBackend(backend);

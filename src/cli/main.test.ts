@@ -70,6 +70,43 @@ test('help and version succeed, in every group', async () => {
   assert.match(out, /^\d+\.\d+\.\d+\n$/);
 });
 
+test('--json prints the same as the table, for programs', async () => {
+  const zoo = 'configs/zoo/embedded';
+  const json = async (...argv: string[]) => {
+    const { code, out, err } = await run(...argv, '--json');
+    assert.is(code, 0, err);
+    return JSON.parse(out);
+  };
+  for (const what of ['denoisers', 'encoders', 'experiments', 'symmetries']) {
+    const rows: { name: string; about: string }[] = await json('list', what);
+    const { out } = await run('list', what);
+    assert.ok(rows.length > 3);
+    for (const { name, about } of rows) assert.ok(out.includes(name) && about.length > 10, name);
+  }
+  assert.is((await json('zoo', 'info', zoo)).NCAs, 192);
+  assert.is((await json('zoo', 'info', zoo, '--names')).length, 192);
+  assert.ok((await json('encoders', 'list')).networks.length > 3);
+  const exported = await json('export', `${zoo}#dots-007`, '--to', 'onnx', '--out', file('dots.onnx'));
+  assert.equal(exported, { to: 'onnx', NCAs: 1, files: [file('dots.onnx')] });
+  assert.is((await json('graph', `${zoo}#dots-007`, '--out', file('dots.gexf'))).edges, 1312);
+  assert.equal(await json('runs', 'list', folder), []);
+});
+
+test('an export that cannot be is one sentence', async () => {
+  const dots = 'configs/zoo/embedded#dots-007';
+  const { sentence, code } = await failing('export', folder, '--to', 'denoiser', '--out', file('no'));
+  assert.is(code, 1);
+  assert.is(
+    sentence,
+    `${folder}: expected a finished run of \`weightloom train\`, with model.safetensors in it, found none.`,
+  );
+  assert.match(
+    (await failing('export', dots.replace('007', '999'), '--to', 'onnx', '--out', file('no'))).sentence,
+    'dots-999',
+  );
+  assert.not.ok(existsSync(file('no')));
+});
+
 test('the list of commands, which loads none of them, says what they say of themselves', async () => {
   for (const { word, about, load } of COMMANDS) {
     const program = new Command();

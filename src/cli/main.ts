@@ -53,6 +53,11 @@ export const COMMANDS: readonly { word: string; about: string; load: readonly ((
       about: 'Draw procedural textures on a contact sheet',
       load: [() => import('./commands/textures.ts')],
     },
+    {
+      word: 'list',
+      about: 'What there is to choose from: denoisers, encoders, experiments, symmetries',
+      load: [() => import('./commands/list.ts')],
+    },
     { word: 'encoders', about: GROUPS.encoders, load: [() => import('./commands/encoders.ts')] },
     {
       word: 'graph',

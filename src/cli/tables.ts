@@ -18,6 +18,13 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
   return printed.toString();
 }
 
+/** Records of the same keys as rows. */
+export const recordTable = (records: readonly Readonly<Record<string, string | number>>[]): string =>
+  table(
+    Object.keys(records[0] ?? {}),
+    records.map(record => Object.values(record)),
+  );
+
 /** Two columns; long values are broken. */
 export function keyValueTable(record: Readonly<Record<string, string | number>>): string {
   const longest = Math.max(...Object.values(record).map(value => String(value).length));
@@ -28,7 +35,7 @@ export function keyValueTable(record: Readonly<Record<string, string | number>>)
 }
 
 /** `--json`, which every command has that prints a table. */
-export const jsonOption = (): Option => new Option('--json', 'print the result as JSON');
+export const jsonOption = (about = 'print the result as JSON'): Option => new Option('--json', about);
 
 /** Prints a result: as JSON for programs, else as `text` shows it to people. */
 export function show<T>(json: boolean | undefined, result: T, text: (result: T) => string): void {

@@ -1,5 +1,4 @@
 /** `weightloom encoders`: pretrained texture encoders and where their weights are. */
-import Table from 'cli-table3';
 import type { Command } from 'commander';
 import {
   cachedWeights,
@@ -17,6 +16,7 @@ import { failure, orThrow, settle, suggestion, UserError } from '../../config/in
 import { inceptionWanted, lpipsWanted } from '../../evaluation/index.ts';
 import { interruption, progressBar } from '../../runs/index.ts';
 import { group } from '../group.ts';
+import { jsonOption, recordTable, show } from '../tables.ts';
 
 interface FetchCommandOptions {
   readonly repo?: string;
@@ -78,20 +78,20 @@ async function fetch(name: string, options: FetchCommandOptions): Promise<void> 
   }
 }
 
-async function list(): Promise<void> {
-  const encoders = new Table({ head: ['encoder', 'what it is'], style: { head: [] } });
-  for (const name of encoderNames()) encoders.push([name, orThrow(encoderKind(name)).summary]);
-  console.log(encoders.toString());
+async function list({ json }: { json?: boolean }): Promise<void> {
   const sources = await settle(weightSources());
-  const networks = new Table({ head: ['network', 'weights', 'from'], style: { head: [] } });
-  for (const name of NETWORKS) {
-    networks.push([
-      name,
-      hasWeights(name) ? cachedWeights(name) : 'not fetched',
-      sources[name]?.repo ?? 'no repository set',
-    ]);
-  }
-  console.log(networks.toString());
+  const found = {
+    encoders: encoderNames().map(name => ({
+      encoder: name,
+      'what it is': orThrow(encoderKind(name)).summary,
+    })),
+    networks: NETWORKS.map(name => ({
+      network: name,
+      weights: hasWeights(name) ? cachedWeights(name) : 'not fetched',
+      from: sources[name]?.repo ?? 'no repository set',
+    })),
+  };
+  show(json, found, ({ encoders, networks }) => `${recordTable(encoders)}\n${recordTable(networks)}`);
 }
 
 export function register(program: Command): void {
@@ -99,6 +99,7 @@ export function register(program: Command): void {
   encoders
     .command('list')
     .description('Encoders, and the pretrained networks with where their weights are')
+    .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  weightloom encoders list')
     .action(list);
   encoders

@@ -18,7 +18,7 @@ import { writeAtomically } from '../../formats/index.ts';
 import type { NcaSpec } from '../../nca/index.ts';
 import { whole } from '../options.ts';
 import { givenSpec, saySpec, withSpec } from '../spec.ts';
-import { keyValueTable } from '../tables.ts';
+import { jsonOption, keyValueTable, show } from '../tables.ts';
 
 interface Options {
   out: string;
@@ -28,6 +28,7 @@ interface Options {
   bias: NonNullable<GraphOptions['bias']>;
   recurrent: boolean;
   reverse: boolean;
+  json?: boolean;
 }
 
 type Writer = (graph: ParameterGraph, spec: NcaSpec, options: Options) => string | Promise<Uint8Array>;
@@ -70,9 +71,8 @@ async function draw(argument: string, options: Options) {
   });
   await settle(writeAtomically(options.out, await writer(graph, spec, options)));
   await saySpec(spec);
-  console.log(
-    keyValueTable({ nodes: graph.order, edges: graph.size, weights: flat.length, file: options.out }),
-  );
+  const facts = { nodes: graph.order, edges: graph.size, weights: flat.length, file: options.out };
+  show(options.json, facts, keyValueTable);
 }
 
 export const register = (program: Command): void => {
@@ -92,6 +92,7 @@ export const register = (program: Command): void => {
       'nodes',
     )
     .option('--recurrent', 'tie each channel to the inputs that perceive it', false)
+    .addOption(jsonOption())
     .option('--reverse', 'add an edge against every edge (files only)', false)
     .addHelpText(
       'after',

@@ -1,12 +1,9 @@
 /** `weightloom list`: what there is to choose from, by the name that a configuration calls it by. */
 import { Argument, type Command } from 'commander';
 import { orThrow } from '../../config/index.ts';
-import { jsonOption, show, table } from '../tables.ts';
+import { jsonOption, recordTable, show } from '../tables.ts';
 
-interface Listed {
-  readonly name: string;
-  readonly about: string;
-}
+type Listed = { readonly name: string; readonly about: string };
 
 const LISTS: Readonly<Record<string, () => Promise<Listed[]>>> = {
   async denoisers() {
@@ -37,11 +34,6 @@ export function register(program: Command): void {
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  weightloom list denoisers\n  weightloom list symmetries --json')
     .action(async (what: string, { json }: { json?: boolean }) => {
-      show(json, await LISTS[what](), rows =>
-        table(
-          ['name', 'what it is'],
-          rows.map(row => [row.name, row.about]),
-        ),
-      );
+      show(json, await LISTS[what](), recordTable);
     });
 }

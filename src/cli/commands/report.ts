@@ -2,29 +2,40 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { commandLine } from '../command-line.ts';
+import { jsonOption, recordTable, show } from '../tables.ts';
 
 const timestamp = () => new Date().toISOString().slice(0, 19).replaceAll(':', '-');
 
-async function report(folders: readonly string[], { out }: { out?: string }): Promise<void> {
+async function report(
+  folders: readonly string[],
+  { out, json }: { out?: string; json?: boolean },
+): Promise<void> {
   const { metricLabel, number } = await import('../../report/index.ts');
   const { writeRunsReport } = await import('../../runs/index.ts');
   const { summarise } = await import('../../evaluation/index.ts');
-  const { table } = await import('../tables.ts');
   const folder = out ?? join('runs', `report-${timestamp()}`);
   const { groups, sentences } = await writeRunsReport(folders, { folder, command: commandLine() });
-  for (const { methods, metrics } of groups) {
+  const found = groups.map(({ methods, metrics }) => {
     const [lead] = metrics;
     const sign = lead.better === 'lower' ? 1 : -1;
     const rows = summarise(methods)
       .map(({ method, kind, metrics: intervals }) => ({ method, kind, ...intervals[lead.name] }))
-      .sort((a, b) => sign * (a.mean - b.mean))
-      .map(({ method, kind, mean, low, high }) => [
-        method,
-        kind,
-        `${number(mean)} [${number(low)}, ${number(high)}]`,
-      ]);
-    console.log(table(['method', 'kind', metricLabel(lead.name)], rows));
-  }
+      .sort((a, b) => sign * (a.mean - b.mean));
+    return { metric: lead.name, rows };
+  });
+  show(json, found, tables =>
+    tables
+      .map(({ metric, rows }) =>
+        recordTable(
+          rows.map(({ method, kind, mean, low, high }) => ({
+            method,
+            kind,
+            [metricLabel(metric)]: `${number(mean)} [${number(low)}, ${number(high)}]`,
+          })),
+        ),
+      )
+      .join('\n'),
+  );
   for (const sentence of sentences) console.error(sentence);
   console.error(`report   ${join(folder, 'report.html')}`);
 }
@@ -35,6 +46,7 @@ export const register = (program: Command): void => {
     .description('One report over several runs')
     .argument('<runs...>', 'their folders')
     .option('--out <folder>', 'where to (default: runs/report-<time>)')
+    .addOption(jsonOption())
     .addHelpText(
       'after',
       `

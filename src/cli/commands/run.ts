@@ -6,6 +6,7 @@ import type { Experiment } from '../../experiment/index.ts';
 import type { PlannedCell, SweepCell, SweepTable } from '../../runs/index.ts';
 import { commandLine } from '../command-line.ts';
 import { checkLaunch, type LaunchFlags, launchOptions, printSubmission } from '../launching.ts';
+import { jsonOption, show, table } from '../tables.ts';
 
 interface RunFlags extends LaunchFlags {
   readonly out?: string;
@@ -15,14 +16,24 @@ interface RunFlags extends LaunchFlags {
   readonly multirun?: boolean;
   readonly only?: readonly string[];
   readonly gather?: boolean;
+  readonly json?: boolean;
 }
 
-async function printHeadlines(table: SweepTable): Promise<void> {
+async function printHeadlines(found: SweepTable, json: boolean | undefined): Promise<void> {
   const { headlines, sweepLines } = await import('../../runs/index.ts');
-  if (table.rows.length === 0) return;
-  const { head, rows } = sweepLines(table, headlines(table));
-  const { table: printed } = await import('../tables.ts');
-  console.log(printed(head, rows));
+  if (found.rows.length === 0 && !json) return;
+  const shown = found.rows.filter(headlines(found));
+  const records = shown.map(({ settings, method, kind, seeds, intervals }) => ({
+    settings,
+    method,
+    kind,
+    seeds,
+    intervals,
+  }));
+  show(json, { cells: records, missing: found.missing }, () => {
+    const { head, rows } = sweepLines(found, headlines(found));
+    return table(head, rows);
+  });
 }
 
 interface Sweep {
@@ -60,15 +71,15 @@ async function submit({ name, words, folder, chosen, finished }: Sweep, flags: R
 }
 
 /** Writes the report over the cells that have results; of the others it says what Slurm does. */
-async function gather({ experiment, cells, folder }: Sweep): Promise<void> {
+async function gather({ experiment, cells, folder }: Sweep, flags: RunFlags): Promise<void> {
   const { taskStates, writeSweepReport } = await import('../../runs/index.ts');
   const failed = [...taskStates(folder)].map(([id, { job, state }]) => ({
     id,
     reason: `${state} (job ${job})`,
   }));
-  const table = await writeSweepReport({ experiment, cells, folder, command: commandLine(), failed });
-  await printHeadlines(table);
-  console.error(`${folder}: ${cells.length - table.missing.length} cells, ${table.missing.length} missing`);
+  const found = await writeSweepReport({ experiment, cells, folder, command: commandLine(), failed });
+  await printHeadlines(found, flags.json);
+  console.error(`${folder}: ${cells.length - found.missing.length} cells, ${found.missing.length} missing`);
   console.error(`report   ${join(folder, 'report.html')}`);
 }
 
@@ -86,10 +97,10 @@ async function runHere(sweep: Sweep, flags: RunFlags): Promise<void> {
   });
   release();
   const { failed } = outcome;
-  const table = await writeSweepReport({ experiment, cells, folder, command: commandLine(), failed });
-  await printHeadlines(table);
+  const found = await writeSweepReport({ experiment, cells, folder, command: commandLine(), failed });
+  await printHeadlines(found, flags.json);
   console.error(
-    `${folder}: ${outcome.finished.length} cells run, ${outcome.skipped.length} already there, ${failed.length} failed, ${table.missing.length} missing`,
+    `${folder}: ${outcome.finished.length} cells run, ${outcome.skipped.length} already there, ${failed.length} failed, ${found.missing.length} missing`,
   );
   for (const { id, reason } of failed) console.error(`  ${id}: ${reason}`);
   if (failed.length > 0) {
@@ -109,7 +120,7 @@ async function sweep(name: string, experiment: Experiment, words: readonly strin
   const finished = await finishedCells(experiment, cells, folder);
   const chosen = flags.only ? cellsNamed(cells, flags.only) : cells;
   const planned: Sweep = { name, experiment, words, folder, cells, chosen, finished };
-  if (flags.gather) return gather(planned);
+  if (flags.gather) return gather(planned, flags);
   if (flags.launcher !== 'local') return submit(planned, flags);
   if (!flags.dryRun) return runHere(planned, flags);
   for (const { id } of chosen) console.log(`${id}${finished.has(id) ? '  (finished)' : ''}`);
@@ -179,6 +190,7 @@ export const register = (program: Command): void => {
     )
     .option('--only <cell...>', 'with --multirun: only these cells, by name or by the hash at its end')
     .option('--gather', 'with --multirun: only write the report over the cells that are there')
+    .addOption(jsonOption('with --multirun: print the table as JSON'))
     .addHelpText(
       'after',
       `

@@ -12,11 +12,12 @@ import {
 } from '../../experiment/index.ts';
 import { createRunFolder, interruption, progressBar } from '../../runs/index.ts';
 import { backendReport, startBackend } from '../../tensor/index.ts';
-import { duration, keyValueTable } from '../tables.ts';
+import { duration, jsonOption, keyValueTable, show } from '../tables.ts';
 
 interface Options {
   out?: string;
   dryRun?: boolean;
+  json?: boolean;
 }
 
 const PRESETS = join(CONFIGS, 'train');
@@ -26,17 +27,22 @@ const presets = () =>
     .filter(name => name !== 'base')
     .sort();
 
-async function train(name: string, overrides: string[], { out, dryRun }: Options): Promise<void> {
+async function train(name: string, overrides: string[], { out, dryRun, json }: Options): Promise<void> {
   const { config: composed } = await settle(composeConfig(name, { overrides, roots: [PRESETS, CONFIGS] }));
   const config = orThrow(trainConfig(composed, name));
   const { summary } = await startBackend();
   const job = await prepareTraining(config, name);
   try {
-    console.log(printConfig(config));
     if (dryRun) {
-      console.log(planTable(await planTraining(job), summary));
+      const plan = await planTraining(job);
+      show(
+        json,
+        { config, backend: summary, ...plan },
+        () => `${printConfig(config)}\n${planTable(plan, summary)}`,
+      );
       return;
     }
+    console.log(printConfig(config));
     const command = ['weightloom', 'train', name, ...overrides].join(' ');
     const run = await createRunFolder('train', config, {
       folder: out,
@@ -100,6 +106,7 @@ export const register = (program: Command): void => {
     )
     .option('-o, --out <folder>', 'run folder (default: runs/train-TIME)')
     .option('--dry-run', 'print the configuration, sizes and expected time, and train nothing')
+    .addOption(jsonOption('with --dry-run: print the result as JSON'))
     .addHelpText(
       'after',
       `

@@ -3,6 +3,7 @@ import { settle } from '../../config/index.ts';
 import type { Zoo } from '../../data/index.ts';
 import type { WeightBlock } from '../../nca/index.ts';
 import { group } from '../group.ts';
+import { jsonOption, keyValueTable, recordTable, show } from '../tables.ts';
 
 const rms = (values: Float32Array) => Math.sqrt(values.reduce((sum, x) => sum + x * x, 0) / values.length);
 
@@ -26,48 +27,45 @@ function spread(zoo: Zoo, { offset, size }: WeightBlock) {
   return { std: Math.sqrt(squares / n - (all / n) ** 2), around: Math.sqrt(Math.max(0, between) / n) };
 }
 
-async function info(folder: string, { names }: { names?: boolean }) {
-  const { default: Table } = await import('cli-table3');
+async function info(folder: string, { names, json }: { names?: boolean; json?: boolean }) {
   const { readZoo, splitIndices } = await import('../../data/index.ts');
   const { blockOf, weightBlocks, weightCount } = await import('../../nca/index.ts');
   const zoo = await settle(readZoo(folder));
   const { spec, entries, base, manifest } = zoo;
   if (names) {
-    const table = new Table({
-      head: ['name', 'split', 'texture', 'rendering'],
-      style: { head: [], border: [], compact: true },
-    });
-    for (const { name, split, image, rendering } of entries) {
-      table.push([name, split, image ?? '', rendering ?? '']);
-    }
-    console.log(table.toString());
+    const rows = entries.map(({ name, split, image, rendering }) => ({
+      name,
+      split,
+      texture: image ?? '',
+      rendering: rendering ?? '',
+    }));
+    show(json, rows, recordTable);
     return;
   }
   const shapes = weightBlocks(spec).map(({ name, shape }) => `${name} ${shape.join('x')}`);
-  const table = new Table({ style: { head: [], border: [], compact: true } });
-  table.push(
-    { spec: `${spec.name}: ${shapes.join(', ')} (${weightCount(spec)} weights)` },
-    { NCAs: entries.length },
-    { 'to train on': splitIndices(zoo, 'train').length },
-    { 'held out': splitIndices(zoo, 'held-out').length },
-    { textures: entries.filter(entry => entry.image !== null).length },
-    { renderings: entries.filter(entry => entry.rendering !== null).length },
-    { 'common base': base ? 'yes' : 'no' },
-    { 'made by': String(manifest.provenance.command ?? 'unknown') },
+  const facts = {
+    spec: `${spec.name}: ${shapes.join(', ')} (${weightCount(spec)} weights)`,
+    NCAs: entries.length,
+    'to train on': splitIndices(zoo, 'train').length,
+    'held out': splitIndices(zoo, 'held-out').length,
+    textures: entries.filter(entry => entry.image !== null).length,
+    renderings: entries.filter(entry => entry.rendering !== null).length,
+    'common base': base ? 'yes' : 'no',
+    'made by': String(manifest.provenance.command ?? 'unknown'),
+  };
+  const figure = (x: number) => Number(x.toPrecision(3));
+  const blocks = (entries.length > 0 ? weightBlocks(spec) : []).map(block => {
+    const { std, around } = spread(zoo, block);
+    return {
+      block: block.name,
+      std: figure(std),
+      'std around the mean NCA': figure(around),
+      ...(base && { 'rms of the base': figure(rms(blockOf(spec, base, block.name))) }),
+    };
+  });
+  show(json, { ...facts, blocks }, () =>
+    [keyValueTable(facts), ...(blocks.length > 0 ? [recordTable(blocks)] : [])].join('\n'),
   );
-  console.log(table.toString());
-  if (entries.length > 0) {
-    const weights = new Table({
-      head: ['block', 'std', 'std around the mean NCA', ...(base ? ['rms of the base'] : [])],
-      style: { head: [], border: [], compact: true },
-    });
-    for (const block of weightBlocks(spec)) {
-      const { std, around } = spread(zoo, block);
-      const figures = [std, around, ...(base ? [rms(blockOf(spec, base, block.name))] : [])];
-      weights.push([block.name, ...figures.map(x => x.toPrecision(3))]);
-    }
-    console.log(weights.toString());
-  }
 }
 
 export const register = (program: Command): void => {
@@ -76,6 +74,7 @@ export const register = (program: Command): void => {
     .description('What a zoo holds')
     .argument('<folder>', 'the zoo')
     .option('--names', 'list the entries instead')
+    .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  $ weightloom zoo info zoos/embedded')
     .action(info);
 };
