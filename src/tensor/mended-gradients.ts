@@ -175,12 +175,12 @@ export function mendGradients(): void {
     }),
   });
 
-  /** tfjs-node's kernel knows nothing of pixel centres at half integers: there a resize is two matrix products, and so is its gradient. */
+  /** The kernels of tfjs and tfjs-node know nothing of pixel centres at half integers, loom's does: elsewhere it is two matrix products, as the resize is. */
   const resized = tf.getGradient('ResizeBilinear');
   tf.registerGradient({
     ...resized,
     gradFunc: (dy, saved, attributes) =>
-      attributes.halfPixelCenters && tf.getBackend() === 'tensorflow'
+      attributes.halfPixelCenters && tf.getBackend() !== 'loom'
         ? { images: () => resizeGradient(dy as tf.Tensor4D, (saved as tf.Tensor[])[0].shape, BILINEAR) }
         : resized.gradFunc(dy, saved, attributes),
   });
