@@ -3,6 +3,7 @@
  * denoisers faster (bench/README.md, "Six denoisers on three engines"), and TensorFlow is there for those who ask for it.
  */
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Build, buildNames, kernelBuild, threadCount } from '../compute/index.ts';
 import { UserError } from '../config/index.ts';
@@ -83,6 +84,16 @@ export const tensorflowSummary = ({ source, version, gpu }: LoadedTensorflow) =>
 
 export type PassedOver = { backend: string; reason: string }[];
 
+/** tfjs-node 4.22 calls functions of node:util that Node 23 took away. */
+function giveBackToUtil(): void {
+  const util = createRequire(import.meta.url)('node:util');
+  util.isNullOrUndefined ??= (x: unknown) => x === null || x === undefined;
+  util.isArray ??= Array.isArray;
+}
+
+/** The smallest product: a library that loads may still not compute. */
+const computes = () => tf.tidy(() => tf.matMul(tf.ones([2, 2]), tf.ones([2, 2])).dataSync()[0] === 2);
+
 /**
  * Loads TensorFlow's native binding and makes it the backend. It is optional: not installed, half installed or too old are all fine,
  * and why goes to `passedOver`.
@@ -90,15 +101,16 @@ export type PassedOver = { backend: string; reason: string }[];
 export async function loadTensorflow(passedOver: PassedOver): Promise<LoadedTensorflow | undefined> {
   // Its library greets on standard error otherwise; what it warns of is still shown.
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '1';
+  giveBackToUtil();
   for (const source of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
     try {
       await import(source);
       mendGradients();
-      if (await tf.setBackend('tensorflow')) {
+      if ((await tf.setBackend('tensorflow')) && computes()) {
         const { isUsingGpuDevice, binding } = tf.backend() as unknown as TensorflowBackend;
         return { source, version: binding?.TF_Version ?? 'unknown', gpu: isUsingGpuDevice === true };
       }
-      passedOver.push({ backend: source, reason: 'it loaded but did not start' });
+      passedOver.push({ backend: source, reason: 'it loaded but does not compute' });
     } catch (error) {
       passedOver.push({ backend: source, reason: reasonOf(error, source) });
     }

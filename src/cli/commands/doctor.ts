@@ -65,11 +65,11 @@ function gradientTime(name: string): number {
 }
 
 /** TensorFlow beside loom, measured where both run. */
-async function comparison(): Promise<[string, string][]> {
+async function comparison({ backend: running }: BackendReport): Promise<[string, string][]> {
   const reasons: { backend: string; reason: string }[] = [];
   const loaded = await loadTensorflow(reasons);
   if (!loaded) return reasons.map(({ backend, reason }) => [`${backend} does not run`, reason]);
-  const rows: [string, string][] = [['beside it', tensorflowSummary(loaded)]];
+  const rows: [string, string][] = running === 'tensorflow' ? [] : [['beside it', tensorflowSummary(loaded)]];
   for (const name of TIMED) {
     const times: Record<string, number> = {};
     for (const backend of ['loom', 'tensorflow']) {
@@ -94,7 +94,7 @@ export async function diagnosis(report: BackendReport): Promise<[string, string]
     ['backend', report.summary],
     ...report.passedOver.map(({ backend, reason }): [string, string] => [`not ${backend}`, reason]),
     ['512 x 512 product', `${productSpeed().toFixed(0)} GFLOP/s`],
-    ...(await comparison()),
+    ...(await comparison(report)),
     ['kernels', buildNames[report.build]],
     ['threads', `${report.threads} of ${cores.length} cores (WEIGHTLOOM_THREADS changes it)`],
     ['tensor memory', `${(statistics().limit / 2 ** 30).toFixed(1)} GiB at most`],
