@@ -138,7 +138,7 @@ async function choose(
       where: 'backend',
       expected: 'tensorflow, as asked for',
       found: passedOver.map(({ backend, reason }) => `${backend}: ${reason}`).join('; '),
-      hint: 'bench/README.md says how it is installed',
+      hint: 'bench/README.md says how it is installed.',
     });
   }
   if (loaded?.gpu) return { backend: 'tensorflow', loaded };

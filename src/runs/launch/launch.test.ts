@@ -122,7 +122,10 @@ test('a misspelt key, a value that does not fit and a directive of the launcher 
     await refusal(() => slurmSettings('slurm', ['+directives.array=0-3'])),
     'launcher slurm: directives.array: expected directives that the launcher does not set itself, found array.',
   );
-  assert.match(await refusal(() => slurmSettings('slrum')), /slrum/);
+  assert.is(
+    await refusal(() => slurmSettings('slrum')),
+    'launcher: expected local, slurm or a YAML file, found "slrum". Did you mean slurm?',
+  );
 });
 
 test('without sbatch, and where it refuses, there is one sentence and nothing stays behind', async () => {

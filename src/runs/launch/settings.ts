@@ -1,7 +1,17 @@
 /** What `configs/launcher/slurm.yaml` says. */
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as t from 'io-ts';
-import { CONFIGS, loadConfig, natural, optional, refuse, settle, whole } from '../../config/index.ts';
+import {
+  CONFIGS,
+  loadConfig,
+  natural,
+  optional,
+  refuse,
+  settle,
+  suggestion,
+  whole,
+} from '../../config/index.ts';
 
 const Scalar = t.union([t.string, t.number, t.boolean, t.null]);
 
@@ -20,6 +30,8 @@ export const SlurmSettingsCodec = t.strict({
 });
 /** Directives of sbatch and what else a task needs: the keys of configs/launcher/slurm.yaml. */
 export type SlurmSettings = t.TypeOf<typeof SlurmSettingsCodec>;
+
+const FOLDER = join(CONFIGS, 'launcher');
 
 /** Directives that the launcher sets itself. */
 const OWN = [
@@ -41,8 +53,18 @@ const OWN = [
  * @throws UserError for an unknown key or a value that does not fit
  */
 export async function slurmSettings(name: string, overrides: readonly string[] = []): Promise<SlurmSettings> {
+  const isFile = /\.ya?ml$/.test(name);
+  if (!isFile && !existsSync(join(FOLDER, `${name}.yaml`))) {
+    const known = [
+      'local',
+      ...readdirSync(FOLDER)
+        .filter(file => file.endsWith('.yaml'))
+        .map(file => file.slice(0, -5)),
+    ];
+    refuse('launcher', `${known.join(', ')} or a YAML file`, `"${name}"`, { hint: suggestion(name, known) });
+  }
   const { value } = await settle(
-    loadConfig(SlurmSettingsCodec, /\.ya?ml$/.test(name) ? name : join('launcher', name), {
+    loadConfig(SlurmSettingsCodec, isFile ? name : join('launcher', name), {
       overrides,
       roots: [CONFIGS],
     }),
