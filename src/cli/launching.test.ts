@@ -67,10 +67,4 @@ test('a part ends well when its share is done, though the zoo is not', () => {
   assert.match(part.stderr, 'stopped with 1 of 3 NCAs trained');
 });
 
-test('keys of a cluster want a cluster', () => {
-  const { status, stderr } = build('none', '--jobs', '2', '--launch', 'time=5');
-  assert.is(status, 2);
-  assert.is(stderr, 'option --launch: expected --launcher slurm beside it.\n');
-});
-
 test.run();

@@ -92,6 +92,23 @@ test('--json prints the same as the table, for programs', async () => {
   assert.equal(await json('runs', 'list', folder), []);
 });
 
+test('keys of a cluster want a cluster, and a cluster wants many runs', async () => {
+  const lonely = await failing('run', 'quickstart', '--launch', 'time=5');
+  assert.equal(lonely, { code: 2, sentence: 'option --launch: expected --launcher slurm beside it.' });
+  const single = await failing('run', 'quickstart', '--launcher', 'slurm');
+  assert.equal(single, { code: 2, sentence: 'option --launcher slurm: expected --multirun beside it.' });
+  const build = await failing(
+    'zoo',
+    'build',
+    'configs/zoo/embedded.yaml',
+    '--jobs',
+    '2',
+    '--launch',
+    'time=5',
+  );
+  assert.equal(build, lonely);
+});
+
 test('an export that cannot be is one sentence', async () => {
   const dots = 'configs/zoo/embedded#dots-007';
   const { sentence, code } = await failing('export', folder, '--to', 'denoiser', '--out', file('no'));
