@@ -11,7 +11,6 @@ import onnxruntime
 import safetensors
 import safetensors.torch
 import torch
-import torch_geometric
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
