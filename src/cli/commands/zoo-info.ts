@@ -26,6 +26,38 @@ function spread(zoo: Zoo, { offset, size }: WeightBlock) {
   return { std: Math.sqrt(squares / n - (all / n) ** 2), around: Math.sqrt(Math.max(0, between) / n) };
 }
 
+const shortened = (names: readonly string[]) =>
+  names.length > SHOWN
+    ? `${names.slice(0, SHOWN).join(', ')} and ${names.length - SHOWN} more`
+    : names.join(', ');
+
+/** Sets of entries, and entries of a set, that are shown before the rest is only counted. */
+const SHOWN = 10;
+
+/** Which entries belong together, by their groups and by their pictures. */
+async function printGroups(zoo: Zoo) {
+  const { alikeEntries } = await import('../../data/index.ts');
+  const { entries } = zoo;
+  const groups = new Map<string, string[]>();
+  for (const { name, group } of entries) groups.set(group, [...(groups.get(group) ?? []), name]);
+  const several = [...groups.values()].filter(names => names.length > 1);
+  const alike = (await settle(alikeEntries(zoo))).filter(
+    set => new Set(set.map(i => entries[i].group)).size > 1,
+  );
+  const torn = alike.filter(set => new Set(set.map(i => entries[i].split)).size > 1);
+  const print = (title: string, sets: readonly (readonly string[])[]) => {
+    if (sets.length === 0) return;
+    console.log(`${title}:`);
+    for (const names of sets.slice(0, SHOWN)) console.log(`  ${shortened(names)}`);
+    if (sets.length > SHOWN) console.log(`  ... and ${sets.length - SHOWN} more`);
+  };
+  const named = (set: readonly number[]) => set.map(i => `${entries[i].name} (${entries[i].split})`);
+  print(`${several.length} groups of several NCAs`, several);
+  print(`${alike.length} sets of pictures that are alike though of several groups`, alike.map(named));
+  if (torn.length > 0)
+    print(`WARNING: ${torn.length} of these lie on several sides of the split`, torn.map(named));
+}
+
 async function info(folder: string, { names }: { names?: boolean }) {
   const { default: Table } = await import('cli-table3');
   const { readZoo, splitIndices } = await import('../../data/index.ts');
@@ -34,11 +66,11 @@ async function info(folder: string, { names }: { names?: boolean }) {
   const { spec, entries, base, manifest } = zoo;
   if (names) {
     const table = new Table({
-      head: ['name', 'split', 'texture', 'rendering'],
+      head: ['name', 'split', 'group', 'texture', 'rendering'],
       style: { head: [], border: [], compact: true },
     });
-    for (const { name, split, image, rendering } of entries) {
-      table.push([name, split, image ?? '', rendering ?? '']);
+    for (const { name, split, group, image, rendering } of entries) {
+      table.push([name, split, group === name ? '' : group, image ?? '', rendering ?? '']);
     }
     console.log(table.toString());
     return;
@@ -49,7 +81,9 @@ async function info(folder: string, { names }: { names?: boolean }) {
     { spec: `${spec.name}: ${shapes.join(', ')} (${weightCount(spec)} weights)` },
     { NCAs: entries.length },
     { 'to train on': splitIndices(zoo, 'train').length },
+    { 'for validation': splitIndices(zoo, 'validation').length },
     { 'held out': splitIndices(zoo, 'held-out').length },
+    { groups: new Set(entries.map(({ group }) => group)).size },
     { textures: entries.filter(entry => entry.image !== null).length },
     { renderings: entries.filter(entry => entry.rendering !== null).length },
     { 'common base': base ? 'yes' : 'no' },
@@ -68,6 +102,7 @@ async function info(folder: string, { names }: { names?: boolean }) {
     }
     console.log(weights.toString());
   }
+  await printGroups(zoo);
 }
 
 export const register = (program: Command): void => {
@@ -76,6 +111,6 @@ export const register = (program: Command): void => {
     .description('What a zoo holds')
     .argument('<folder>', 'the zoo')
     .option('--names', 'list the entries instead')
-    .addHelpText('after', '\nExample:\n  $ weightloom zoo info zoos/embedded')
+    .addHelpText('after', '\nExample:\n  $ weightloom zoo info configs/zoo/embedded')
     .action(info);
 };
