@@ -107,7 +107,7 @@ async function build(config: ZooBuildConfig, options: BuildOptions): Promise<Bui
   });
 
   const base = await trainBase(config, parts, mosaic, options);
-  if (!base && config.base !== 'none') return unfinished(0);
+  if ((!base && config.base !== 'none') || options.only === 'base') return unfinished(0);
   const work = new Session(config, options, textures, parts, base ?? null);
   const { index, count } = options.part ?? { index: 0, count: 1 };
   const isMine = new Set(textures.filter((_, i) => i % count === index));
@@ -117,6 +117,7 @@ async function build(config: ZooBuildConfig, options: BuildOptions): Promise<Bui
     const group = open.filter(texture => isMine.has(texture)).slice(0, config.together);
     if (group.length === 0 || !(await work.trainGroup(group))) return unfinished(work.done.size);
   }
+  if (options.only === 'part') return unfinished(textures.length);
   const written = await work.write();
   return { finished: true, trained: textures.length, total: textures.length, workFolder, ...written };
 }

@@ -14,6 +14,8 @@ export interface BuildOptions {
   readonly onNote?: (sentence: string) => void;
   /** This process's share of the textures, when several work in one work folder: those whose number is `index` modulo `count`. */
   readonly part?: { readonly index: number; readonly count: number };
+  /** Ends when the base, or this process's share, is trained: another process writes the zoo. */
+  readonly only?: 'base' | 'part';
   /** Kept in the manifest: how to make this zoo again. */
   readonly command?: string;
 }
