@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { settle } from '../../config/index.ts';
+import { refuse, settle } from '../../config/index.ts';
 import type { Zoo } from '../../data/index.ts';
 import type { WeightBlock } from '../../nca/index.ts';
 import { group } from '../group.ts';
@@ -58,12 +58,39 @@ async function printGroups(zoo: Zoo) {
     print(`WARNING: ${torn.length} of these lie on several sides of the split`, torn.map(named));
 }
 
-async function info(folder: string, { names }: { names?: boolean }) {
+/** Textures on a sheet, below each what its NCA grows. */
+async function writeSheet(zoo: Zoo, path: string) {
+  const { contactSheet, readZooImage } = await import('../../data/index.ts');
+  const { writePng } = await import('../../formats/index.ts');
+  const rows = zoo.entries.flatMap(({ image, rendering }, i) => (image && rendering ? [i] : []));
+  if (rows.length === 0) refuse(zoo.folder, 'entries with a texture and a rendering', 'none');
+  const columns = Math.ceil(Math.sqrt(2 * rows.length));
+  const { width: side } = await settle(readZooImage(zoo, rows[0], 'image'));
+  const pictures: Float32Array[] = [];
+  for (let start = 0; start < rows.length; start += columns) {
+    const row = rows.slice(start, start + columns);
+    for (const kind of ['image', 'rendering'] as const) {
+      for (const i of row) pictures.push((await settle(readZooImage(zoo, i, kind, { size: side }))).data);
+      for (let gap = row.length; gap < columns; gap++)
+        pictures.push(new Float32Array(side * side * 3).fill(1));
+    }
+  }
+  await settle(writePng(path, contactSheet(pictures, side, columns)));
+  console.log(`${path}: ${rows.length} textures, each above what its NCA grows`);
+}
+
+interface Options {
+  names?: boolean;
+  sheet?: string;
+}
+
+async function info(folder: string, { names, sheet }: Options) {
   const { default: Table } = await import('cli-table3');
   const { readZoo, splitIndices } = await import('../../data/index.ts');
   const { blockOf, weightBlocks, weightCount } = await import('../../nca/index.ts');
   const zoo = await settle(readZoo(folder));
   const { spec, entries, base, manifest } = zoo;
+  if (sheet !== undefined) return writeSheet(zoo, sheet);
   if (names) {
     const table = new Table({
       head: ['name', 'split', 'group', 'texture', 'rendering'],
@@ -111,6 +138,10 @@ export const register = (program: Command): void => {
     .description('What a zoo holds')
     .argument('<folder>', 'the zoo')
     .option('--names', 'list the entries instead')
-    .addHelpText('after', '\nExample:\n  $ weightloom zoo info configs/zoo/embedded')
+    .option('--sheet <file>', 'write a picture of all textures and renderings instead')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ weightloom zoo info configs/zoo/embedded\n  $ weightloom zoo info configs/zoo/embedded --sheet sheet.png',
+    )
     .action(info);
 };
