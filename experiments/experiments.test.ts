@@ -1,4 +1,4 @@
-/** Every experiment, from its configuration to its report, on a few NCAs of the embedded zoo and a step or two of training. */
+/** Every experiment, from its configuration to its report, on a few NCAs of the zoo of procedural textures and a step or two of training. */
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ const SMALL = [
   'evaluation.steps=8',
   'limit.train=6',
   'limit.heldOut=3',
+  'zoo=procedural',
 ];
 const MORE: Record<string, string[]> = {
   'global-feature': ['seeds=[0]', 'placements=[global,nodes,scale,none]'],
@@ -47,7 +48,7 @@ const MORE: Record<string, string[]> = {
 /** Experiments that compare no methods: they train nothing, and have pictures and results of their own. */
 const STUDIES: Record<string, { readonly overrides: string[]; readonly pictures: string[] }> = {
   'graph-study': {
-    overrides: ['count=10', 'pictureSize=16', 'drawn=1', 'permutations=19'],
+    overrides: ['zoo=procedural', 'count=10', 'pictureSize=16', 'drawn=1', 'permutations=19'],
     pictures: ['map-weights.png', 'map-pictures.png'],
   },
 };

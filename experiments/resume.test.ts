@@ -20,6 +20,7 @@ const SMALL = [
   'evaluation.steps=4',
   'limit.train=4',
   'limit.heldOut=2',
+  'zoo=procedural',
 ];
 
 /** The experiment, which notes the bars it shows and is interrupted (as by Ctrl-C) when a certain one has gone a step. */

@@ -28,6 +28,7 @@ export async function writeTinyZoo(
         base,
         entries: names.map((name, i) => ({
           name,
+          group: name,
           split: i < train ? ('train' as const) : ('held-out' as const),
           image: images[i].path,
           rendering: images[i].path,

@@ -50,7 +50,7 @@ export const readZooImage = plain(data.readZooImage);
  * The weights of one NCA with their spec: `file.pt`, `file.json#name`, `zoo-folder#name` or `file.safetensors`, and `file.safetensors#index` where
  * a file holds several. Read as inert data; no code of the file runs.
  *
- *     const { spec, flat } = await loadWeights(`${zooFolder('embedded')}#dots-007`);
+ *     const { spec, flat } = await loadWeights(`${zooFolder('procedural')}#dots-007`);
  *
  * @throws UserError naming the file, and what was expected in it
  */

@@ -22,6 +22,7 @@ export const COMMANDS: readonly { word: string; about: string; load: readonly ((
       about: GROUPS.zoo,
       load: [
         () => import('./commands/zoo-build.ts'),
+        () => import('./commands/zoo-add.ts'),
         () => import('./commands/zoo-import.ts'),
         () => import('./commands/zoo-info.ts'),
         () => import('./commands/zoo-pull.ts'),

@@ -166,10 +166,8 @@ test('the reference layout: weights, textures and renderings arrive; a missing r
   const before = tf.memory().numTensors;
   const summary = await settle(importZoo([root], out, { render: { steps: 2, size: 8 } }));
   assert.is(tf.memory().numTensors, before);
-  assert.equal(
-    { ...summary, heldOut: 0 },
-    { spec, count: 4, heldOut: 0, images: 4, renderings: 3, rendered: 1 },
-  );
+  const { count, images, renderings, rendered } = summary;
+  assert.equal([count, images, renderings, rendered], [4, 4, 3, 1]);
   const zoo = await settle(readZoo(out));
   assert.equal(
     zoo.entries.map(entry => entry.name),

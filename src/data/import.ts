@@ -5,6 +5,7 @@ import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { attempt, type Failure, refuse, settle, suggestion, UserError } from '../config/index.ts';
 import { checkImage, readBytes } from '../formats/index.ts';
 import { type NcaSpec, weightCount } from '../nca/index.ts';
+import { groupsOf } from './importers/alike.ts';
 import { openModelsJson } from './importers/models-json.ts';
 import { openReferenceSet, type ReferenceOptions } from './importers/reference.ts';
 import type { ZooSource } from './importers/source.ts';
@@ -19,6 +20,8 @@ import { writeZoo, type ZooImage } from './zoo-write.ts';
 export interface ImportOptions extends ReferenceOptions {
   /** Share of the entries to hold out, chosen by the hash of the name. */
   readonly heldOut?: number;
+  /** Share of the entries to choose settings on; default none. */
+  readonly validation?: number;
   /** The NCA that the others were fine-tuned from: the zoo's base, and never held out. */
   readonly base?: string;
   /** How NCAs without a picture of their own are run. */
@@ -37,6 +40,7 @@ export interface ImportSummary {
   readonly spec: NcaSpec;
   readonly count: number;
   readonly heldOut: number;
+  readonly validation: number;
   /** Pictures that came with the set, and renderings made here. */
   readonly images: number;
   readonly renderings: number;
@@ -100,7 +104,12 @@ export const importZoo = (
         hint: suggestion(options.base, names),
       });
     }
-    const splits = splitsOf(names, options.heldOut).map((split, i) => (i === baseAt ? 'train' : split));
+    const groups = await groupsOf(source, stopIfAsked);
+    const splits = splitsOf(groups, options.heldOut, options.validation);
+    // Copies of the base go with it.
+    groups.forEach((group, i) => {
+      if (group === groups[baseAt]) splits[i] = 'train';
+    });
     const pictures = { image: 0, rendering: 0 };
     const stored = (i: number, kind: 'image' | 'rendering') => {
       const path = source.picture(i, kind);
@@ -111,6 +120,7 @@ export const importZoo = (
     const entries = names.map<ZooEntry>((name, i) => ({
       name,
       split: splits[i],
+      group: groups[i],
       image: stored(i, 'image'),
       rendering: stored(i, 'rendering') ?? `renderings/${files[i]}.png`,
       provenance: source.provenance(i),
@@ -182,6 +192,7 @@ export const importZoo = (
       spec,
       count: names.length,
       heldOut: splits.filter(split => split === 'held-out').length,
+      validation: splits.filter(split => split === 'validation').length,
       images: pictures.image,
       renderings: pictures.rendering,
       rendered: names.length - pictures.rendering,

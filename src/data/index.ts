@@ -1,5 +1,7 @@
 /** Zoos of trained NCAs, importers of other formats, weights by argument, procedural textures. */
+export { type Added, type Addition, type AddOptions, addToZoo } from './add.ts';
 export * from './building/index.ts';
+export { alikeEntries } from './duplicates.ts';
 export { type ImportOptions, type ImportSummary, importZoo } from './import.ts';
 export { openModelsJson } from './importers/models-json.ts';
 export { openReferenceSet, type ReferenceOptions } from './importers/reference.ts';
@@ -8,14 +10,13 @@ export { openWeightFiles, readTorchNca } from './importers/weight-files.ts';
 export { pullRun, pullZoo } from './pull.ts';
 export { type RenderOptions, renderFrames, renderNcas } from './render.ts';
 export { type GivenSpec, readSpec, wholeSpec, withGiven } from './spec-option.ts';
-export { fileNames, shortNames, splitsOf } from './split.ts';
+export { fileNames, groupOf, SPLITS, type Split, shortNames, splitsOf } from './split.ts';
 export * from './textures/index.ts';
 export { loadWeights, WEIGHTS_HELP, writeWeights } from './weights.ts';
 export {
   entryIndex,
   readZoo,
   readZooImage,
-  type Split,
   splitIndices,
   type Zoo,
   type ZooEntry,

@@ -11,12 +11,14 @@ export interface RenderOptions {
   readonly size: number;
   /** Of the update masks; every NCA gets the same. */
   readonly seed: number;
+  /** Clips the pictures to [0, 1]; default true. */
+  readonly clip?: boolean;
 }
 
 /** One picture for each state of [B, H, W, C]. */
-async function picturesOf(spec: NcaSpec, state: tf.Tensor4D): Promise<Picture[]> {
+async function picturesOf(spec: NcaSpec, state: tf.Tensor4D, clip = true): Promise<Picture[]> {
   const [batch, height, width] = state.shape;
-  const rgb = tf.tidy(() => tf.clipByValue(toRgb(spec, state), 0, 1));
+  const rgb = tf.tidy(() => (clip ? tf.clipByValue(toRgb(spec, state), 0, 1) : toRgb(spec, state)));
   const data = (await rgb.data()) as Float32Array;
   rgb.dispose();
   const each = height * width * 3;
@@ -39,7 +41,7 @@ async function picturesOf(spec: NcaSpec, state: tf.Tensor4D): Promise<Picture[]>
 export async function renderNcas(
   spec: NcaSpec,
   weights: Float32Array,
-  { steps, size, seed }: RenderOptions,
+  { steps, size, seed, clip }: RenderOptions,
 ): Promise<Picture[]> {
   const batch = weights.length / weightCount(spec);
   const state = tf.tidy(() =>
@@ -48,7 +50,7 @@ export async function renderNcas(
       seeds: Array.from({ length: batch }, () => seed),
     }),
   );
-  const pictures = await picturesOf(spec, state);
+  const pictures = await picturesOf(spec, state, clip);
   state.dispose();
   return pictures;
 }

@@ -1,23 +1,36 @@
-/** Which entries are held out, and what their pictures are called: decided by their names alone. */
+/** Which entries are held out or for validation: decided by their groups' names alone. */
 import { createHash } from 'node:crypto';
-import type { Split } from './zoo.ts';
+
+/** What entries are for: models learn from `train`, settings are chosen on `validation`, results are told of `held-out`. */
+export const SPLITS = ['train', 'validation', 'held-out'] as const;
+/** What an entry is for. */
+export type Split = (typeof SPLITS)[number];
 
 /** A number in [0, 1) that depends on the name only. */
 const fraction = (name: string) => createHash('sha256').update(name).digest().readUInt32BE() / 2 ** 32;
 
 /**
- * The split of each name: held out when its hash falls in the lowest `heldOut`. An entry keeps its side whatever else the zoo
- * holds; only a zoo so small that one side would be empty moves one entry over.
+ * The split of each entry by the hash of its group: held out when that falls in the lowest `heldOut`, for validation in the next
+ * `validation`. A group keeps its side whatever else the zoo holds, and lies on one side; only where a side that was asked for would
+ * be empty does one group move over.
  */
-export function splitsOf(names: readonly string[], heldOut = 0.15): Split[] {
-  const places = names.map(fraction);
-  const splits = places.map<Split>(place => (place < heldOut ? 'held-out' : 'train'));
-  if (names.length < 2 || heldOut <= 0 || heldOut >= 1) return splits;
-  const order = places.map((_, i) => i).sort((a, b) => places[a] - places[b]);
-  if (!splits.includes('held-out')) splits[order[0]] = 'held-out';
-  if (!splits.includes('train')) splits[order[order.length - 1]] = 'train';
-  return splits;
+export function splitsOf(groups: readonly string[], heldOut = 0.15, validation = 0): Split[] {
+  const order = [...new Set(groups)].map(group => ({ group, place: fraction(group) }));
+  order.sort((a, b) => a.place - b.place);
+  const sides = new Map<string, Split>();
+  order.forEach(({ group, place }) => {
+    sides.set(group, place < heldOut ? 'held-out' : place < heldOut + validation ? 'validation' : 'train');
+  });
+  const has = (split: Split) => [...sides.values()].includes(split);
+  if (order.length > 1 && heldOut > 0 && !has('held-out')) sides.set(order[0].group, 'held-out');
+  if (order.length > 1 && heldOut + validation < 1 && !has('train'))
+    sides.set(order[order.length - 1].group, 'train');
+  if (order.length > 2 && validation > 0 && !has('validation')) sides.set(order[1].group, 'validation');
+  return groups.map(group => sides.get(group)!);
 }
+
+/** `NAME~2` is a further copy of NAME: both belong to the group NAME. */
+export const groupOf = (name: string): string => name.replace(/~\d+$/, '');
 
 /** File names (without extension) for names of any characters: readable, safe on every file system, all different. */
 export function fileNames(names: readonly string[]): string[] {

@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
-import { type Failure, refuse, settle } from '../config/index.ts';
+import { type Failure, settle } from '../config/index.ts';
 import {
-  encodePng,
+  encodePicture,
   inside,
   type NdArray,
   type Picture,
@@ -15,6 +15,7 @@ import {
 } from '../formats/index.ts';
 import { type NcaSpec, weightCount } from '../nca/index.ts';
 import {
+  checkEntries,
   checkFinite,
   MANIFEST,
   sha256,
@@ -35,7 +36,7 @@ export interface ZooDraft {
   readonly provenance?: Readonly<Record<string, unknown>>;
 }
 
-/** A picture to store at a path that an entry names: pixels (stored as PNG), or the bytes of an image file. */
+/** A picture to store at a path that an entry names: pixels (stored as the path ends: .png, .jpg or .webp), or the bytes of an image file. */
 export interface ZooImage {
   /** In the zoo's folder, as its entry names it. */
   readonly path: string;
@@ -70,11 +71,7 @@ export const writeZoo = (
     async temporary => {
       const { spec, entries, base } = draft;
       const size = weightCount(spec);
-      const names = new Set(entries.map(({ name }) => name));
-      if (names.size !== entries.length) {
-        const twice = entries.find(({ name }, i) => entries.findIndex(other => other.name === name) < i);
-        refuse(folder, 'entry names that differ', `${twice?.name} twice`);
-      }
+      checkEntries(temporary, entries, folder);
       if (base) checkFinite(spec, base, () => 'base', folder);
       const tensors: Record<string, NdArray | StreamedArray> = {
         weights: { shape: [entries.length, size], chunks: checked(draft, folder) },
@@ -84,7 +81,7 @@ export const writeZoo = (
       const files: Record<string, string> = { [WEIGHTS]: await sha256OfFile(join(temporary, WEIGHTS)) };
       for await (const { path, content } of images) {
         const target = inside(temporary, path, folder, 'picture');
-        const bytes = content instanceof Uint8Array ? content : await encodePng(content);
+        const bytes = content instanceof Uint8Array ? content : await encodePicture(content, path);
         files[path] = sha256(bytes);
         await mkdir(dirname(target), { recursive: true });
         await writeFile(target, bytes, { flag: 'wx' });
@@ -97,7 +94,7 @@ export const writeZoo = (
       }
       const manifest: ZooManifest = {
         format: 'weightloom-zoo',
-        version: 1,
+        version: 2,
         spec,
         entries: [...entries],
         provenance: { ...draft.provenance },

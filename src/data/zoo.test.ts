@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
+import sharp from 'sharp';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { describe, type Failure, settle } from '../config/index.ts';
 import { type NcaSpec, SPECS, weightCount } from '../nca/index.ts';
 import {
   fileNames,
+  groupOf,
   loadWeights,
   readZoo,
   readZooImage,
@@ -41,6 +43,7 @@ function draftOf(names: readonly string[]): { draft: ZooDraft; images: ZooImage[
   const entries = names.map<ZooEntry>((name, i) => ({
     name,
     split: i % 3 === 0 ? 'held-out' : 'train',
+    group: name,
     image: i % 2 === 0 ? `images/${i}.png` : null,
     rendering: `renderings/${i}.png`,
     ...(i % 2 === 0 ? { seed: i } : {}),
@@ -113,6 +116,11 @@ test('bad weights, names and paths are refused and nothing is written', async ()
   );
   const twins = draft.entries.map(entry => ({ ...entry, name: 'a' }));
   assert.match(await sentence(writeZoo(target, { ...draft, entries: twins }, images)), 'found a twice');
+  const torn = draft.entries.map(entry => ({ ...entry, group: 'one' }));
+  assert.match(
+    await sentence(writeZoo(target, { ...draft, entries: torn }, images)),
+    'entries[1].split: expected held-out, as the rest of its group one, found train',
+  );
   const leaving = [{ path: '../x.png', content: picture }];
   assert.match(await sentence(writeZoo(target, draft, leaving)), 'expected a path inside the folder');
   assert.equal(readdirSync(folder), before);
@@ -149,7 +157,7 @@ test('a zoo that was tampered with or damaged is refused', async () => {
   assert.match(await change(set({ name: 'stripes' })), 'entries[1].name: expected names that differ');
   assert.match(
     await change(set({ split: 'heldout' as 'held-out' })),
-    'entries[1].split: expected one of train, held-out, found "heldout". Did you mean held-out?',
+    'entries[1].split: expected one of train, validation, held-out, found "heldout". Did you mean held-out?',
   );
   assert.match(
     await change(manifest => {
@@ -199,6 +207,79 @@ test('weight arguments: zoo#name and safetensors, with the nearest name', async 
     await sentence(loadWeights(join(folder, 'none.pt'))),
     'none.pt: expected a file or folder that exists',
   );
+});
+
+test('format 1 is read as format 2: validation and groups from the provenance, copies by name', async () => {
+  const path = await freshZoo();
+  const manifest = JSON.parse(readFileSync(join(path, 'zoo.json'), 'utf8'));
+  manifest.version = 1;
+  const told = [{ group: 'bricks' }, { validation: true }, {}];
+  manifest.entries.forEach((entry: Record<string, unknown>, i: number) => {
+    delete entry.group;
+    entry.split = 'train';
+    entry.provenance = told[i];
+  });
+  manifest.entries[2].name = 'waves~2';
+  writeFileSync(join(path, 'zoo.json'), JSON.stringify(manifest));
+  const { entries, manifest: read } = await settle(readZoo(path));
+  assert.is(read.version, 2);
+  assert.equal(
+    entries.map(({ group, split }) => [group, split]),
+    [
+      ['bricks', 'train'],
+      ['dots', 'validation'],
+      ['waves', 'train'],
+    ],
+  );
+});
+
+test('copies stay on one side of the split, whatever the shares', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c', 'd', 'e'), fc.nat(3)), { minLength: 3 }),
+      fc.double({ min: 0, max: 0.5, noNaN: true }),
+      fc.double({ min: 0, max: 0.5, noNaN: true }),
+      (copies, heldOut, validation) => {
+        const groups = copies.map(([name, n]) => groupOf(n > 1 ? `${name}~${n}` : name));
+        const splits = splitsOf(groups, heldOut, validation);
+        groups.forEach((group, i) => {
+          assert.is(splits[i], splits[groups.indexOf(group)]);
+        });
+        const kinds = new Set(groups).size;
+        if (kinds > 1 && heldOut > 0) assert.ok(splits.includes('held-out'));
+        if (kinds > 2 && validation > 0) assert.ok(splits.includes('validation'));
+        if (kinds > 2) assert.ok(splits.includes('train'));
+      },
+    ),
+  );
+});
+
+test('pictures are kept in the format of their names', async () => {
+  const path = join(folder, `formats-${zoos++}`);
+  const { draft } = draftOf(['a', 'b', 'c']);
+  const data = Float32Array.from(
+    { length: 24 * 24 * 3 },
+    (_, i) => 0.5 + 0.3 * Math.sin(Math.floor(i / 3) / 5),
+  );
+  const endings = ['jpg', 'webp', 'png'];
+  const entries = draft.entries.map((entry, i) => ({
+    ...entry,
+    image: `${i}.${endings[i]}`,
+    rendering: null,
+  }));
+  const images = entries.map(({ image }) => ({ path: image, content: { width: 24, height: 24, data } }));
+  await settle(writeZoo(path, { ...draft, entries }, images));
+  const zoo = await settle(readZoo(path));
+  for (let i = 0; i < 3; i++) {
+    const shown = await settle(readZooImage(zoo, i, 'image'));
+    const error = Math.sqrt(shown.data.reduce((sum, x, k) => sum + (x - data[k]) ** 2, 0) / data.length);
+    // 256 levels, or what a quality of 92 leaves of a smooth picture.
+    assert.ok(error < (i === 2 ? 0.003 : 0.02), `${endings[i]}: ${error}`);
+    assert.is(
+      (await sharp(readFileSync(join(path, entries[i].image))).metadata()).format,
+      ['jpeg', 'webp', 'png'][i],
+    );
+  }
 });
 
 test('the split depends on names alone and holds out about the share asked for', () => {

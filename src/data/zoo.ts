@@ -13,6 +13,7 @@ import * as t from 'io-ts';
 import { attempt, decode, type Failure, orThrow, refuse, settle, suggestion } from '../config/index.ts';
 import {
   decodeImage,
+  fileInside,
   type ImageOptions,
   inside,
   type Picture,
@@ -22,43 +23,82 @@ import {
   shapeText,
 } from '../formats/index.ts';
 import { type NcaSpec, NcaSpecCodec, type NcaWeights, weightCount, weightName } from '../nca/index.ts';
+import { groupOf, type Split } from './split.ts';
 
 export const MANIFEST = 'zoo.json';
 export const WEIGHTS = 'weights.safetensors';
 
+const entryFields = {
+  name: t.string,
+  /** Path in the folder of the texture it was trained on. */
+  image: t.union([t.string, t.null]),
+  /** Path in the folder of its own picture. */
+  rendering: t.union([t.string, t.null]),
+  /** Where it came from: texture parameters, source file, training figures. */
+  provenance: t.record(t.string, t.unknown),
+};
+/** Seed it was trained with. */
+const seed = t.partial({ seed: t.number });
+
 /** Codec of one NCA in a manifest. */
 export const ZooEntryCodec = t.intersection([
   t.strict({
-    name: t.string,
-    split: t.keyof({ train: null, 'held-out': null }),
-    /** Path in the folder of the texture it was trained on. */
-    image: t.union([t.string, t.null]),
-    /** Path in the folder of its own picture. */
-    rendering: t.union([t.string, t.null]),
-    /** Where it came from: texture parameters, source file, training figures. */
-    provenance: t.record(t.string, t.unknown),
+    ...entryFields,
+    split: t.keyof({ train: null, validation: null, 'held-out': null } satisfies Record<Split, null>),
+    /** Entries of one group (copies, recolours, variants of one picture) are never on two sides of a split. */
+    group: t.string,
   }),
-  /** Seed it was trained with. */
-  t.partial({ seed: t.number }),
+  seed,
 ]);
 /** One NCA of a zoo: its name, its split, its pictures and where it came from. */
 export type ZooEntry = t.TypeOf<typeof ZooEntryCodec>;
-/** `train`, or `held-out`: NCAs that nothing may be fitted to. */
-export type Split = ZooEntry['split'];
 
-/** Codec of zoo.json, version 1. */
-export const ZooManifestCodec = t.strict({
+/** The fields of a manifest beside its version and entries. */
+const manifestFields = {
   format: t.literal('weightloom-zoo'),
-  version: t.literal(1),
   spec: NcaSpecCodec,
-  entries: t.array(ZooEntryCodec),
   /** Where the zoo as a whole came from. */
   provenance: t.record(t.string, t.unknown),
   /** SHA-256 of every file, by path in the folder. */
   files: t.record(t.string, t.string),
+};
+
+/** Codec of zoo.json, version 2. */
+export const ZooManifestCodec = t.strict({
+  ...manifestFields,
+  version: t.literal(2),
+  entries: t.array(ZooEntryCodec),
 });
 /** The content of zoo.json: spec, entries, provenance, and a hash of every other file. */
 export type ZooManifest = t.TypeOf<typeof ZooManifestCodec>;
+
+/** Format 1 knew no validation and no groups; where its writers wanted them they put them into the provenance. */
+const FirstManifestCodec = t.strict({
+  ...manifestFields,
+  version: t.literal(1),
+  entries: t.array(
+    t.intersection([t.strict({ ...entryFields, split: t.keyof({ train: null, 'held-out': null }) }), seed]),
+  ),
+});
+
+/** Decodes a manifest of either format; what comes of it is of format 2. */
+function decodeManifest(json: unknown, where: string): ZooManifest {
+  const version = (json as { version?: unknown } | null)?.version;
+  if (version !== 1) return orThrow(decode(ZooManifestCodec, json, where));
+  const { entries, ...rest } = orThrow(decode(FirstManifestCodec, json, where));
+  return {
+    ...rest,
+    version: 2,
+    entries: entries.map(entry => {
+      const { validation, group } = entry.provenance;
+      return {
+        ...entry,
+        split: entry.split === 'train' && validation === true ? 'validation' : entry.split,
+        group: typeof group === 'string' ? group : groupOf(entry.name),
+      };
+    }),
+  };
+}
 
 /** A zoo that was read and verified: weights in memory, pictures on disk. */
 export interface Zoo {
@@ -96,11 +136,18 @@ export function checkFinite(
   refuse(where, 'finite weights', `${weights[bad]}`, { field });
 }
 
-function checkEntries(folder: string, manifest: ZooManifest, where: string) {
+/** Refuses names that are there twice, groups on two sides of the split, and pictures outside `folder`. */
+export function checkEntries(folder: string, entries: readonly ZooEntry[], where: string) {
   const names = new Set<string>();
-  manifest.entries.forEach(({ name, image, rendering }, i) => {
+  const splits = new Map<string, Split>();
+  entries.forEach(({ name, group, split, image, rendering }, i) => {
     if (names.has(name)) refuse(where, 'names that differ', `${name} twice`, { field: `entries[${i}].name` });
     names.add(name);
+    const first = splits.get(group) ?? split;
+    splits.set(group, first);
+    if (first !== split) {
+      refuse(where, `${first}, as the rest of its group ${group}`, split, { field: `entries[${i}].split` });
+    }
     if (image !== null) inside(folder, image, where, `entries[${i}].image`);
     if (rendering !== null) inside(folder, rendering, where, `entries[${i}].rendering`);
   });
@@ -114,10 +161,17 @@ export const readZoo = (folder: string): TE.TaskEither<Failure, Zoo> =>
   attempt(folder, async () => {
     const where = join(folder, MANIFEST);
     if (!existsSync(where)) refuse(folder, `a zoo (a folder with ${MANIFEST})`, 'none');
-    const manifest = orThrow(decode(ZooManifestCodec, await settle(readJson(where)), where));
+    await fileInside(folder, MANIFEST, folder, MANIFEST);
+    const manifest = decodeManifest(await settle(readJson(where)), where);
     const { spec, entries } = manifest;
-    checkEntries(folder, manifest, where);
-    const path = join(folder, WEIGHTS);
+    checkEntries(folder, entries, where);
+    entries.forEach(({ image, rendering }, i) => {
+      for (const [kind, path] of Object.entries({ image, rendering })) {
+        if (path === null || Object.hasOwn(manifest.files, path)) continue;
+        refuse(where, `the SHA-256 of ${path} in files`, 'none', { field: `entries[${i}].${kind}` });
+      }
+    });
+    const path = await fileInside(folder, WEIGHTS, where, 'files');
     if ((await sha256OfFile(path)) !== manifest.files[WEIGHTS]) {
       refuse(path, `the file that ${MANIFEST} was written for`, 'another one (SHA-256)');
     }
@@ -172,10 +226,9 @@ export const readZooImage = (
     const name =
       (kind === 'condition' ? (entry.image ?? entry.rendering) : entry[kind]) ??
       refuse(where, `a picture (${kind})`, 'none', { field: entry.name });
-    const path = inside(zoo.folder, name, where, entry.name);
+    const path = await fileInside(zoo.folder, name, where, entry.name);
     const bytes = await settle(readBytes(path));
-    const expected = zoo.manifest.files[name];
-    if (expected !== undefined && sha256(bytes) !== expected) {
+    if (sha256(bytes) !== zoo.manifest.files[name]) {
       refuse(path, `the picture that ${MANIFEST} was written for`, 'another one (SHA-256)');
     }
     return settle(decodeImage(bytes, path, options));

@@ -2,14 +2,12 @@
  * What an experiment on a zoo starts from: pictures, weights and condition features of the training and of the held-out NCAs, the same
  * for every method that is compared.
  */
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Encoder } from '../conditioning/index.ts';
 import { cachedFeatures, fitStandardiser, standardised } from '../conditioning/index.ts';
 import { settle, UserError } from '../config/index.ts';
-import { readZoo, type Zoo, type ZooEntry } from '../data/index.ts';
+import { readZoo, readZooImage, type Zoo, type ZooEntry } from '../data/index.ts';
 import { baselines, type Method, ORBIT_BASELINES, orbitBaselines } from '../evaluation/index.ts';
-import { readImage } from '../formats/index.ts';
 import { type NcaSpec, weightCount } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 
@@ -56,9 +54,12 @@ export interface StudyOptions {
   readonly limit?: { readonly train?: number; readonly heldOut?: number };
 }
 
-/** The folder of a zoo given by the user; `embedded` is the one that comes with the library. */
+/** Zoos that come with the library: of photographs, and a smaller one of procedural textures. */
+const OWN_ZOOS = ['embedded', 'procedural'];
+
+/** The folder of a zoo given by the user: a path, or the name of one that comes with the library (`embedded`, `procedural`). */
 export const zooFolder = (zoo: string): string =>
-  zoo === 'embedded' ? fileURLToPath(new URL('../../configs/zoo/embedded', import.meta.url)) : zoo;
+  OWN_ZOOS.includes(zoo) ? fileURLToPath(new URL(`../../configs/zoo/${zoo}`, import.meta.url)) : zoo;
 
 /** NCA steps to the pictures of a zoo: those its own renderings took. */
 export function renderingSteps({ manifest: { provenance } }: Zoo): number {
@@ -72,22 +73,21 @@ const DEFAULT_STEPS = 400;
 /** How many pictures are encoded at once. */
 const BATCH = 64;
 
-function pathOf(zoo: Zoo, entry: ZooEntry, picture: 'texture' | 'rendering'): string {
-  const relative = picture === 'texture' ? entry.image : entry.rendering;
-  if (!relative) {
-    throw new UserError(
-      `${join(zoo.folder, 'manifest.json')}: entry ${entry.name}: expected a ${picture}, found none.`,
-    );
-  }
-  return join(zoo.folder, relative);
-}
+const KINDS = { texture: 'image', rendering: 'rendering' } as const;
 
-async function readPictures(paths: readonly string[], size: number): Promise<tf.Tensor4D> {
-  const data = new Float32Array(paths.length * size * size * 3);
-  for (let i = 0; i < paths.length; i++) {
-    data.set((await settle(readImage(paths[i], { size, channels: 3 }))).data, i * size * size * 3);
+/** Pictures of the entries `rows`, every one checked against its hash. */
+async function readPictures(
+  zoo: Zoo,
+  rows: readonly number[],
+  picture: 'texture' | 'rendering',
+  size: number,
+): Promise<tf.Tensor4D> {
+  const data = new Float32Array(rows.length * size * size * 3);
+  for (const [i, row] of rows.entries()) {
+    const { data: pixels } = await settle(readZooImage(zoo, row, KINDS[picture], { size }));
+    data.set(pixels, i * size * size * 3);
   }
-  return tf.tensor4d(data, [paths.length, size, size, 3]);
+  return tf.tensor4d(data, [rows.length, size, size, 3]);
 }
 
 /** Frozen features [n, T, C] of pictures, a batch at a time; those of a costly encoder are kept on disk. */
@@ -120,10 +120,7 @@ async function readSet(
   rows.forEach((row, i) => {
     weights.set(zoo.weights.subarray(row * dimension, (row + 1) * dimension), i * dimension);
   });
-  const pictures = await readPictures(
-    rows.map(row => pathOf(zoo, zoo.entries[row], picture)),
-    size,
-  );
+  const pictures = await readPictures(zoo, rows, picture, size);
   return {
     names: rows.map(row => zoo.entries[row].name),
     weights,
@@ -145,8 +142,7 @@ export async function openStudy(options: StudyOptions): Promise<Study> {
   const { encoder } = options;
   const zoo = await settle(readZoo(options.zoo));
   const picture = options.picture ?? (zoo.entries.every(entry => entry.image) ? 'texture' : 'rendering');
-  const size =
-    options.size ?? (await settle(readImage(pathOf(zoo, zoo.entries[0], picture), { channels: 3 }))).height;
+  const size = options.size ?? (await settle(readZooImage(zoo, 0, KINDS[picture]))).height;
   const train = await readSet(zoo, 'train', picture, size, encoder, options.limit?.train);
   const heldOut = await readSet(zoo, 'held-out', picture, size, encoder, options.limit?.heldOut);
   const initial = Object.values(encoder.variables).map(variable => [variable, variable.clone()] as const);

@@ -1,14 +1,70 @@
 /** Reading and writing files so that nothing is ever half-written: under a temporary name first, then renamed. */
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { attempt, type Failure, refuse } from '../config/index.ts';
 import { parseJson } from './json.ts';
+import { lives } from './processes.ts';
 
 let counter = 0;
 /** A hidden name beside the target (a rename needs the same file system), unlike any other of this process or another. */
 const temporaryName = (target: string) =>
-  join(dirname(target), `.${basename(target)}.${process.pid}.${Date.now().toString(36)}.${counter++}.tmp`);
+  join(
+    dirname(target),
+    `.${basename(target)}.${MACHINE}-${process.pid}.${Date.now().toString(36)}.${counter++}.tmp`,
+  );
+/** This machine's name in names of temporary files: its processes' numbers mean nothing on another. */
+const MACHINE = createHash('sha256').update(hostname()).digest('hex').slice(0, 6);
+
+/** Removes the temporary files in a folder whose makers are dead, and puts back a folder that was being replaced when its maker died. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  const names = await readdir(folder).catch((): string[] => []);
+  for (const name of names) {
+    const found = /^\.(.+)\.([0-9a-f]{6})-(\d+)\.([0-9a-z]+)\.\d+\.tmp(\.old)?$/.exec(name);
+    if (!found || found[2] !== MACHINE) continue;
+    // Another process may have the number by now: then the leftover stays, and takes nothing but room.
+    if (lives({ host: hostname(), pid: Number(found[3]), started: null })) continue;
+    const target = join(folder, found[1]);
+    const standing = await stat(target).catch(() => undefined);
+    if (found[5] && !standing) await rename(join(folder, name), target);
+    else await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+/** Waits until what a folder says of its files is on the disk; file systems that cannot do that for folders are left alone. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r').catch(() => undefined);
+  try {
+    await folder?.sync().catch(() => {});
+  } finally {
+    await folder?.close();
+  }
+}
+
+/** Waits until all files of a folder, and of those below, are on the disk. */
+async function syncTree(path: string): Promise<void> {
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    const below = join(path, entry.name);
+    if (entry.isDirectory()) await syncTree(below);
+    else if (entry.isFile()) {
+      const file = await open(below, 'r+');
+      await file.sync().finally(() => file.close());
+    }
+  }
+  await syncFolder(path);
+}
 
 /**
  * Makes a folder and what is missing above it. Not by mkdir's own `recursive`: where the file system answers ENOENT under a folder that is there
@@ -112,6 +168,7 @@ export const writeAtomically = (
         await file.close();
       }
       await rename(temporary, path);
+      await syncFolder(dirname(resolve(path)));
     } catch (error) {
       await rm(temporary, { force: true });
       throw error;
@@ -137,13 +194,16 @@ export const writeFolderAtomically = (
       });
     }
     await makeFolder(dirname(target));
+    await removeLeftovers(dirname(target));
     const temporary = temporaryName(target);
     const old = `${temporary}.old`;
     try {
       await mkdir(temporary);
       await write(temporary);
+      await syncTree(temporary);
       if (standing) await rename(target, old);
       await rename(temporary, target);
+      await syncFolder(dirname(target));
     } catch (error) {
       await rm(temporary, { recursive: true, force: true });
       if (await stat(old).catch(() => undefined)) await rename(old, target).catch(() => {});
@@ -165,6 +225,24 @@ export function inside(folder: string, name: string, where: string, field: strin
     resolve(way) === way
   ) {
     refuse(where, 'a path inside the folder', JSON.stringify(name), { field });
+  }
+  return path;
+}
+
+/** The same for a file that is there: it must be a regular one, and lie in the folder when links are followed. */
+export async function fileInside(
+  folder: string,
+  name: string,
+  where: string,
+  field: string,
+): Promise<string> {
+  const path = inside(folder, name, where, field);
+  const found = await stat(path).catch(() => refuse(path, 'a file or folder that exists', 'nothing there'));
+  if (!found.isFile())
+    refuse(where, `a file at ${name}`, found.isDirectory() ? 'a folder' : 'a device or pipe', { field });
+  const real = relative(await realpath(folder), await realpath(path));
+  if (real === '..' || real.startsWith(`..${sep}`) || resolve(real) === real) {
+    refuse(where, `a file inside the folder at ${name}`, 'a link that leads out of it', { field });
   }
   return path;
 }

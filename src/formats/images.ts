@@ -1,4 +1,5 @@
 /** Pictures from and to image files, through sharp (libvips). */
+import { extname } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import sharp, { type Sharp } from 'sharp';
 import { attempt, type Failure, refuse, settle, UserError } from '../config/index.ts';
@@ -20,6 +21,8 @@ export interface ImageOptions {
    * Without it the picture keeps its size.
    */
   readonly size?: number;
+  /** Side in the file's pixels of the square that is cropped for `size`; default the shorter side. */
+  readonly crop?: number;
   /** Always three: says so where it matters to the reader. */
   readonly channels?: 3;
   /** Told, as a sentence, where little of the picture is used or much of it made up. */
@@ -51,7 +54,7 @@ const unit = (bytes: ArrayLike<number>): Float32Array => {
 export const decodeImage = (
   bytes: Uint8Array,
   where: string,
-  { size, onDoubt }: ImageOptions = {},
+  { size, crop, onDoubt }: ImageOptions = {},
 ): TE.TaskEither<Failure, Picture> =>
   attempt(where, async () => {
     try {
@@ -61,9 +64,9 @@ export const decodeImage = (
       if (depth !== 'uchar' && depth !== 'ushort')
         refuse(where, 'an image of 8 or 16 bits', `one of ${depth} numbers`, { hint: 'Save it as PNG.' });
       let image: Sharp = source().autoOrient().toColourspace('srgb').flatten({ background: '#fff' });
-      const side = Math.min(autoOrient.width, autoOrient.height);
+      const { width, height } = autoOrient;
+      const side = Math.min(width, height, crop ?? Number.POSITIVE_INFINITY);
       if (size !== undefined) {
-        const { width, height } = autoOrient;
         const sentence = doubt(where, width, height, size);
         if (sentence) onDoubt?.(sentence);
         const [left, top] = [Math.floor((width - side) / 2), Math.floor((height - side) / 2)];
@@ -75,12 +78,23 @@ export const decodeImage = (
       const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
       if (size !== undefined && side < size)
         return { width: size, height: size, data: unit(enlarged(data, side, size)) };
-      const { width, height } = info;
-      return { width, height, data: unit(data) };
+      return { width: info.width, height: info.height, data: unit(data) };
     } catch (error) {
       if (error instanceof UserError) throw error;
       return refuse(where, 'an image', `something else (${(error as Error).message})`);
     }
+  });
+
+/** Width and height of image bytes as they are shown: after the turn that EXIF asks for. */
+export const pictureSize = (
+  bytes: Uint8Array,
+  where: string,
+): TE.TaskEither<Failure, { readonly width: number; readonly height: number }> =>
+  attempt(where, async () => {
+    const { autoOrient } = await sharp(bytes)
+      .metadata()
+      .catch((error: Error) => refuse(where, 'an image', `something else (${error.message})`));
+    return autoOrient;
   });
 
 /** Whether bytes are an image, by their header: quick, for files that are only passed on. @returns a TaskEither: run it with settle() */
@@ -108,6 +122,24 @@ const rawPicture = ({ width, height, data }: Picture) =>
 /** The picture as the bytes of a PNG of 8 bits a channel, values clipped to [0, 1]. */
 export const encodePng = (picture: Picture): Promise<Buffer> =>
   rawPicture(picture).png({ compressionLevel: 9 }).toBuffer();
+
+/**
+ * A picture as the file name wants it: PNG, or JPEG or WebP of a quality at which a texture shows no loss. Colours are kept at full
+ * resolution: in a small picture they are texture too.
+ */
+export const encodePicture = (picture: Picture, path: string): Promise<Buffer> => {
+  switch (extname(path).toLowerCase()) {
+    case '.jpg':
+    case '.jpeg':
+      return rawPicture(picture)
+        .jpeg({ quality: 92, chromaSubsampling: '4:4:4', optimiseCoding: true })
+        .toBuffer();
+    case '.webp':
+      return rawPicture(picture).webp({ quality: 92, smartSubsample: true, effort: 6 }).toBuffer();
+    default:
+      return encodePng(picture);
+  }
+};
 
 /** An animated GIF that repeats for ever; all frames of one size, `delay` milliseconds each (one number, or one each). */
 export const encodeGif = (

@@ -7,22 +7,34 @@ export {
   shapeText,
   sizeOf,
 } from './arrays.ts';
-export { inside, makeFolder, readBytes, readJson, writeAtomically, writeFolderAtomically } from './files.ts';
+export {
+  fileInside,
+  inside,
+  makeFolder,
+  readBytes,
+  readJson,
+  removeLeftovers,
+  writeAtomically,
+  writeFolderAtomically,
+} from './files.ts';
 export { type FetchedWeights, type FetchOptions, fetchWeights, verifyFetched } from './hub.ts';
 export { type PulledFolder, type PullOptions, pullFolder } from './hub-folder.ts';
 export {
   checkImage,
   decodeImage,
   encodeGif,
+  encodePicture,
   encodePng,
   type ImageOptions,
   type Picture,
   pictureBytes,
+  pictureSize,
   readImage,
   writeGif,
   writePng,
 } from './images.ts';
 export { parseJson } from './json.ts';
+export { lock } from './lock.ts';
 export { csvCell, escapeMarkup, markdownCell } from './markup.ts';
 export {
   encodeNpy,

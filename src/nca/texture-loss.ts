@@ -5,9 +5,9 @@
  * (Heitz et al. 2021, "A sliced Wasserstein loss for neural texture synthesis"; Elnekave and Weiss 2022, "Generating natural images with
  * direct patch distributions matching").
  */
-import { allocate, f32, kernel, parallel, release } from '../compute/index.ts';
+import { allocate, f32, kernel, parallel, release, u32 } from '../compute/index.ts';
 import { UserError } from '../config/index.ts';
-import { type RandomStream, tf } from '../tensor/index.ts';
+import { type RandomStream, randomStream, tf } from '../tensor/index.ts';
 
 /** A way to tell how far pictures are from textures; 0 for equal statistics, lower is better. */
 export interface TextureLoss {
@@ -40,6 +40,11 @@ export interface PatchOptions {
   readonly wrapTarget: boolean;
   /** Factor on the loss. */
   readonly factor: number;
+  /**
+   * Filters per plane to draw from, eight at a time and never twice in a call, instead of drawing fresh ones; a multiple of 8. The
+   * targets' responses to them are sorted once, which is most of the work where targets are larger than pictures.
+   */
+  readonly bank?: number;
 }
 
 /** Three scales of 5 x 5 patches, 32 filters each; pictures are tori, targets are not. */
@@ -109,8 +114,15 @@ class Scratch {
     return address;
   }
   release(): void {
-    for (const block of this.blocks) release(block);
+    for (const block of this.blocks.splice(0)) release(block);
   }
+}
+
+/** Addresses of filters and of what targets respond to them, sorted: [known, groups, positions, 8]. */
+interface Responses {
+  readonly filter: number;
+  readonly sorted: number;
+  readonly groups: number;
 }
 
 function pyramids(scratch: Scratch, pictures: Float32Array, count: number, size: Geometry, scales: number) {
@@ -127,13 +139,18 @@ function pyramids(scratch: Scratch, pictures: Float32Array, count: number, size:
  */
 export function patchSlicedWasserstein(options: Partial<PatchOptions> = {}): TextureLoss {
   const settings = { ...PATCH_DEFAULTS, ...options };
-  const { scales, patch, projections, wrap, wrapTarget } = settings;
+  const { scales, patch, projections, wrap, wrapTarget, bank } = settings;
   if (projections < GROUP || projections % GROUP !== 0) {
     throw new UserError(
       `texture loss: projections: expected a positive multiple of ${GROUP}, found ${projections}.`,
     );
   }
   const groups = projections / GROUP;
+  if (bank !== undefined && (bank < projections || bank % GROUP !== 0)) {
+    throw new UserError(
+      `texture loss: bank: expected a multiple of ${GROUP} from ${projections} (projections), found ${bank}.`,
+    );
+  }
   const factor = settings.factor / (scales * projections);
   return {
     name: 'patch sliced Wasserstein',
@@ -142,34 +159,48 @@ export function patchSlicedWasserstein(options: Partial<PatchOptions> = {}): Tex
       const targetSize = geometry(targets.shape[1], targets.shape[2], wrapTarget, settings);
       const targetPictures = Float32Array.from(targets.dataSync());
 
-      /** Losses [B] and, when wanted, their gradients [B, H, W, 3]. */
+      /** The targets' sorted responses to filters of `count` groups. */
+      function respond(filters: Float32Array, count: number, hold: Scratch): Responses {
+        const scratch = new Scratch();
+        try {
+          const filter = hold.from(filters);
+          const sorted = hold.floats(known * count * targetSize.positions * GROUP);
+          const planes = pyramids(scratch, targetPictures, known, targetSize, scales);
+          const sorting = scratch.floats(known * count * targetSize.scratch);
+          parallel(
+            kernel('sortedProjections'),
+            known * count,
+            ...[planes, targetSize.height, targetSize.width, targetSize.pad, scales, patch],
+            ...[filter, count, sorted, targetSize.positions * GROUP, sorting, targetSize.scratch],
+          );
+          return { filter, sorted, groups: count };
+        } finally {
+          scratch.release();
+        }
+      }
+
+      /** Losses [B] and, when wanted, their gradients [B, H, W, 3]. `chosen`: groups of the responses. */
       function measure(
         pictures: Float32Array,
         count: number,
         size: Geometry,
-        filters: Float32Array,
+        { filter, sorted, groups: bankGroups }: Responses,
+        chosen: ArrayLike<number>,
         gradient: boolean,
       ) {
         const scratch = new Scratch();
         try {
-          const filter = scratch.from(filters);
-          const targetPyramids = pyramids(scratch, targetPictures, known, targetSize, scales);
-          const sorted = scratch.floats(known * groups * targetSize.positions * GROUP);
-          const sorting = scratch.floats(groups * Math.max(known * targetSize.scratch, count * size.scratch));
+          const choice = scratch.floats(groups);
+          u32(choice, groups).set(chosen);
+          const sorting = scratch.floats(groups * count * size.scratch);
           const { height, width, pad } = size;
-          parallel(
-            kernel('sortedProjections'),
-            known * groups,
-            ...[targetPyramids, targetSize.height, targetSize.width, targetSize.pad, scales, patch],
-            ...[filter, groups, sorted, targetSize.positions * GROUP, sorting, targetSize.scratch],
-          );
           const planes = pyramids(scratch, pictures, count, size, scales);
           const losses = scratch.floats(count * groups);
           const gradients = gradient ? scratch.floats(count * groups * size.pyramid) : 0;
           parallel(
             kernel('slicedDistance'),
             count * groups,
-            ...[planes, height, width, pad, scales, patch, filter, groups],
+            ...[planes, height, width, pad, scales, patch, filter, groups, bankGroups, choice],
             ...[
               sorted,
               targetSize.positions * GROUP,
@@ -195,17 +226,42 @@ export function patchSlicedWasserstein(options: Partial<PatchOptions> = {}): Tex
         }
       }
 
+      /** Of the bank, made at the first call. */
+      const held = new Scratch();
+      let bankResponses: Responses | undefined;
+
+      /** Filters of one call: fresh ones, or some of the bank. */
+      function draw<A>(random: RandomStream, use: (responses: Responses, chosen: ArrayLike<number>) => A): A {
+        if (bank !== undefined) {
+          const stream = randomStream(0, 'texture loss/bank');
+          bankResponses ??= respond(
+            randomFilters({ ...settings, projections: bank }, stream),
+            bank / GROUP,
+            held,
+          );
+          return use(bankResponses, random.permutation(bank / GROUP).subarray(0, groups));
+        }
+        const fresh = new Scratch();
+        try {
+          const every = Array.from({ length: groups }, (_, group) => group);
+          return use(respond(randomFilters(settings, random), groups, fresh), every);
+        } finally {
+          fresh.release();
+        }
+      }
+
       return {
         loss(images, random) {
           const [count, height, width] = images.shape;
           if (count % known !== 0)
             throw new Error(`${count} pictures cannot be shared among ${known} targets`);
           const size = geometry(height, width, wrap, settings);
-          const filters = randomFilters(settings, random);
           const wanted = tf.engine().isTapeOn();
           const distance = tf.customGrad((x, save) => {
             const pictures = (x as tf.Tensor4D).dataSync() as Float32Array;
-            const { loss, slope } = measure(pictures, count, size, filters, wanted);
+            const { loss, slope } = draw(random, (responses, chosen) =>
+              measure(pictures, count, size, responses, chosen, wanted),
+            );
             if (slope) (save as tf.GradSaveFunc)([tf.tensor4d(slope, images.shape)]);
             return {
               value: tf.tensor1d(loss),
@@ -215,7 +271,10 @@ export function patchSlicedWasserstein(options: Partial<PatchOptions> = {}): Tex
           });
           return distance(images) as tf.Tensor1D;
         },
-        dispose() {},
+        dispose() {
+          held.release();
+          bankResponses = undefined;
+        },
       };
     },
   };

@@ -66,7 +66,7 @@ export const register = (program: Command): void => {
       'after',
       `
 Examples:
-  $ weightloom nca render --weights zoos/embedded#stripes-003 --out stripes.png
+  $ weightloom nca render --weights configs/zoo/procedural#stripes-003 --out stripes.png
   $ weightloom nca render --weights dots.pt --steps 400 --size 128 --seed 1 --out dots.gif
   $ weightloom nca render --weights texture.pth --spec texture.yaml --out texture.png    # texture.yaml: rgb: {offset: 0}`,
     )

@@ -9,6 +9,7 @@ import { givenSpec, saySpec, withSpec } from '../spec.ts';
 interface Options {
   out: string;
   heldOut: number;
+  validation: number;
   steps: number;
   size: number;
   seed: number;
@@ -19,7 +20,7 @@ interface Options {
 }
 
 async function run(paths: string[], options: Options) {
-  const { out, heldOut, steps, size, seed, base, images, renderings, spec } = options;
+  const { out, heldOut, validation, steps, size, seed, base, images, renderings, spec } = options;
   const { importZoo } = await import('../../data/index.ts');
   const { interruption, progressBar } = await import('../../runs/index.ts');
   const { startBackend } = await import('../../tensor/index.ts');
@@ -31,6 +32,7 @@ async function run(paths: string[], options: Options) {
     const summary = await settle(
       importZoo(paths, out, {
         heldOut,
+        validation,
         base,
         images,
         renderings,
@@ -50,9 +52,9 @@ async function run(paths: string[], options: Options) {
     bar?.progress.stop();
     bar = undefined;
     await saySpec(summary.spec);
-    const { count, heldOut: held } = summary;
+    const { count, heldOut: held, validation: chosen } = summary;
     console.log(
-      `${out}: ${count} NCAs, ${count - held} to train on and ${held} held out; ` +
+      `${out}: ${count} NCAs, ${count - held - chosen} to train on, ${chosen > 0 ? `${chosen} for validation ` : ''}and ${held} held out; ` +
         `${summary.images} textures and ${summary.renderings} renderings copied, ${summary.rendered} rendered here.`,
     );
   } finally {
@@ -71,6 +73,7 @@ export const register = (program: Command): void => {
     )
     .requiredOption('-o, --out <folder>', 'the new zoo')
     .option('--held-out <share>', 'share held out, chosen by a hash of the name', within(0, 1), 0.15)
+    .option('--validation <share>', 'share to choose settings on, chosen likewise', within(0, 1), 0)
     .option('--base <name>', 'the NCA that the others were fine-tuned from')
     .option('--images <folder>', 'photographs NAME.jpg (default: images/flickr+dtd_128 in the set)')
     .option('--renderings <folder>', 'renderings NAME.jpg (default: images/nca_flickr+dtd_128 in the set)')

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { settle } from '../../config/index.ts';
+import { refuse, settle } from '../../config/index.ts';
 import type { Zoo } from '../../data/index.ts';
 import type { WeightBlock } from '../../nca/index.ts';
 import { group } from '../group.ts';
@@ -27,15 +27,76 @@ function spread(zoo: Zoo, { offset, size }: WeightBlock) {
   return { std: Math.sqrt(squares / n - (all / n) ** 2), around: Math.sqrt(Math.max(0, between) / n) };
 }
 
-async function info(folder: string, { names, json }: { names?: boolean; json?: boolean }) {
+const shortened = (names: readonly string[]) =>
+  names.length > SHOWN
+    ? `${names.slice(0, SHOWN).join(', ')} and ${names.length - SHOWN} more`
+    : names.join(', ');
+
+/** Sets of entries, and entries of a set, that are shown before the rest is only counted. */
+const SHOWN = 10;
+
+/** Which entries belong together, by their groups and by their pictures. */
+async function printGroups(zoo: Zoo) {
+  const { alikeEntries } = await import('../../data/index.ts');
+  const { entries } = zoo;
+  const groups = new Map<string, string[]>();
+  for (const { name, group } of entries) groups.set(group, [...(groups.get(group) ?? []), name]);
+  const several = [...groups.values()].filter(names => names.length > 1);
+  const alike = (await settle(alikeEntries(zoo))).filter(
+    set => new Set(set.map(i => entries[i].group)).size > 1,
+  );
+  const torn = alike.filter(set => new Set(set.map(i => entries[i].split)).size > 1);
+  const print = (title: string, sets: readonly (readonly string[])[]) => {
+    if (sets.length === 0) return;
+    console.log(`${title}:`);
+    for (const names of sets.slice(0, SHOWN)) console.log(`  ${shortened(names)}`);
+    if (sets.length > SHOWN) console.log(`  ... and ${sets.length - SHOWN} more`);
+  };
+  const named = (set: readonly number[]) => set.map(i => `${entries[i].name} (${entries[i].split})`);
+  print(`${several.length} groups of several NCAs`, several);
+  print(`${alike.length} sets of pictures that are alike though of several groups`, alike.map(named));
+  if (torn.length > 0)
+    print(`WARNING: ${torn.length} of these lie on several sides of the split`, torn.map(named));
+}
+
+/** Textures on a sheet, below each what its NCA grows. */
+async function writeSheet(zoo: Zoo, path: string) {
+  const { contactSheet, readZooImage } = await import('../../data/index.ts');
+  const { writePng } = await import('../../formats/index.ts');
+  const rows = zoo.entries.flatMap(({ image, rendering }, i) => (image && rendering ? [i] : []));
+  if (rows.length === 0) refuse(zoo.folder, 'entries with a texture and a rendering', 'none');
+  const columns = Math.ceil(Math.sqrt(2 * rows.length));
+  const { width: side } = await settle(readZooImage(zoo, rows[0], 'image'));
+  const pictures: Float32Array[] = [];
+  for (let start = 0; start < rows.length; start += columns) {
+    const row = rows.slice(start, start + columns);
+    for (const kind of ['image', 'rendering'] as const) {
+      for (const i of row) pictures.push((await settle(readZooImage(zoo, i, kind, { size: side }))).data);
+      for (let gap = row.length; gap < columns; gap++)
+        pictures.push(new Float32Array(side * side * 3).fill(1));
+    }
+  }
+  await settle(writePng(path, contactSheet(pictures, side, columns)));
+  console.log(`${path}: ${rows.length} textures, each above what its NCA grows`);
+}
+
+interface Options {
+  names?: boolean;
+  sheet?: string;
+  json?: boolean;
+}
+
+async function info(folder: string, { names, sheet, json }: Options) {
   const { readZoo, splitIndices } = await import('../../data/index.ts');
   const { blockOf, weightBlocks, weightCount } = await import('../../nca/index.ts');
   const zoo = await settle(readZoo(folder));
   const { spec, entries, base, manifest } = zoo;
+  if (sheet !== undefined) return writeSheet(zoo, sheet);
   if (names) {
-    const rows = entries.map(({ name, split, image, rendering }) => ({
+    const rows = entries.map(({ name, split, group, image, rendering }) => ({
       name,
       split,
+      group: group === name ? '' : group,
       texture: image ?? '',
       rendering: rendering ?? '',
     }));
@@ -47,7 +108,9 @@ async function info(folder: string, { names, json }: { names?: boolean; json?: b
     spec: `${spec.name}: ${shapes.join(', ')} (${weightCount(spec)} weights)`,
     NCAs: entries.length,
     'to train on': splitIndices(zoo, 'train').length,
+    'for validation': splitIndices(zoo, 'validation').length,
     'held out': splitIndices(zoo, 'held-out').length,
+    groups: new Set(entries.map(({ group }) => group)).size,
     textures: entries.filter(entry => entry.image !== null).length,
     renderings: entries.filter(entry => entry.rendering !== null).length,
     'common base': base ? 'yes' : 'no',
@@ -66,6 +129,8 @@ async function info(folder: string, { names, json }: { names?: boolean; json?: b
   show(json, { ...facts, blocks }, () =>
     [keyValueTable(facts), ...(blocks.length > 0 ? [recordTable(blocks)] : [])].join('\n'),
   );
+  if (json) return;
+  await printGroups(zoo);
 }
 
 export const register = (program: Command): void => {
@@ -75,6 +140,10 @@ export const register = (program: Command): void => {
     .argument('<folder>', 'the zoo')
     .option('--names', 'list the entries instead')
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  $ weightloom zoo info zoos/embedded')
+    .option('--sheet <file>', 'write a picture of all textures and renderings instead')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ weightloom zoo info configs/zoo/embedded\n  $ weightloom zoo info configs/zoo/embedded --sheet sheet.png',
+    )
     .action(info);
 };

@@ -1,5 +1,5 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 import { test } from 'uvu';
@@ -7,15 +7,9 @@ import * as assert from 'uvu/assert';
 import { decode, describe, settle } from '../../config/index.ts';
 import { SPECS } from '../../nca/index.ts';
 import { startBackend, tf } from '../../tensor/index.ts';
+import type { Parameters } from '../textures/index.ts';
 import { readZoo, readZooImage } from '../zoo.ts';
-import {
-  buildZoo,
-  configHash,
-  drawPlanned,
-  planTextures,
-  ZooBuildCodec,
-  type ZooBuildConfig,
-} from './index.ts';
+import { buildZoo, configHash, planTextures, ZooBuildCodec, type ZooBuildConfig } from './index.ts';
 
 await startBackend();
 const folder = mkdtempSync(join(tmpdir(), 'weightloom-building-'));
@@ -59,26 +53,24 @@ test('a zoo has every planned texture with its picture, rendering, split and pro
   assert.is(zoo.entries.length, 6);
   assert.is(zoo.entries.filter(({ split }) => split === 'held-out').length, 2);
   assert.is(zoo.manifest.provenance.command, 'build it');
-  const planned = planTextures(config);
+  const planned = await planTextures(config);
   for (const [i, entry] of zoo.entries.entries()) {
     assert.is(entry.name, planned[i].name);
-    assert.is(entry.provenance.family, planned[i].family);
+    assert.is(entry.provenance.family, planned[i].provenance.family);
     assert.ok(Number.isFinite(entry.provenance.loss as number));
     const picture = await settle(readZooImage(zoo, i, 'image'));
-    const drawn = drawPlanned(planned[i], 12);
+    const drawn = await planned[i].draw(12);
     // A PNG has 256 levels.
     assert.ok(drawn.every((x, k) => Math.abs(x - picture.data[k]) <= 0.5 / 255 + 1e-6));
     await settle(readZooImage(zoo, i, 'rendering'));
   }
-  assert.ok(planned.every(({ family, parameters }) => family !== 'stripes' || parameters.angle <= 10));
-  assert.ok(planned.every(({ parameters }) => parameters.contrast === 0.4));
+  const drawn = planned.map(({ provenance }) => provenance as { family: string; parameters: Parameters });
+  assert.ok(drawn.every(({ family, parameters }) => family !== 'stripes' || parameters.angle <= 10));
+  assert.ok(drawn.every(({ parameters }) => parameters.contrast === 0.4));
 });
 
 test('weights do not depend on how the work was divided or interrupted', async () => {
   const whole = await weightsOf(config.out);
-  const near = (out: Float32Array) =>
-    // Batches of another size sum gradients in another order.
-    assert.ok(out.every((w, i) => Math.abs(w - whole[i]) < 1e-6));
 
   const stop = new AbortController();
   const stopped = { ...config, out: join(folder, 'stopped'), together: 3 };
@@ -98,13 +90,112 @@ test('weights do not depend on how the work was divided or interrupted', async (
   const rest = await settle(buildZoo(stopped, { work, onProgress: ({ done }) => counts.push(done) }));
   assert.is(rest.finished, true);
   assert.is(Math.min(...counts), 3 * 3 + 3);
-  near(await weightsOf(stopped.out));
+  assert.equal(await weightsOf(stopped.out), whole);
 
   const shared = { ...config, out: join(folder, 'shared') };
   const part = (index: number) => ({ work: join(folder, 'c'), part: { index, count: 2 } });
   assert.is((await settle(buildZoo(shared, part(1)))).finished, false);
   assert.is((await settle(buildZoo(shared, part(0)))).finished, true);
-  near(await weightsOf(shared.out));
+  assert.equal(await weightsOf(shared.out), whole);
+});
+
+test('without a base every NCA has a start of its own', async () => {
+  const none = { ...config, base: 'none' as const, out: join(folder, 'none') };
+  await settle(buildZoo(none, { work: join(folder, 'none-work') }));
+  const zoo = await settle(readZoo(none.out));
+  assert.is(zoo.base, null);
+  const size = zoo.weights.length / zoo.entries.length;
+  const [first, second] = [zoo.weights.subarray(0, size), zoo.weights.subarray(size, 2 * size)];
+  const apart = Math.sqrt(first.reduce((sum, w, i) => sum + (w - second[i]) ** 2, 0) / size);
+  // Starts differ by some 0.1 a weight; three updates of 1e-3 do not bring them together.
+  assert.ok(apart > 0.03, `${apart}`);
+  const torn = await buildZoo({ ...none, adaptation: 'low-rank' }, { work: folder })();
+  assert.match(E.isLeft(torn) ? describe(torn.left) : '', 'adaptation: expected full (there is no base');
+});
+
+test('a low-rank zoo is one of changes to its base', async () => {
+  const low = { ...config, adaptation: 'low-rank' as const, rank: 1, out: join(folder, 'low') };
+  await settle(buildZoo(low, { work: join(folder, 'low-work') }));
+  const { base, weights } = await settle(readZoo(low.out));
+  assert.ok(weights.some((w, i) => w !== base![i % base!.length]));
+});
+
+test('trainings that ran away are named, tried once more at a smaller rate, else left out', async () => {
+  const { entries } = await settle(readZoo(config.out));
+  const losses = entries.map(({ provenance }) => provenance.loss as number).sort((a, b) => a - b);
+  const bound = (losses[2] + losses[3]) / 2;
+  const strict = (retry: number) => ({
+    ...config,
+    out: join(folder, `strict-${retry}`),
+    runaways: { loss: bound, saturated: 1, retry },
+  });
+  const notes: string[] = [];
+  const options = { work: join(folder, 'strict'), onNote: (note: string) => notes.push(note) };
+  const result = await settle(buildZoo(strict(0.5), options));
+  assert.ok(result.leftOut.length > 0 && result.leftOut.length < 6);
+  assert.ok(result.leftOut.every(({ name }) => notes.some(note => note.startsWith(`${name}: loss`))));
+  const zoo = await settle(readZoo(strict(0.5).out));
+  assert.is(zoo.entries.length, 6 - result.leftOut.length);
+  assert.ok(zoo.entries.every(({ provenance }) => (provenance.loss as number) <= bound));
+  assert.equal(zoo.manifest.provenance.leftOut, result.leftOut);
+  const none = {
+    ...strict(0.5),
+    out: join(folder, 'nothing'),
+    runaways: { loss: 1e-9, saturated: 1, retry: 1 },
+  };
+  const nothing = await buildZoo(none, options)();
+  assert.match(
+    E.isLeft(nothing) ? describe(nothing.left) : '',
+    'NCAs that show their textures, found none of 6',
+  );
+  assert.is(existsSync(none.out), false);
+});
+
+test('a damaged part is set aside and made again; one build at a time has the folder', async () => {
+  const again = { ...config, out: join(folder, 'again') };
+  const work = join(folder, 'a');
+  const { workFolder } = await settle(buildZoo(again, { work }));
+  const [part] = readdirSync(workFolder).filter(name => name.startsWith('nca-'));
+  writeFileSync(join(workFolder, part), 'damaged');
+  const notes: string[] = [];
+  const slow = buildZoo(again, { work, onNote: note => notes.push(note) })();
+  const second = await buildZoo(again, { work })();
+  assert.match(
+    E.isLeft(second) ? describe(second.left) : '',
+    new RegExp(`expected the zoo .*again free, found process ${process.pid} at work on it`),
+  );
+  assert.ok(E.isRight(await slow));
+  assert.match(notes.join(), 'It was set aside');
+  assert.ok(existsSync(join(workFolder, `${part}.damaged`)));
+  assert.equal(await weightsOf(again.out), await weightsOf(config.out));
+  const lockPath = join(folder, '.again.build.lock');
+  assert.is(existsSync(lockPath), false);
+  // A process of that number lives, but started at another time.
+  writeFileSync(lockPath, JSON.stringify({ host: hostname(), pid: process.pid, started: '1' }));
+  assert.ok(E.isRight(await buildZoo(again, { work })()));
+});
+
+test('another base makes every NCA anew', async () => {
+  const other: ZooBuildConfig = {
+    ...config,
+    out: join(folder, 'other-base'),
+    base: { textures: ['stripes-000'], training },
+  };
+  const work = join(folder, 'bases');
+  const { workFolder } = await settle(buildZoo(other, { work }));
+  const first = await weightsOf(other.out);
+  // As if the picture behind the name had changed: the base's part is of another target.
+  rmSync(join(workFolder, 'base.safetensors'));
+  copyFileSync(
+    join(
+      (await settle(buildZoo({ ...config, out: join(folder, 'plain') }, { work: join(folder, 'a') })))
+        .workFolder,
+      'base.safetensors',
+    ),
+    join(workFolder, 'base.safetensors'),
+  );
+  await settle(buildZoo(other, { work }));
+  assert.equal(await weightsOf(other.out), first);
 });
 
 test('the work folder goes by what decides the weights', () => {

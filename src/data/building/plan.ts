@@ -1,58 +1,72 @@
-/** Which textures a zoo has: names, families, parameters and split, all from the configuration. */
-import { randomStream } from '../../tensor/index.ts';
-import { drawTexture, type Parameters, sampleParameters, textureFamilies } from '../textures/index.ts';
-import type { Split } from '../zoo.ts';
-import type { ZooBuildConfig } from './config.ts';
+/** Which textures a zoo has: their names, groups, splits, and how each is drawn. */
+import { createHash } from 'node:crypto';
+import { refuse, suggestion } from '../../config/index.ts';
+import type { Split } from '../split.ts';
+import type { BaseConfig } from './config.ts';
 
 /** A texture of a zoo to be: everything that draws it, before anything is drawn. */
 export interface PlannedTexture {
   /** The family and a number, such as `dots-007`. */
   readonly name: string;
-  readonly family: string;
-  readonly parameters: Parameters;
+  /** Textures of one group are never on two sides of the split. */
+  readonly group: string;
   readonly split: Split;
+  /** Where it comes from, for the zoo's manifest. */
+  readonly provenance: Readonly<Record<string, unknown>>;
+  /** [size, size, 3]. A smaller picture is part of a larger one. */
+  draw(size: number): Promise<Float32Array>;
 }
 
-/** Every texture of the zoo, families taking turns, so that the first few of a build already show all of them. */
-export function planTextures(config: ZooBuildConfig): PlannedTexture[] {
-  const turns = config.textures.flatMap(({ family, train, heldOut, ranges }) => {
-    const count = train + heldOut;
-    return Array.from({ length: count }, (_, i) => {
-      // Held-out textures spread evenly over the family.
-      const held = Math.floor(((i + 1) * heldOut) / count) > Math.floor((i * heldOut) / count);
-      const random = randomStream(config.seed, `texture/${family}/${i}`);
-      const parameters = sampleParameters(textureFamilies[family], random, { ...config.ranges, ...ranges });
-      const name = `${family}-${String(i).padStart(3, '0')}`;
-      return {
-        turn: (i + 0.5) / count,
-        name,
-        family,
-        parameters,
-        split: held ? 'held-out' : 'train',
-      } as const;
-    });
-  });
+/** All textures of a zoo, and what its base is trained on. */
+export interface ZooPlan {
+  readonly textures: readonly PlannedTexture[];
+  /** Tiles of the base's picture, [tile, tile, 3] each; none without a base. */
+  baseTiles(tile: number): Promise<Float32Array[]>;
+}
+
+/**
+ * Kinds of textures take turns, each spread evenly over the whole, so that the first few of a build already show all of them.
+ * @param kinds lists whose order is kept
+ */
+export function takeTurns<T extends { readonly name: string }>(kinds: readonly (readonly T[])[]): T[] {
+  const turns = kinds.flatMap(kind => kind.map((item, i) => ({ turn: (i + 0.5) / kind.length, item })));
   return turns
-    .sort((a, b) => a.turn - b.turn || a.name.localeCompare(b.name))
-    .map(({ turn: _, ...planned }) => planned);
+    .sort((a, b) => a.turn - b.turn || (a.item.name < b.item.name ? -1 : 1))
+    .map(({ item }) => item);
 }
 
-/** [size, size, 3]. A smaller picture of the same parameters is the corner of a larger one. */
-export const drawPlanned = (
-  { family, parameters }: Pick<PlannedTexture, 'family' | 'parameters'>,
-  size: number,
-) => drawTexture(textureFamilies[family], parameters, size);
+/** The tiles of a base made from planned textures, by name or a mosaic of the first ones to train on. */
+export function plannedTiles(
+  textures: readonly PlannedTexture[],
+  wanted: BaseConfig['textures'],
+  tile: number,
+): Promise<Float32Array[]> {
+  const training = textures.filter(({ split }) => split === 'train');
+  const names = Array.isArray(wanted)
+    ? wanted.map(one => (typeof one === 'string' ? one : one.family))
+    : training.slice(0, wanted.mosaic).map(({ name }) => name);
+  const chosen = names.map(name => {
+    const found = training.find(texture => texture.name === name);
+    if (found) return found;
+    const held = textures.find(texture => texture.name === name);
+    return refuse(
+      'zoo configuration',
+      'names of training textures',
+      held ? `${name}, which is ${held.split}` : `"${name}"`,
+      {
+        field: 'base.textures',
+        hint: suggestion(
+          name,
+          training.map(texture => texture.name),
+        ),
+      },
+    );
+  });
+  return Promise.all(chosen.map(texture => texture.draw(tile)));
+}
 
-/** The picture the base is trained on: textures side by side, [side, side, 3]. */
-export function baseMosaic(config: ZooBuildConfig): { readonly side: number; readonly data: Float32Array } {
-  const tile = config.picture.kept;
-  const tiles = config.base.textures.flatMap(({ family, count, ranges }) =>
-    Array.from({ length: count }, (_, i) => {
-      const random = randomStream(config.seed, `base/${family}/${i}`);
-      const parameters = sampleParameters(textureFamilies[family], random, { ...config.ranges, ...ranges });
-      return drawPlanned({ family, parameters }, tile);
-    }),
-  );
+/** Tiles side by side in a square, again from the first where it has more places: [side, side, 3]. */
+export function mosaicOf(tiles: readonly Float32Array[], tile: number) {
   const columns = Math.ceil(Math.sqrt(tiles.length));
   const side = columns * tile;
   const data = new Float32Array(side * side * 3);
@@ -64,4 +78,12 @@ export function baseMosaic(config: ZooBuildConfig): { readonly side: number; rea
     }
   }
   return { side, data };
+}
+
+/** SHA-256 of pixels, and of whatever else of numbers decides a part. */
+export function pixelHash(...all: readonly Float32Array[]): string {
+  const hash = createHash('sha256');
+  for (const { buffer, byteOffset, byteLength } of all)
+    hash.update(new Uint8Array(buffer, byteOffset, byteLength));
+  return hash.digest('hex');
 }

@@ -1,4 +1,5 @@
 /** Training NCAs on textures. */
+export { type Adaptation, fullAdaptation, lowRankAdaptation, type ParameterBlock } from './adaptation.ts';
 export { initialWeights } from './initial.ts';
 export { learningRateAt, NormalisedAdam, type Schedule } from './optimiser.ts';
 export {

@@ -1,5 +1,5 @@
 /** Adam (Kingma and Ba 2015) on several weight vectors at once, each block's gradient first brought to unit length. */
-import { type NcaSpec, weightBlocks, weightCount } from '../spec.ts';
+import type { ParameterBlock } from './adaptation.ts';
 
 const BETA1 = 0.9;
 const BETA2 = 0.999;
@@ -21,30 +21,32 @@ export const learningRateAt = ({ learningRate, milestones, decay }: Schedule, it
  * Adam on N weight vectors of one spec side by side, each block's gradient first brought to unit length; betas 0.9 and 0.999, epsilon 1e-8.
  */
 export class NormalisedAdam {
-  /** [N * D], the running means of gradients and of their squares. */
+  /** [N * P], the running means of gradients and of their squares. */
   readonly first: Float32Array;
   readonly second: Float32Array;
-  /** Updates made of each weight vector. */
+  /** Updates made of each vector. */
   readonly updates: Float32Array;
+  private readonly count: number;
 
   constructor(
-    private readonly spec: NcaSpec,
-    /** [N * D], changed in place. */
+    /** Of one vector; together they are all of it. */
+    private readonly blocks: readonly ParameterBlock[],
+    /** [N * P], changed in place. */
     readonly weights: Float32Array,
   ) {
+    this.count = blocks.reduce((sum, { size }) => sum + size, 0);
     this.first = new Float32Array(weights.length);
     this.second = new Float32Array(weights.length);
-    this.updates = new Float32Array(weights.length / weightCount(spec));
+    this.updates = new Float32Array(weights.length / this.count);
   }
 
   /**
-   * One update of every weight vector whose gradient is finite. Each of w1, b1, w2(, b2) has its gradient divided by (its norm + 1e-8).
-   * @param gradients [N * D]
+   * One update of every vector whose gradient is finite. The gradient of each block is divided by (its norm + 1e-8).
+   * @param gradients [N * P]
    * @returns which of the N were left as they were because their gradient is not finite
    */
   update(gradients: Float32Array, learningRate: number): number[] {
-    const count = weightCount(this.spec);
-    const blocks = weightBlocks(this.spec);
+    const { count, blocks } = this;
     const skipped: number[] = [];
     for (let n = 0; n < this.updates.length; n++) {
       const norms = blocks.map(({ offset, size }) => norm(gradients, n * count + offset, size));

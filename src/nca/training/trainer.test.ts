@@ -2,9 +2,16 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { golden } from '../../../property-tests/golden.ts';
 import { randomStream, startBackend, tf } from '../../tensor/index.ts';
-import { type NcaSpec, SPECS, weightCount } from '../spec.ts';
+import { type NcaSpec, SPECS, weightBlocks, weightCount } from '../spec.ts';
 import { patchSlicedWasserstein } from '../texture-loss.ts';
-import { initialWeights, learningRateAt, NcaTrainer, NormalisedAdam, trainNca } from './index.ts';
+import {
+  initialWeights,
+  learningRateAt,
+  lowRankAdaptation,
+  NcaTrainer,
+  NormalisedAdam,
+  trainNca,
+} from './index.ts';
 
 await startBackend();
 
@@ -33,7 +40,7 @@ test('gradient normalisation, Adam and milestones follow the recorded training',
         ),
       );
     const iterations = run === 'trained' ? 3 : 1;
-    const adam = new NormalisedAdam(SPECS.hypernca, flat('iter0'));
+    const adam = new NormalisedAdam(weightBlocks(SPECS.hypernca), flat('iter0'));
     for (let i = 0; i < iterations; i++) {
       adam.update(
         flat(`rawgrad${i}`),
@@ -130,6 +137,59 @@ test('training lowers the loss', async () => {
   });
   const mean = (from: number) => losses.slice(from, from + 10).reduce((sum, [x]) => sum + x / 10, 0);
   assert.ok(mean(110) < 0.5 * mean(0), `${mean(0)} to ${mean(110)}`);
+  target.dispose();
+});
+
+test('a low-rank adaptation begins at its start, and its gradient is the transpose of its derivative', () => {
+  const spec: NcaSpec = { ...small, outputBias: true };
+  const size = weightCount(spec);
+  const random = randomStream(7, 'adaptation');
+  const start = random.normals(size);
+  const { begin, weights, pullBack, count } = lowRankAdaptation(spec, 3, 1);
+  const at = (parameters: Float32Array) => {
+    const out = new Float32Array(size);
+    weights(parameters, start, out);
+    return out;
+  };
+  assert.equal(at(begin(start)), start);
+  const parameters = random.normals(count);
+  const way = random.normals(count);
+  const slope = random.normals(size);
+  // The map is quadratic in the parameters: its central difference is its derivative, up to rounding.
+  const [ahead, behind] = [1, -1].map(sign => at(parameters.map((x, i) => x + sign * way[i])));
+  const inWeights = slope.reduce((sum, g, i) => sum + (g * (ahead[i] - behind[i])) / 2, 0);
+  const inParameters = pullBack(parameters, slope).reduce((sum, g, i) => sum + g * way[i], 0);
+  // Sums of some hundred float32 products of about 1.
+  assert.ok(Math.abs(inWeights - inParameters) < 1e-3, `${inWeights} and ${inParameters}`);
+});
+
+test('a low-rank training changes each layer by no more than its rank, and resumes exactly', async () => {
+  const target = pictures(2);
+  const start = initialWeights(small, 4);
+  const settings = { ...options, initial: start, rank: 1 };
+  const whole = await trainNca(small, target, settings);
+  const [rows, columns] = [8, 16];
+  const change = whole.weights.subarray(0, rows * columns).map((w, i) => w - start[i]);
+  assert.ok(change.some(x => Math.abs(x) > 1e-4));
+  // All 2 x 2 minors of a matrix of rank 1 are zero.
+  const largest = change.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  for (let i = 1; i < rows; i++) {
+    for (let j = 1; j < columns; j++) {
+      const minor = change[0] * change[i * columns + j] - change[j] * change[i * columns];
+      // Differences of float32 weights of about 0.1.
+      assert.ok(Math.abs(minor) < 1e-4 * largest * largest + 1e-7 * largest);
+    }
+  }
+  const stop = new AbortController();
+  const begun = await trainNca(small, target, {
+    ...settings,
+    signal: stop.signal,
+    onProgress({ iteration }) {
+      if (iteration === 3) stop.abort();
+    },
+  });
+  const rest = await trainNca(small, target, { ...settings, state: begun.state });
+  assert.equal(rest.weights, whole.weights);
   target.dispose();
 });
 

@@ -10,6 +10,7 @@ import { randomStream, tf } from '../../tensor/index.ts';
 import { rollout } from '../rollout.ts';
 import { type NcaSpec, weightCount } from '../spec.ts';
 import { type PreparedTexture, patchSlicedWasserstein, type TextureLoss } from '../texture-loss.ts';
+import { type Adaptation, fullAdaptation, lowRankAdaptation } from './adaptation.ts';
 import { initialWeights } from './initial.ts';
 import { learningRateAt, NormalisedAdam, type Schedule } from './optimiser.ts';
 
@@ -34,6 +35,8 @@ export interface NcaTrainingOptions extends Schedule {
   readonly loss: TextureLoss;
   /** Weights to start from, [D] for all or [N * D]; random otherwise. */
   readonly initial?: Float32Array;
+  /** Rank of the change to each layer of the weights it starts from; by default all weights are free. */
+  readonly rank?: number;
 }
 
 /** Pool, unroll and optimiser as the published texture NCAs were trained; the texture loss is this library's default. */
@@ -129,6 +132,11 @@ export class NcaTrainer {
   readonly count: number;
   /** [N * D], flat order. */
   readonly weights: Float32Array;
+  /** Weights that training started from, [N * D]. */
+  private readonly start: Float32Array;
+  private readonly adaptation: Adaptation;
+  /** What the optimiser changes, [N * P]. */
+  private readonly parameters: Float32Array;
   private readonly target: PreparedTexture;
   private readonly optimiser: NormalisedAdam;
   /** [N, pool, height, width, channels] */
@@ -148,6 +156,7 @@ export class NcaTrainer {
     this.count = targets.shape[0];
     const size = weightCount(spec);
     const start = initial ?? initialWeights(spec, seed);
+    const { rank } = this.options;
     if (start.length !== size && start.length !== size * this.count) {
       throw new Error(`${start.length} initial weights; expected ${size} or ${this.count} times as many`);
     }
@@ -155,7 +164,14 @@ export class NcaTrainer {
     for (let n = 0; n < this.count; n++) {
       this.weights.set(start.length === size ? start : start.subarray(n * size, (n + 1) * size), n * size);
     }
-    this.optimiser = new NormalisedAdam(spec, this.weights);
+    this.start = this.weights.slice();
+    this.adaptation = rank === undefined ? fullAdaptation(spec) : lowRankAdaptation(spec, rank, seed);
+    const { count, blocks } = this.adaptation;
+    this.parameters = new Float32Array(count * this.count);
+    for (let n = 0; n < this.count; n++) {
+      this.parameters.set(this.adaptation.begin(this.start.subarray(n * size, (n + 1) * size)), n * count);
+    }
+    this.optimiser = new NormalisedAdam(blocks, this.parameters);
     this.states = new Float32Array(this.count * pool * height * width * spec.channels);
     this.target = this.options.loss.prepare(targets);
   }
@@ -183,8 +199,8 @@ export class NcaTrainer {
     }
 
     const size = weightCount(spec);
-    // One NCA: one row, shared by the batch. Several: a row for each sample.
-    const rows = count === 1 ? 1 : count * batch;
+    // A row for each sample, so that gradients are summed in the same order however many NCAs train side by side.
+    const rows = count * batch;
     const repeated = new Float32Array(rows * size);
     for (let row = 0; row < rows; row++) {
       const n = Math.floor((row * count) / rows);
@@ -217,7 +233,11 @@ export class NcaTrainer {
       const at = Math.floor((row * count) / rows) * size;
       for (let i = 0; i < size; i++) gradients[at + i] += slope[row * size + i];
     }
-    const diverged = this.optimiser.update(gradients, learningRateAt(this.options, this.done));
+    const diverged = this.optimiser.update(
+      this.pulledBack(gradients),
+      learningRateAt(this.options, this.done),
+    );
+    this.unfold();
     for (let sample = 0; sample < count * batch; sample++) {
       const lost = diverged.includes(Math.floor(sample / batch));
       const to = slotOf(sample);
@@ -232,13 +252,36 @@ export class NcaTrainer {
     return { iteration: this.done, losses, diverged };
   }
 
+  /** Gradients of the parameters [N * P] from those of the weights [N * D]. */
+  private pulledBack(gradients: Float32Array): Float32Array {
+    const { count } = this.adaptation;
+    const size = weightCount(this.spec);
+    const out = new Float32Array(count * this.count);
+    for (let n = 0; n < this.count; n++) {
+      const parameters = this.parameters.subarray(n * count, (n + 1) * count);
+      out.set(this.adaptation.pullBack(parameters, gradients.subarray(n * size, (n + 1) * size)), n * count);
+    }
+    return out;
+  }
+
+  /** Brings the weights to what the parameters stand for. */
+  private unfold(): void {
+    const { count } = this.adaptation;
+    const size = weightCount(this.spec);
+    for (let n = 0; n < this.count; n++) {
+      const [from, to] = [n * size, (n + 1) * size];
+      const parameters = this.parameters.subarray(n * count, (n + 1) * count);
+      this.adaptation.weights(parameters, this.start.subarray(from, to), this.weights.subarray(from, to));
+    }
+  }
+
   /** Everything a later process needs to go on: tensors for a safetensors file. */
   state(): Record<string, NdArray> {
     const { count, spec } = this;
     const { pool, height, width } = this.options;
-    const vectors = [count, weightCount(spec)];
+    const vectors = [count, this.adaptation.count];
     return {
-      weights: { shape: vectors, data: this.weights.slice() },
+      weights: { shape: vectors, data: this.parameters.slice() },
       first: { shape: vectors, data: this.optimiser.first.slice() },
       second: { shape: vectors, data: this.optimiser.second.slice() },
       updates: { shape: [count], data: this.optimiser.updates.slice() },
@@ -258,7 +301,8 @@ export class NcaTrainer {
         );
       }
     }
-    this.weights.set(state.weights.data as Float32Array);
+    this.parameters.set(state.weights.data as Float32Array);
+    this.unfold();
     this.optimiser.first.set(state.first.data as Float32Array);
     this.optimiser.second.set(state.second.data as Float32Array);
     this.optimiser.updates.set(state.updates.data as Float32Array);

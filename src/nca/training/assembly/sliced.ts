@@ -129,20 +129,20 @@ export function sortedProjections(
  * Band: one group of one picture. The mean square distance between its sorted projections and the quantiles of the target's
  * (`targets` as sortedProjections made them, of pictures targetHeight x targetWidth), summed over the group's filters and levels and
  * multiplied by `factor` / positions, to losses [B, groups]; its gradient to `gradients` [B, groups, pyramid] when that is not 0.
- * Picture b is compared with target b / share.
+ * Picture b is compared with target b / share. Filters and targets hold `bank` groups; the picture's group g is the bank's `chosen`[g] (i32).
  */
 export function slicedDistance(
   band: i32, thread: i32, pyramids: usize, height: i32, width: i32, pad: i32, levels: i32, patch: i32,
-  filters: usize, groups: i32, targets: usize, targetSize: i32, targetHeight: i32, targetWidth: i32, targetPad: i32, share: i32,
+  filters: usize, groups: i32, bank: i32, chosen: usize, targets: usize, targetSize: i32, targetHeight: i32, targetWidth: i32, targetPad: i32, share: i32,
   factor: f64, losses: usize, gradients: usize, scratch: usize, scratchSize: i32,
 ): void {
   const image = band / groups;
-  const group = band % groups;
+  const group = load<i32>(chosen + ((band % groups) << 2));
   const size = pyramidSize(height, width, pad, levels);
   let plane = pyramids + ((image * size) << 2);
   let gradient = gradients + ((band * size) << 2);
   if (gradients !== 0) memory.fill(gradient, 0, size << 2);
-  let target = targets + ((((image / share) * groups + group) * targetSize) << 2);
+  let target = targets + ((((image / share) * bank + group) * targetSize) << 2);
   const filterSize = patch * patch * 3 * GROUP;
   const projections = scratch + ((band * scratchSize) << 2);
   let loss: f64 = 0;
@@ -152,7 +152,7 @@ export function slicedDistance(
     const count = rows * columns;
     const known = (targetHeight + targetPad - patch + 1) * (targetWidth + targetPad - patch + 1);
     const sorting = projections + <usize>count * GROUP * 4;
-    const filter = filters + (((level * groups + group) * filterSize) << 2);
+    const filter = filters + (((level * bank + group) * filterSize) << 2);
     project(plane, rows, columns, (width + pad) * 3, patch, filter, projections);
     const slope = <f32>(2 * factor / count);
     const ratio = <f64>known / <f64>count;

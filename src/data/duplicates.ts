@@ -1,0 +1,42 @@
+/** Entries of a zoo whose pictures are alike: copies, recolours, variants. */
+import type * as TE from 'fp-ts/lib/TaskEither.js';
+import { attempt, type Failure, settle, UserError } from '../config/index.ts';
+import { ALIKE, type Layout, layoutOf, similarGroups } from './similarity.ts';
+import { readZooImage, type Zoo } from './zoo.ts';
+
+/** Pixels a side at which pictures are compared. */
+const SIDE = 32;
+
+/** The layouts of an entry's pictures; null for an entry without one. Every picture is checked against its hash on the way. */
+export async function layoutsOf(
+  zoo: Zoo,
+  { signal, onProgress }: { signal?: AbortSignal; onProgress?(done: number, total: number): void } = {},
+): Promise<(Layout | null)[]> {
+  const layouts: (Layout | null)[] = [];
+  for (const [i, { image, rendering }] of zoo.entries.entries()) {
+    if (signal?.aborted) throw new UserError('Stopped while the pictures were compared.');
+    const has = image !== null || rendering !== null;
+    const picture = has ? await settle(readZooImage(zoo, i, 'condition', { size: SIDE })) : null;
+    layouts.push(picture && layoutOf(picture.data, SIDE));
+    onProgress?.(i + 1, zoo.entries.length);
+  }
+  return layouts;
+}
+
+/** Indices of entries whose pictures are alike, a list for each such set. */
+export const alikeEntries = (
+  zoo: Zoo,
+  options: Parameters<typeof layoutsOf>[1] = {},
+): TE.TaskEither<Failure, number[][]> =>
+  attempt(zoo.folder, async () => {
+    const found = (await layoutsOf(zoo, options)).flatMap((layout, i) => (layout ? [{ layout, i }] : []));
+    const first = similarGroups(
+      found.map(({ layout }) => layout),
+      ALIKE,
+    );
+    const sets = new Map<number, number[]>();
+    first.forEach((root, at) => {
+      sets.set(root, [...(sets.get(root) ?? []), found[at].i]);
+    });
+    return [...sets.values()].filter(set => set.length > 1);
+  });
