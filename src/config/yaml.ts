@@ -37,9 +37,13 @@ function checkNesting(text: string, where: string): void {
     if (type === 'flow-seq-start' || type === 'flow-map-start') flow++;
     else if (type === 'flow-seq-end' || type === 'flow-map-end') flow--;
     else if (type === 'newline') inLine = 0;
-    else if (type === 'seq-item-ind' || type === 'explicit-key-ind' || type === 'map-value-ind') inLine++;
-    if (flow > DEPTH || (flow === 0 && inLine > DEPTH))
-      refuse(where, `YAML of at most ${DEPTH} levels`, 'deeper nesting');
+    // Within brackets a colon makes no level: a whole configuration may stand in one line, as JSON does.
+    else if (
+      flow === 0 &&
+      (type === 'seq-item-ind' || type === 'explicit-key-ind' || type === 'map-value-ind')
+    )
+      inLine++;
+    if (flow > DEPTH || inLine > DEPTH) refuse(where, `YAML of at most ${DEPTH} levels`, 'deeper nesting');
   }
 }
 
