@@ -1,7 +1,7 @@
 /** Pictures from and to image files, through sharp (libvips). */
 import { extname } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
-import sharp, { type Sharp } from 'sharp';
+import type { Sharp } from 'sharp';
 import { attempt, type Failure, refuse, settle, UserError } from '../config/index.ts';
 import { enlarged } from './enlarge.ts';
 import { readBytes, writeAtomically } from './files.ts';
@@ -50,6 +50,9 @@ const unit = (bytes: ArrayLike<number>): Float32Array => {
   return data;
 };
 
+/** Loaded when the first picture is met: where its library is missing, what needs no picture works. */
+const library = async () => (await import('sharp')).default;
+
 /** Decodes image bytes of any format sharp knows: greyscale is spread over RGB, transparency is laid on white, EXIF turns are done. */
 export const decodeImage = (
   bytes: Uint8Array,
@@ -57,6 +60,7 @@ export const decodeImage = (
   { size, crop, onDoubt }: ImageOptions = {},
 ): TE.TaskEither<Failure, Picture> =>
   attempt(where, async () => {
+    const sharp = await library();
     try {
       const source = () => sharp(bytes, { limitInputPixels: MOST_PIXELS });
       const { depth, autoOrient } = await source().metadata();
@@ -91,6 +95,7 @@ export const pictureSize = (
   where: string,
 ): TE.TaskEither<Failure, { readonly width: number; readonly height: number }> =>
   attempt(where, async () => {
+    const sharp = await library();
     const { autoOrient } = await sharp(bytes)
       .metadata()
       .catch((error: Error) => refuse(where, 'an image', `something else (${error.message})`));
@@ -100,6 +105,7 @@ export const pictureSize = (
 /** Whether bytes are an image, by their header: quick, for files that are only passed on. @returns a TaskEither: run it with settle() */
 export const checkImage = (bytes: Uint8Array, where: string): TE.TaskEither<Failure, void> =>
   attempt(where, async () => {
+    const sharp = await library();
     await sharp(bytes)
       .metadata()
       .catch((error: Error) => refuse(where, 'an image', `something else (${error.message})`));
@@ -116,33 +122,34 @@ export const readImage = (path: string, options: ImageOptions = {}): TE.TaskEith
 export const pictureBytes = (data: ArrayLike<number>) =>
   Uint8Array.from(data, value => Math.round(255 * Math.min(1, Math.max(0, value || 0))));
 
-const rawPicture = ({ width, height, data }: Picture) =>
-  sharp(pictureBytes(data), { raw: { width, height, channels: 3 } });
+const rawPicture = async ({ width, height, data }: Picture): Promise<{ readonly image: Sharp }> => {
+  const sharp = await library();
+  return { image: sharp(pictureBytes(data), { raw: { width, height, channels: 3 } }) };
+};
 
 /** The picture as the bytes of a PNG of 8 bits a channel, values clipped to [0, 1]. */
-export const encodePng = (picture: Picture): Promise<Buffer> =>
-  rawPicture(picture).png({ compressionLevel: 9 }).toBuffer();
+export const encodePng = async (picture: Picture): Promise<Buffer> =>
+  (await rawPicture(picture)).image.png({ compressionLevel: 9 }).toBuffer();
 
 /**
  * A picture as the file name wants it: PNG, or JPEG or WebP of a quality at which a texture shows no loss. Colours are kept at full
  * resolution: in a small picture they are texture too.
  */
-export const encodePicture = (picture: Picture, path: string): Promise<Buffer> => {
+export const encodePicture = async (picture: Picture, path: string): Promise<Buffer> => {
+  const { image } = await rawPicture(picture);
   switch (extname(path).toLowerCase()) {
     case '.jpg':
     case '.jpeg':
-      return rawPicture(picture)
-        .jpeg({ quality: 92, chromaSubsampling: '4:4:4', optimiseCoding: true })
-        .toBuffer();
+      return image.jpeg({ quality: 92, chromaSubsampling: '4:4:4', optimiseCoding: true }).toBuffer();
     case '.webp':
-      return rawPicture(picture).webp({ quality: 92, smartSubsample: true, effort: 6 }).toBuffer();
+      return image.webp({ quality: 92, smartSubsample: true, effort: 6 }).toBuffer();
     default:
       return encodePng(picture);
   }
 };
 
 /** An animated GIF that repeats for ever; all frames of one size, `delay` milliseconds each (one number, or one each). */
-export const encodeGif = (
+export const encodeGif = async (
   frames: readonly Picture[],
   { delay = 50 }: { delay?: number | readonly number[] } = {},
 ): Promise<Buffer> => {
@@ -153,6 +160,7 @@ export const encodeGif = (
     strip.set(pictureBytes(frame.data), i * height * width * 3);
   });
   const delays = typeof delay === 'number' ? frames.map(() => delay) : [...delay];
+  const sharp = await library();
   return sharp(strip, {
     raw: { width, height: height * frames.length, channels: 3, pageHeight: height },
     limitInputPixels: false,
