@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import { parse } from 'yaml';
-import { orThrow, printConfig, refuse, UserError } from '../../config/index.ts';
+import { orThrow, printConfig, refuse, type Trusted, trusting, UserError } from '../../config/index.ts';
 import {
   checkpointFolder,
   MODEL,
@@ -190,7 +190,7 @@ function leaves(value: unknown, path = ''): Map<string, string> {
   );
 }
 
-async function resume(path: string): Promise<void> {
+async function resume(path: string, modules: readonly string[], { trust }: Trusted): Promise<void> {
   const run = readRun(path);
   const file = join(path, 'config.yaml');
   if (state(run) === 'finished') {
@@ -198,12 +198,16 @@ async function resume(path: string): Promise<void> {
     return;
   }
   if (!isTraining(run)) {
-    await resumeExperiment(path);
+    await resumeExperiment(path, { modules, trust });
     return;
   }
   const config = orThrow(trainConfig(run.config, file));
   await startBackend();
-  const job = await prepareTraining(config, file);
+  const recorded = run.environment.modules as Record<string, string> | undefined;
+  const option = `weightloom runs resume ${path}`;
+  const job = await trusting({ where: file, modules, recorded, all: trust, option }, () =>
+    prepareTraining(config, file),
+  );
   const { signal, release } = interruption();
   try {
     report(path, await runTraining(job, { folder: path, resume: true, signal, progress: progressBar }));
@@ -242,6 +246,16 @@ export const register = (program: Command): void => {
       'Go on with a stopped run: a training from its latest checkpoint, an experiment with the parts it had finished',
     )
     .argument('<run>', 'its folder')
-    .addHelpText('after', '\nExample:\n  $ weightloom runs resume runs/graph')
+    .argument('[modules...]', 'the TypeScript files of your own that it was begun with')
+    .option('--trust', 'run the code that the folder names, and show its file and SHA-256')
+    .addHelpText(
+      'after',
+      `
+A folder's content never names code: an experiment, denoiser or encoder of your own is named again.
+
+Examples:
+  $ weightloom runs resume runs/graph
+  $ weightloom runs resume runs/mine ./my-experiment.ts ./my-denoiser.ts`,
+    )
     .action(resume);
 };
