@@ -8,21 +8,24 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   appendFileSync,
+  closeSync,
   existsSync,
-  mkdirSync,
+  fsyncSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { availableParallelism, cpus, platform, totalmem } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { deserialize, serialize } from 'node:v8';
 import { parse, stringify } from 'yaml';
 import { about, packageRoot, refuse, systemFailure, UserError } from '../config/index.ts';
 import { makeFolder } from '../formats/index.ts';
+import { readPart, writePart } from './parts.ts';
 
 /** What a run ran on: enough to run it again, or to see why it came out otherwise. */
 export interface Environment {
@@ -109,6 +112,30 @@ interface Part {
   readonly logged: readonly Record<string, unknown>[];
 }
 
+/** A part that was finished; a damaged one is set aside, and its work done again. */
+async function undamaged(path: string): Promise<Part | undefined> {
+  try {
+    return (await readPart(path)) as Part;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    renameSync(path, `${path}.damaged`);
+    console.error(`${error.message} It is set aside as ${basename(path)}.damaged, and its work done again.`);
+    return undefined;
+  }
+}
+
+/** A file's content, or a folder's names, are on the disk when this returns. Folders cannot be opened on Windows, which keeps their order. */
+function syncToDisk(path: string): void {
+  const folder = statSync(path).isDirectory();
+  if (folder && platform() === 'win32') return;
+  const file = openSync(path, folder ? 'r' : 'r+');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
 const sha256 = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex');
 
 /** A hash of JSON and typed arrays: the same for equal ones, in any process. */
@@ -163,8 +190,11 @@ export async function createRunFolder(
     await makeFolder(path);
     const write = (name: string, content: string | Uint8Array) => {
       const target = file(name);
-      writeFileSync(`${target}.${process.pid}.part`, content);
-      renameSync(`${target}.${process.pid}.part`, target);
+      const temporary = `${target}.${process.pid}.part`;
+      writeFileSync(temporary, content);
+      syncToDisk(temporary);
+      renameSync(temporary, target);
+      syncToDisk(path);
     };
     if (!resume) {
       write('config.yaml', stringify(config));
@@ -185,12 +215,12 @@ export async function createRunFolder(
       log,
       file,
       finishedParts: existsSync(file(PARTS))
-        ? readdirSync(file(PARTS)).filter(name => name.endsWith('.bin')).length
+        ? readdirSync(file(PARTS)).filter(name => name.endsWith('.safetensors')).length
         : 0,
       async once<T>(key: unknown, work: () => Promise<T>): Promise<T> {
-        const part = join(PARTS, `${digest(key)}.bin`);
-        if (existsSync(file(part))) {
-          const found = deserialize(readFileSync(file(part))) as Part;
+        const part = file(join(PARTS, `${digest(key)}.safetensors`));
+        const found = existsSync(part) ? await undamaged(part) : undefined;
+        if (found) {
           for (const record of found.logged) log(record);
           return found.value as T;
         }
@@ -199,8 +229,7 @@ export async function createRunFolder(
         logged = records;
         try {
           const value = await work();
-          mkdirSync(file(PARTS), { recursive: true });
-          write(part, serialize({ value, logged: records } satisfies Part));
+          await writePart(part, { value, logged: records } satisfies Part);
           return value;
         } finally {
           logged = null;
