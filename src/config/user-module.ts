@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { register } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import { failure, UserError } from './failure.ts';
+import { type Failure, failure, UserError } from './failure.ts';
 import { trustedPath } from './trust.ts';
 
 /**
@@ -80,3 +80,11 @@ function reasonOf(error: unknown): string {
 
 /** Whether what the user gave is a path of a file rather than a name. */
 export const isPath = (nameOrPath: string): boolean => /[/\\]|\.[mc]?[tj]s$/.test(nameOrPath);
+
+/** The failure of an unknown name, with the file that lies here under that name: paths are told from names by their ./ */
+export const beside =
+  (name: string) =>
+  (unknown: Failure): Failure => {
+    const file = ['.ts', '.js'].map(ending => `./${name}${ending}`).find(path => existsSync(path));
+    return file ? { ...unknown, hint: `A file is named by its path: ${file}` } : unknown;
+  };

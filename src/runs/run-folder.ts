@@ -104,6 +104,12 @@ const CREATED = ['config.yaml', 'environment.json', 'run.pid'];
 /** The folder of what is finished of an unfinished run. */
 export const PARTS = 'parts';
 
+/** How many parts an unfinished run has done. */
+export const finishedParts = (run: string): number =>
+  existsSync(join(run, PARTS))
+    ? readdirSync(join(run, PARTS)).filter(name => name.endsWith('.safetensors')).length
+    : 0;
+
 /** `2026-03-01T10-20-30` */
 const timestamp = () => new Date().toISOString().slice(0, 19).replaceAll(':', '-');
 
@@ -214,9 +220,7 @@ export async function createRunFolder(
       write,
       log,
       file,
-      finishedParts: existsSync(file(PARTS))
-        ? readdirSync(file(PARTS)).filter(name => name.endsWith('.safetensors')).length
-        : 0,
+      finishedParts: finishedParts(path),
       async once<T>(key: unknown, work: () => Promise<T>): Promise<T> {
         const part = file(join(PARTS, `${digest(key)}.safetensors`));
         const found = existsSync(part) ? await undamaged(part) : undefined;

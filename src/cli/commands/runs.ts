@@ -14,8 +14,10 @@ import {
 } from '../../experiment/index.ts';
 import {
   type Environment,
+  finishedParts,
   interruption,
   progressBar,
+  RESULTS,
   readMetrics,
   readSubmissions,
   type TaskState,
@@ -34,6 +36,25 @@ interface Run {
   readonly metrics: readonly Record<string, unknown>[];
 }
 
+/** A file's content; what is wrong with it is told with its name, in one line. */
+function told(path: string, read: (text: string) => unknown): unknown {
+  try {
+    const text = readFileSync(path, 'utf8');
+    return text.trim() === '' ? null : read(text);
+  } catch (error) {
+    return refuse(path, 'a file that can be read', (error as Error).message.split('\n')[0]);
+  }
+}
+
+const mapping = (value: unknown, path: string): Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : refuse(
+        path,
+        'a mapping of keys to values',
+        value === null ? 'an empty file' : `${JSON.stringify(value)}`.slice(0, 60),
+      );
+
 function readRun(path: string): Run {
   const file = join(path, 'config.yaml');
   if (!existsSync(file)) refuse(path, 'a run folder, with config.yaml in it', 'none');
@@ -41,13 +62,13 @@ function readRun(path: string): Run {
   try {
     return {
       path,
-      config: parse(readFileSync(file, 'utf8')) as Record<string, unknown>,
-      environment: existsSync(environment) ? JSON.parse(readFileSync(environment, 'utf8')) : {},
+      config: mapping(told(file, parse), file),
+      environment: existsSync(environment) ? mapping(told(environment, JSON.parse), environment) : {},
       metrics: readMetrics(path),
     };
   } catch (error) {
     if (error instanceof UserError) throw error;
-    return refuse(path, 'a run folder that can be read', (error as Error).message);
+    return refuse(path, 'a run folder that can be read', (error as Error).message.split('\n')[0]);
   }
 }
 
@@ -66,8 +87,12 @@ const validationLoss = (run: Run) => {
 };
 
 function state(run: Run): string {
-  if (!isTraining(run)) return existsSync(join(run.path, 'results.json')) ? 'finished' : 'unfinished';
-  const steps = (run.config.training as { steps: number }).steps;
+  if (!isTraining(run)) {
+    if (existsSync(join(run.path, RESULTS))) return 'finished';
+    const parts = finishedParts(run.path);
+    return parts === 0 ? 'unfinished' : `unfinished, ${parts} part${parts === 1 ? '' : 's'} done`;
+  }
+  const steps = Number((run.config.training as { steps?: unknown } | null)?.steps);
   if (existsSync(join(run.path, MODEL))) return 'finished';
   const step = checkpointSteps(checkpointFolder(run.path)).at(-1) ?? 0;
   return `${Math.floor((100 * step) / steps)}%`;
@@ -93,12 +118,21 @@ function listed(run: Run): Record<string, string | number> {
 
 function list(folder: string, { json }: { json?: boolean }): void {
   if (!existsSync(folder)) refuse(folder, 'a folder of runs', 'nothing there');
-  const runs = readdirSync(folder)
+  // Links that lead nowhere, and folders that go while this looks, are no runs.
+  const time = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const rows = readdirSync(folder)
     .map(name => join(folder, name))
-    .filter(path => statSync(path).isDirectory() && existsSync(join(path, 'config.yaml')))
-    .map(readRun)
-    .sort((a, b) => statSync(a.path).mtimeMs - statSync(b.path).mtimeMs);
-  const rows = runs.map(listed);
+    .filter(path => existsSync(join(path, 'config.yaml')))
+    .sort((a, b) => time(a) - time(b))
+    .flatMap(path => {
+      try {
+        return [listed(readRun(path))];
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        console.error(error.message);
+        return [{ ...EMPTY, run: basename(path), state: 'damaged' }];
+      }
+    });
   const submitted = [...new Set(readSubmissions(folder).flatMap(({ tasks }) => tasks))];
   const states = taskStates(folder);
   // Tasks that have not begun have no run folder yet.

@@ -10,9 +10,11 @@ import {
   printConfig,
   settle,
   trusting,
+  UserError,
   userModules,
 } from '../../config/index.ts';
 import {
+  experimentNames,
   planTraining,
   prepareTraining,
   runTraining,
@@ -37,6 +39,9 @@ const presets = () =>
     .sort();
 
 async function train(name: string, overrides: string[], { out, dryRun, json }: Options): Promise<void> {
+  if (experimentNames().includes(name)) {
+    throw new UserError(`${name}: that is an experiment: weightloom run ${name}`, 2);
+  }
   const { config: composed } = await settle(composeConfig(name, { overrides, roots: [PRESETS, CONFIGS] }));
   const config = orThrow(trainConfig(composed, name));
   const { summary } = await startBackend();
