@@ -96,7 +96,7 @@ test('train, show, compare, sample', async () => {
   assert.match((await weightloom('runs', 'show', at('a'))).text, /weightloom train quick/);
   const compared = (await weightloom('runs', 'compare', at('a'), at('b'))).text;
   assert.match(compared, /training\.steps +│ 4 +│ 3/);
-  assert.match(compared, /diffusion\.parametrisation +│ "clean" +│ "edm"/);
+  assert.match(compared, /diffusion\.noise\.kind +│ "spectrum" +│ "log-normal"/);
   assert.not.match(compared, /denoiser\.width/);
   assert.match((await weightloom('runs', 'resume', at('a'))).text, /finished already/);
 
