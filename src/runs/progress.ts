@@ -44,7 +44,9 @@ export function progressBar(label: string, total: number, from = 0): Progress {
     const print = () => {
       const { rate, left, spent } = figures(latest.done);
       const ending = latest.done >= total ? `in ${spent}` : `${left} left`;
-      console.error(`${label}: ${latest.done}/${total} ${rate} ${ending} ${latest.note}`.trimEnd());
+      console.error(
+        `${label}: ${Math.floor(latest.done)}/${total} ${rate} ${ending} ${latest.note}`.trimEnd(),
+      );
     };
     return {
       update(done, note = '') {
@@ -63,6 +65,8 @@ export function progressBar(label: string, total: number, from = 0): Progress {
       clearOnComplete: false,
       stream: process.stderr,
       gracefulExit: false,
+      // What is done in part moves the bar, and is not counted yet.
+      formatValue: value => `${Math.floor(value)}`,
     },
     Presets.shades_grey,
   );
