@@ -1,7 +1,9 @@
 /** Encoders from anywhere: a registered name, or the path of a TypeScript file in the user's own project. */
+import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import {
   attempt,
+  beside,
   breaksClause,
   checkClauses,
   decode,
@@ -26,7 +28,7 @@ type AnyKind = EncoderKind<any>;
  * @throws UserError that names the file and the clause
  */
 export async function loadEncoder(nameOrPath: string): Promise<AnyKind> {
-  if (!isPath(nameOrPath)) return orThrow(encoderKind(nameOrPath));
+  if (!isPath(nameOrPath)) return orThrow(E.mapLeft(beside(nameOrPath))(encoderKind(nameOrPath)));
   const kind = await importKind<AnyKind>(nameOrPath, 'an encoder kind');
   return {
     ...kind,

@@ -1,9 +1,9 @@
 /** Loading a TypeScript file from the user's own project, wherever it lies. */
 import { existsSync } from 'node:fs';
 import { register } from 'node:module';
-import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { failure, UserError } from './failure.ts';
+import { type Failure, failure, UserError } from './failure.ts';
+import { trustedPath } from './trust.ts';
 
 /**
  * What such a file may take for granted: it is an ES module whatever its folder's package.json says, 'weightloom' and 'weightloom/...' mean
@@ -44,9 +44,15 @@ async function readTypeScript(file: string): Promise<void> {
 
 let [hooked, reads] = [false, false];
 
-/** The exports of a TypeScript or JavaScript file. Throws a UserError when it is not there or throws while loading. */
-export async function importUserFile(file: string): Promise<Readonly<Record<string, unknown>>> {
-  const path = resolve(file);
+/**
+ * The exports of a TypeScript or JavaScript file of the user's. Throws a UserError when it is not there, throws while loading, or is named by data
+ * alone (see `trusting`).
+ */
+export const importUserFile = async (file: string): Promise<Readonly<Record<string, unknown>>> =>
+  importFile(trustedPath(file), file);
+
+/** The same for a file that nobody has to trust: one of the library's own. */
+export async function importFile(path: string, file = path): Promise<Readonly<Record<string, unknown>>> {
   if (!existsSync(path)) throw new UserError(failure(file, 'a TypeScript file', 'no such file'));
   if (!reads) {
     await readTypeScript(path);
@@ -74,3 +80,11 @@ function reasonOf(error: unknown): string {
 
 /** Whether what the user gave is a path of a file rather than a name. */
 export const isPath = (nameOrPath: string): boolean => /[/\\]|\.[mc]?[tj]s$/.test(nameOrPath);
+
+/** The failure of an unknown name, with the file that lies here under that name: paths are told from names by their ./ */
+export const beside =
+  (name: string) =>
+  (unknown: Failure): Failure => {
+    const file = ['.ts', '.js'].map(ending => `./${name}${ending}`).find(path => existsSync(path));
+    return file ? { ...unknown, hint: `A file is named by its path: ${file}` } : unknown;
+  };

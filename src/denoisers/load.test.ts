@@ -143,4 +143,16 @@ test('a file without a default export, that does not parse, or that is not there
   assert.is(await sentence(join(folder, 'nowhere.ts')), 'expected a TypeScript file, found no such file.');
 });
 
+test('a name that a file beside it bears is told to be given as its path', async () => {
+  const before = process.cwd();
+  write('beside');
+  process.chdir(folder);
+  try {
+    const sentence = await loadDenoiser('beside').catch(error => (error as Error).message);
+    assert.match(String(sentence), /A file is named by its path: \.\/beside\.ts/);
+  } finally {
+    process.chdir(before);
+  }
+});
+
 test.run();

@@ -1,5 +1,14 @@
 /** Denoisers from anywhere: a registered name, or the path of a TypeScript file in the user's own project. */
-import { breaksClause, checkClauses, importKind, inUserFile, isPath, orThrow } from '../config/index.ts';
+import * as E from 'fp-ts/lib/Either.js';
+import {
+  beside,
+  breaksClause,
+  checkClauses,
+  importKind,
+  inUserFile,
+  isPath,
+  orThrow,
+} from '../config/index.ts';
 import { SYMMETRY_NAMES } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 import { type Inputs, inputs } from './contract.ts';
@@ -18,7 +27,7 @@ type AnyKind = DenoiserKind<any>;
  * @throws UserError for an unknown name, or one that names the file and the clause it breaks
  */
 export async function loadDenoiser(nameOrPath: string): Promise<AnyKind> {
-  if (!isPath(nameOrPath)) return orThrow(denoiserKind(nameOrPath));
+  if (!isPath(nameOrPath)) return orThrow(E.mapLeft(beside(nameOrPath))(denoiserKind(nameOrPath)));
   const kind = await importKind<AnyKind>(nameOrPath, 'a denoiser kind');
   return {
     ...kind,

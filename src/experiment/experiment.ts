@@ -6,7 +6,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type * as t from 'io-ts';
-import { checkClauses, importUserFile, isPath, suggestion, UserError } from '../config/index.ts';
+import { checkClauses, importFile, importUserFile, isPath, suggestion, UserError } from '../config/index.ts';
 import type { Progress, RunFolder } from '../runs/index.ts';
 
 /** What an experiment is given of the run it is: folder, signal, and ways to tell people how it goes. */
@@ -58,7 +58,7 @@ export async function loadExperiment(nameOrPath: string): Promise<Experiment> {
       hint: suggestion(nameOrPath, known),
     });
   }
-  const experiment = (await importUserFile(path)).default;
+  const experiment = (await (isPath(nameOrPath) ? importUserFile(path) : importFile(path))).default;
   const file = isPath(nameOrPath) ? nameOrPath : basename(path);
   checkClauses<Experiment>(file, 'default export', 'an experiment', experiment, {
     name: 'string',

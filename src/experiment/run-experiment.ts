@@ -3,7 +3,16 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import * as t from 'io-ts';
 import { parse } from 'yaml';
-import { decode, isPath, orThrow, settle, UserError } from '../config/index.ts';
+import {
+  decode,
+  isPath,
+  orThrow,
+  settle,
+  type Trusted,
+  trusting,
+  UserError,
+  userModules,
+} from '../config/index.ts';
 import { readJson } from '../formats/index.ts';
 import {
   claim,
@@ -33,13 +42,17 @@ const Resumable = t.type({
   command: t.string,
   experiment: t.string,
   commit: t.union([t.string, t.null]),
+  modules: t.union([t.record(t.string, t.string), t.undefined]),
 });
 
 /**
  * Goes on with a run that was stopped: what it had finished is taken from its folder.
  * @throws UserError when the folder holds no unfinished run of an experiment, and what `runExperiment` throws
  */
-export async function resumeExperiment(folder: string): Promise<RunFolder> {
+export async function resumeExperiment(
+  folder: string,
+  { modules = [], trust = false }: Trusted = {},
+): Promise<RunFolder> {
   const file = join(folder, 'environment.json');
   const found = orThrow(decode(Resumable, await settle(readJson(file)), file, { unknownKeys: 'allow' }));
   const { commit } = environment();
@@ -48,14 +61,17 @@ export async function resumeExperiment(folder: string): Promise<RunFolder> {
       `${folder}: begun at commit ${found.commit}, goes on at ${commit}; finished parts stay as they are`,
     );
   }
-  const experiment = await loadExperiment(found.experiment);
-  const config = join(folder, 'config.yaml');
-  const parameters = orThrow(decode(experiment.parameters, parse(readFileSync(config, 'utf8')), config));
-  return runExperiment(experiment, parameters, {
-    folder,
-    command: found.command,
-    source: found.experiment,
-    resume: true,
+  const option = `weightloom runs resume ${folder}`;
+  return trusting({ where: file, modules, recorded: found.modules, all: trust, option }, async () => {
+    const experiment = await loadExperiment(found.experiment);
+    const config = join(folder, 'config.yaml');
+    const parameters = orThrow(decode(experiment.parameters, parse(readFileSync(config, 'utf8')), config));
+    return runExperiment(experiment, parameters, {
+      folder,
+      command: found.command,
+      source: found.experiment,
+      resume: true,
+    });
   });
 }
 
@@ -73,7 +89,11 @@ export async function runExperiment<P>(
   const run = await createRunFolder(experiment.name, parameters, {
     folder,
     command,
-    environment: { backend: backendReport(), experiment: isPath(source) ? resolve(source) : source },
+    environment: {
+      backend: backendReport(),
+      experiment: isPath(source) ? resolve(source) : source,
+      modules: userModules([isPath(source) && resolve(source), parameters]),
+    },
     resume,
   });
   const leave = claim(run.path, 'run');

@@ -38,6 +38,10 @@ export async function renderSvg(spec: Omit<TopLevelSpec, '$schema'>): Promise<st
   return svg;
 }
 
+/** The title of an axis, with what it cannot show: a logarithm has no place for values at or below 0. */
+export const logTitle = (title: string, left: number): string =>
+  left === 0 ? title : `${title} (${left} at or below 0 left out)`;
+
 /** What `lineChart` draws. */
 export interface LineChart {
   readonly title?: string;
@@ -52,7 +56,10 @@ export interface LineChart {
   readonly height?: number;
 }
 
-/** Curves over a common axis, one colour a series. Non-finite points are left out. */
+/**
+ * Curves over a common axis, one colour a series. Non-finite points are left out; so are those at or below 0 on a logarithmic axis, whose title
+ * then says so.
+ */
 export const lineChart = ({
   title,
   x,
@@ -61,24 +68,27 @@ export const lineChart = ({
   points,
   width = 520,
   height = 240,
-}: LineChart): Promise<string> =>
-  renderSvg({
+}: LineChart): Promise<string> => {
+  const finite = points.filter(p => Number.isFinite(p.y));
+  const shown = logY ? finite.filter(p => p.y > 0) : finite;
+  return renderSvg({
     title,
     width,
     height,
-    data: { values: points.filter(p => Number.isFinite(p.y)) },
+    data: { values: shown },
     mark: { type: 'line', strokeWidth: 1.6 },
     encoding: {
       x: { field: 'x', type: 'quantitative', title: x },
       y: {
         field: 'y',
         type: 'quantitative',
-        title: y,
+        title: logTitle(y, finite.length - shown.length),
         scale: { type: logY ? 'log' : 'linear', zero: false },
       },
       color: { field: 'series', type: 'nominal', title: null, sort: null },
     },
   } as Omit<TopLevelSpec, '$schema'>);
+};
 
 /** What `intervalChart` draws. */
 export interface IntervalChart {

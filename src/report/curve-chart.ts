@@ -1,6 +1,6 @@
 /** Curves of means with their intervals: bars over a few sizes, bands over iterations. */
 import type { TopLevelSpec } from 'vega-lite';
-import { INK, renderSvg } from './charts.ts';
+import { INK, logTitle, renderSvg } from './charts.ts';
 
 /** A mean and its interval. */
 export interface CurveMean {
@@ -114,19 +114,22 @@ export interface BandChart {
 
 /**
  * Curves with their intervals as bands, one colour a series. The horizontal axis has a mark at every x, and is linear up to the first
- * one above zero and logarithmic beyond it: doublings are evenly apart. Non-finite points are left out.
+ * one above zero and logarithmic beyond it: doublings are evenly apart. Non-finite points are left out; so are
+ * those whose interval reaches 0 on a logarithmic axis, whose title then says so, and a level there.
  */
 export const bandChart = ({
   title,
   x,
   y,
   points,
-  level,
+  level: given,
   logY,
   width = 440,
   height = 300,
 }: BandChart): Promise<string> => {
-  const shown = points.filter(({ low, high }) => Number.isFinite(low) && Number.isFinite(high));
+  const finite = points.filter(({ low, high }) => Number.isFinite(low) && Number.isFinite(high));
+  const shown = logY ? finite.filter(({ low }) => low > 0) : finite;
+  const level = logY && given && given.y <= 0 ? undefined : given;
   const marks = [...new Set(shown.map(point => point.x))].sort((a, b) => a - b);
   const horizontal = {
     field: 'x',
@@ -137,7 +140,7 @@ export const bandChart = ({
   };
   const vertical = {
     type: 'quantitative',
-    title: y,
+    title: logTitle(y, finite.length - shown.length + (given && !level ? 1 : 0)),
     scale: { type: logY ? 'log' : 'linear', zero: false, nice: false, padding: 18 },
     axis: { tickCount: 6 },
   };

@@ -19,6 +19,7 @@ export {
   digest,
   type Environment,
   environment,
+  finishedParts,
   PARTS,
   type RunFolder,
   type RunFolderOptions,

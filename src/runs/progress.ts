@@ -30,10 +30,11 @@ export function progressBar(label: string, total: number, from = 0): Progress {
   const started = Date.now();
   const figures = (done: number) => {
     const seconds = (Date.now() - started) / 1000;
-    const rate = (done - from) / Math.max(seconds, 1e-9);
+    // Of no time at all there is no rate.
+    const rate = seconds > 0 ? (done - from) / seconds : Number.NaN;
     return {
-      rate: `${rate >= 10 ? rate.toFixed(0) : rate.toPrecision(2)}/s`,
-      left: done > from ? clock((total - done) / rate) : '?',
+      rate: Number.isNaN(rate) ? '?/s' : `${rate >= 10 ? rate.toFixed(0) : rate.toPrecision(2)}/s`,
+      left: rate > 0 ? clock((total - done) / rate) : '?',
       spent: clock(seconds),
     };
   };
@@ -43,7 +44,9 @@ export function progressBar(label: string, total: number, from = 0): Progress {
     const print = () => {
       const { rate, left, spent } = figures(latest.done);
       const ending = latest.done >= total ? `in ${spent}` : `${left} left`;
-      console.error(`${label}: ${latest.done}/${total} ${rate} ${ending} ${latest.note}`.trimEnd());
+      console.error(
+        `${label}: ${Math.floor(latest.done)}/${total} ${rate} ${ending} ${latest.note}`.trimEnd(),
+      );
     };
     return {
       update(done, note = '') {
@@ -62,6 +65,8 @@ export function progressBar(label: string, total: number, from = 0): Progress {
       clearOnComplete: false,
       stream: process.stderr,
       gracefulExit: false,
+      // What is done in part moves the bar, and is not counted yet.
+      formatValue: value => `${Math.floor(value)}`,
     },
     Presets.shades_grey,
   );
@@ -72,8 +77,10 @@ export function progressBar(label: string, total: number, from = 0): Progress {
   };
 }
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /**
- * An AbortSignal that the first Ctrl-C (or SIGTERM) raises, so that work can finish its step, save and say how to resume; the second
+ * An AbortSignal that the first Ctrl-C (or SIGTERM, or SIGHUP when the terminal goes) raises, so that work can finish its step, save and say how to resume; the second
  * Ctrl-C ends the process at once. Call `release` when the work is over.
  */
 export function interruption(): { readonly signal: AbortSignal; release(): void } {
@@ -83,13 +90,11 @@ export function interruption(): { readonly signal: AbortSignal; release(): void 
     console.error('\nfinishing this step ... (Ctrl-C again to stop at once)');
     controller.abort();
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  for (const name of SIGNALS) process.on(name, onSignal);
   return {
     signal: controller.signal,
     release() {
-      process.off('SIGINT', onSignal);
-      process.off('SIGTERM', onSignal);
+      for (const name of SIGNALS) process.off(name, onSignal);
     },
   };
 }

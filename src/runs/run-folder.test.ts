@@ -57,6 +57,34 @@ test('a part that is finished is not done again by a resumed run, and its metric
   assert.equal(readdirSync(folder).sort(), ['config.yaml', 'environment.json', 'metrics.jsonl']);
 });
 
+test('a damaged part is named and set aside, and its work is done again', async () => {
+  const folder = join(scratch, 'damaged');
+  const run = await createRunFolder('x', {}, { folder });
+  let works = 0;
+  const part = (of: RunFolder) =>
+    of.once('part', async () => ({ weights: Float64Array.of(0.1), works: ++works }));
+  await part(run);
+  const [name] = readdirSync(run.file('parts'));
+  const path = join(run.file('parts'), name);
+  const content = readFileSync(path);
+  writeFileSync(path, content.subarray(0, content.length - 3));
+  const again = await createRunFolder('x', {}, { folder, resume: true });
+  const { error } = console;
+  let said = '';
+  console.error = (line: string) => {
+    said += line;
+  };
+  try {
+    assert.equal(await part(again), { weights: Float64Array.of(0.1), works: 2 });
+  } finally {
+    console.error = error;
+  }
+  assert.match(said, path);
+  assert.match(said, 'set aside');
+  assert.equal(readdirSync(run.file('parts')).sort(), [name, `${name}.damaged`].sort());
+  assert.is((await part(again)).works, 2);
+});
+
 test('only the unfinished run of the same configuration is resumed', async () => {
   const folder = join(scratch, 'other');
   assert.match(

@@ -8,21 +8,24 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   appendFileSync,
+  closeSync,
   existsSync,
-  mkdirSync,
+  fsyncSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { availableParallelism, cpus, platform, totalmem } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { deserialize, serialize } from 'node:v8';
 import { parse, stringify } from 'yaml';
 import { about, packageRoot, refuse, systemFailure, UserError } from '../config/index.ts';
 import { makeFolder } from '../formats/index.ts';
+import { readPart, writePart } from './parts.ts';
 
 /** What a run ran on: enough to run it again, or to see why it came out otherwise. */
 export interface Environment {
@@ -101,12 +104,42 @@ const CREATED = ['config.yaml', 'environment.json', 'run.pid'];
 /** The folder of what is finished of an unfinished run. */
 export const PARTS = 'parts';
 
+/** How many parts an unfinished run has done. */
+export const finishedParts = (run: string): number =>
+  existsSync(join(run, PARTS))
+    ? readdirSync(join(run, PARTS)).filter(name => name.endsWith('.safetensors')).length
+    : 0;
+
 /** `2026-03-01T10-20-30` */
 const timestamp = () => new Date().toISOString().slice(0, 19).replaceAll(':', '-');
 
 interface Part {
   readonly value: unknown;
   readonly logged: readonly Record<string, unknown>[];
+}
+
+/** A part that was finished; a damaged one is set aside, and its work done again. */
+async function undamaged(path: string): Promise<Part | undefined> {
+  try {
+    return (await readPart(path)) as Part;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    renameSync(path, `${path}.damaged`);
+    console.error(`${error.message} It is set aside as ${basename(path)}.damaged, and its work done again.`);
+    return undefined;
+  }
+}
+
+/** A file's content, or a folder's names, are on the disk when this returns. Folders cannot be opened on Windows, which keeps their order. */
+function syncToDisk(path: string): void {
+  const folder = statSync(path).isDirectory();
+  if (folder && platform() === 'win32') return;
+  const file = openSync(path, folder ? 'r' : 'r+');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }
 
 const sha256 = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex');
@@ -163,8 +196,11 @@ export async function createRunFolder(
     await makeFolder(path);
     const write = (name: string, content: string | Uint8Array) => {
       const target = file(name);
-      writeFileSync(`${target}.${process.pid}.part`, content);
-      renameSync(`${target}.${process.pid}.part`, target);
+      const temporary = `${target}.${process.pid}.part`;
+      writeFileSync(temporary, content);
+      syncToDisk(temporary);
+      renameSync(temporary, target);
+      syncToDisk(path);
     };
     if (!resume) {
       write('config.yaml', stringify(config));
@@ -184,13 +220,11 @@ export async function createRunFolder(
       write,
       log,
       file,
-      finishedParts: existsSync(file(PARTS))
-        ? readdirSync(file(PARTS)).filter(name => name.endsWith('.bin')).length
-        : 0,
+      finishedParts: finishedParts(path),
       async once<T>(key: unknown, work: () => Promise<T>): Promise<T> {
-        const part = join(PARTS, `${digest(key)}.bin`);
-        if (existsSync(file(part))) {
-          const found = deserialize(readFileSync(file(part))) as Part;
+        const part = file(join(PARTS, `${digest(key)}.safetensors`));
+        const found = existsSync(part) ? await undamaged(part) : undefined;
+        if (found) {
           for (const record of found.logged) log(record);
           return found.value as T;
         }
@@ -199,8 +233,7 @@ export async function createRunFolder(
         logged = records;
         try {
           const value = await work();
-          mkdirSync(file(PARTS), { recursive: true });
-          write(part, serialize({ value, logged: records } satisfies Part));
+          await writePart(part, { value, logged: records } satisfies Part);
           return value;
         } finally {
           logged = null;

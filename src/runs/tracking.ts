@@ -72,7 +72,9 @@ export function readMetrics(folder: string): Record<string, unknown>[] {
   return lines.flatMap((line, i) => {
     if (line === '') return [];
     try {
-      return [JSON.parse(line) as Record<string, unknown>];
+      const record: unknown = JSON.parse(line);
+      if (typeof record !== 'object' || record === null) throw new TypeError('no record');
+      return [record as Record<string, unknown>];
     } catch {
       if (i >= lines.length - 2) return [];
       throw new UserError(

@@ -110,43 +110,62 @@ test('the last two are kept, with averages of all when asked for', async () => {
   assert.match(await refusal(() => averageOfWidth(fresh(), 0.1)), /keepAverages=true/);
 });
 
-test('damaged, of another configuration, data set or model: one sentence each, and nothing is touched', async () => {
+test('a damaged newest checkpoint is named and set aside, and training goes on from the one before to the same weights', async () => {
+  const whole = fresh();
+  const { values } = await run(whole);
+  const folder = fresh();
+  await run(folder, { until: 20 });
+  const damages: [RegExp, (at: string) => void][] = [
+    [
+      /state\.safetensors: expected content with SHA-256/,
+      at => truncateSync(join(at, 'state.safetensors'), 1000),
+    ],
+    [
+      /expected content with SHA-256/,
+      at => {
+        const bytes = readFileSync(join(at, 'state.safetensors'));
+        bytes[bytes.length - 5] ^= 1;
+        writeFileSync(join(at, 'state.safetensors'), bytes);
+      },
+    ],
+    [/manifest\.json: expected JSON/, at => writeFileSync(join(at, 'manifest.json'), '{')],
+    [/expected the manifest of a checkpoint/, at => writeFileSync(join(at, 'manifest.json'), '{}')],
+    [/state\.safetensors: expected a file/, at => rmSync(join(at, 'state.safetensors'))],
+  ];
+  const { error } = console;
+  for (const [sentence, damage] of damages) {
+    const copy = fresh();
+    cpSync(folder, copy, { recursive: true });
+    damage(join(copy, 'step-00000020'));
+    let said = '';
+    console.error = (line: string) => {
+      said += line;
+    };
+    try {
+      assert.equal((await run(copy)).values, values);
+    } finally {
+      console.error = error;
+    }
+    assert.match(said, sentence);
+    assert.match(said, 'set aside as step-00000020.damaged; training goes on from step 14.');
+    assert.ok(existsSync(join(copy, 'step-00000020.damaged')));
+  }
+});
+
+test('the only checkpoint damaged, of another configuration, data set or model: one sentence each, and nothing is touched', async () => {
   const folder = fresh();
   await run(folder, { until: 20 });
   const names = readdirSync(folder).sort();
   const latest = join(folder, 'step-00000020');
-  const damaged = async (change: (copy: string) => void) => {
-    const copy = fresh();
-    cpSync(folder, copy, { recursive: true });
-    change(join(copy, 'step-00000020'));
-    const text = await refusal(() => run(copy));
-    assert.equal(readdirSync(copy).sort(), names);
-    return text;
-  };
+  const only = fresh();
+  cpSync(folder, only, { recursive: true });
+  rmSync(join(only, 'step-00000014'), { recursive: true });
+  truncateSync(join(only, 'step-00000020', 'state.safetensors'), 1000);
   assert.match(
-    await damaged(at => truncateSync(join(at, 'state.safetensors'), 1000)),
-    /state\.safetensors: expected content with SHA-256 .*The checkpoint is damaged\. Remove .* to go on from step 14\.$/,
+    await refusal(() => run(only)),
+    /state\.safetensors: expected content with SHA-256 .*The checkpoint is damaged\. There is no earlier checkpoint\.$/,
   );
-  assert.match(
-    await damaged(at => {
-      const bytes = readFileSync(join(at, 'state.safetensors'));
-      bytes[bytes.length - 5] ^= 1;
-      writeFileSync(join(at, 'state.safetensors'), bytes);
-    }),
-    /expected content with SHA-256/,
-  );
-  assert.match(
-    await damaged(at => writeFileSync(join(at, 'manifest.json'), '{')),
-    /manifest\.json: expected JSON/,
-  );
-  assert.match(
-    await damaged(at => writeFileSync(join(at, 'manifest.json'), '{}')),
-    /expected the manifest of a checkpoint/,
-  );
-  assert.match(
-    await damaged(at => rmSync(join(at, 'state.safetensors'))),
-    /state\.safetensors: expected a file/,
-  );
+  assert.equal(readdirSync(only), ['step-00000020']);
 
   const identity = (config: unknown, dataHash = 'aaaa') => ({
     checkpoint: { identity: { config, dataHash } },

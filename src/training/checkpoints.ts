@@ -4,10 +4,10 @@
  * functions of the seed and the step, so the step is their position.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import * as t from 'io-ts';
-import { refuse, settle } from '../config/index.ts';
+import { refuse, settle, UserError } from '../config/index.ts';
 import {
   type NdArray,
   readBytes,
@@ -95,6 +95,34 @@ export async function readCheckpoint(folder: string, step: number) {
   return { manifest: manifest.right, tensors };
 }
 
+/**
+ * Sets the newest checkpoint aside while it is damaged and there is one before, and says so. Where the only one is damaged nothing is touched:
+ * going on from it is refused by `resume`.
+ */
+export async function setAsideDamaged(folder: string): Promise<void> {
+  for (let steps = checkpointSteps(folder); steps.length > 1; steps = checkpointSteps(folder)) {
+    const step = steps.at(-1)!;
+    try {
+      await readCheckpoint(folder, step);
+      return;
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      const here = join(folder, nameOf(step));
+      const { where, expected, found } = error.failure ?? {};
+      renameSync(here, freeName(`${here}.damaged`));
+      console.error(
+        `${where ?? here}: expected ${expected}, found ${found}: the checkpoint is set aside as ${basename(here)}.damaged; training goes on from step ${steps.at(-2)}.`,
+      );
+    }
+  }
+}
+
+/** The name, or with a number behind it if something has it. */
+const freeName = (path: string, n = 0): string => {
+  const name = n === 0 ? path : `${path}-${n}`;
+  return existsSync(name) ? freeName(path, n + 1) : name;
+};
+
 /** Checkpoints of one training run. */
 export function checkpoints(trainer: Trainer, options: CheckpointOptions) {
   const { folder, identity, everySteps = 1000, everySeconds = 300, keep = 2 } = options;
@@ -133,6 +161,7 @@ export function checkpoints(trainer: Trainer, options: CheckpointOptions) {
     /** Loads the latest checkpoint, if resuming is wanted and there is one. @returns the training time so far */
     async resume(): Promise<number> {
       removeUnfinished(folder);
+      if (options.resume) await setAsideDamaged(folder);
       const steps = checkpointSteps(folder);
       if (steps.length === 0) return 0;
       if (!options.resume) {

@@ -20,7 +20,7 @@ export {
   type Sample,
   type TrainingData,
 } from './batches.ts';
-export { type CheckpointOptions, checkpointSteps, readCheckpoint } from './checkpoints.ts';
+export { type CheckpointOptions, checkpointSteps, readCheckpoint, setAsideDamaged } from './checkpoints.ts';
 export {
   ROLLOUT_DEFAULTS,
   type RolloutSettings,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import type { Command } from 'commander';
@@ -57,13 +58,20 @@ interface Options {
 const SHOWN_STEPS = 300;
 
 /** The state an earlier run of the same training left, and its losses. */
-async function earlier(path: string, decisive: string) {
+async function earlier(path: string, decisive: string, picture: { path: string; sha256: string }) {
   if (!existsSync(path)) return { state: undefined, losses: [] as number[] };
   const { tensors, metadata } = await settle(readSafetensors(path));
   if (metadata.options !== decisive) {
     throw new UserError(
       failure(path, 'the state of this training', 'that of one with other options', {
         hint: 'Choose another --out or remove it.',
+      }),
+    );
+  }
+  if (metadata.picture !== picture.sha256) {
+    throw new UserError(
+      failure(picture.path, `the picture that ${path} was trained on`, 'another one', {
+        hint: 'Put the picture back, or choose another --out.',
       }),
     );
   }
@@ -124,7 +132,8 @@ async function train(path: string, options: Options): Promise<void> {
   const { out: _, snapshots, ...decisive } = options;
   const identity = JSON.stringify({ ...decisive, spec, path });
   const statePath = join(out, 'state.safetensors');
-  const { state, losses } = await earlier(statePath, identity);
+  const sha256 = createHash('sha256').update(picture.data).digest('hex');
+  const { state, losses } = await earlier(statePath, identity, { path, sha256 });
 
   await startBackend();
   const { signal, release } = interruption();
@@ -135,7 +144,7 @@ async function train(path: string, options: Options): Promise<void> {
       writeSafetensors(
         statePath,
         { ...tensors, losses: { shape: [losses.length], data: Float32Array.from(losses) } },
-        { options: identity },
+        { options: identity, picture: sha256 },
       ),
     );
   try {

@@ -12,7 +12,10 @@ const TEMPLATES = fileURLToPath(new URL('../templates', import.meta.url));
 const KINDS: Record<string, { endings: string[]; next: (file: string) => string[] }> = {
   denoiser: {
     endings: ['.ts', '.test.ts'],
-    next: file => [`weightloom verify ${file}`, `weightloom run quickstart denoisers=[${file},transformer]`],
+    next: file => [
+      `weightloom verify ${file}`,
+      `weightloom run quickstart 'denoisers=[${file},transformer]'`,
+    ],
   },
   encoder: {
     endings: ['.ts', '.test.ts'],
@@ -64,7 +67,7 @@ The files are the user's own: every command takes a denoiser, encoder or experim
 Examples:
   $ weightloom new denoiser my-denoiser
   $ weightloom test my-denoiser.test.ts
-  $ weightloom run quickstart denoisers=[./my-denoiser.ts,transformer]
+  $ weightloom run quickstart 'denoisers=[./my-denoiser.ts,transformer]'
   $ weightloom new experiment how-many --out experiments-of-mine`,
     )
     .action(create);

@@ -123,7 +123,7 @@ test('without --multirun the sweep block is left out, and said so', async () => 
 test("runs resume goes on with an unfinished run of an experiment of one's own, and only with that", async () => {
   const out = join(folder, 'resumed');
   const results = join(out, 'results.json');
-  const resume = () => said(() => main(['runs', 'resume', out]));
+  const resume = () => said(() => main(['runs', 'resume', out, path]));
   await said(() => main(['run', path, 'seed=5', '--out', out]));
   const [whole, environment] = [results, join(out, 'environment.json')].map(file =>
     readFileSync(file, 'utf8'),
@@ -141,7 +141,10 @@ test("runs resume goes on with an unfinished run of an experiment of one's own, 
   rmSync(results);
   const { experiment: _, ...older } = JSON.parse(environment);
   writeFileSync(join(out, 'environment.json'), JSON.stringify({ ...older, experiment: 'nowhere.ts' }));
-  assert.match(await resume(), /^nowhere\.ts: expected a TypeScript file, found no such file\.$/m);
+  assert.match(
+    await resume(),
+    /environment\.json: expected modules that are named .*, found nowhere\.ts, which/,
+  );
   writeFileSync(join(out, 'environment.json'), JSON.stringify(older));
   assert.match(await resume(), /environment\.json: experiment: expected a text, found nothing\.$/m);
   assert.not(existsSync(results));

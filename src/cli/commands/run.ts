@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { printConfig, UserError } from '../../config/index.ts';
 import type { Experiment } from '../../experiment/index.ts';
-import type { PlannedCell, SweepCell, SweepTable } from '../../runs/index.ts';
+import type { PlannedCell, SweepTable } from '../../runs/index.ts';
 import { commandLine } from '../command-line.ts';
 import { checkLaunch, type LaunchFlags, launchOptions, printSubmission } from '../launching.ts';
 import { jsonOption, show, table } from '../tables.ts';
@@ -44,7 +44,7 @@ interface Sweep {
   readonly folder: string;
   readonly cells: readonly PlannedCell[];
   /** The cells that are wanted now. */
-  readonly chosen: readonly SweepCell[];
+  readonly chosen: readonly PlannedCell[];
   readonly finished: ReadonlySet<string>;
 }
 

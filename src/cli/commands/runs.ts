@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import { parse } from 'yaml';
-import { orThrow, printConfig, refuse, UserError } from '../../config/index.ts';
+import { orThrow, printConfig, refuse, type Trusted, trusting, UserError } from '../../config/index.ts';
 import {
   checkpointFolder,
   MODEL,
@@ -14,8 +14,10 @@ import {
 } from '../../experiment/index.ts';
 import {
   type Environment,
+  finishedParts,
   interruption,
   progressBar,
+  RESULTS,
   readMetrics,
   readSubmissions,
   type TaskState,
@@ -34,6 +36,25 @@ interface Run {
   readonly metrics: readonly Record<string, unknown>[];
 }
 
+/** A file's content; what is wrong with it is told with its name, in one line. */
+function told(path: string, read: (text: string) => unknown): unknown {
+  try {
+    const text = readFileSync(path, 'utf8');
+    return text.trim() === '' ? null : read(text);
+  } catch (error) {
+    return refuse(path, 'a file that can be read', (error as Error).message.split('\n')[0]);
+  }
+}
+
+const mapping = (value: unknown, path: string): Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : refuse(
+        path,
+        'a mapping of keys to values',
+        value === null ? 'an empty file' : `${JSON.stringify(value)}`.slice(0, 60),
+      );
+
 function readRun(path: string): Run {
   const file = join(path, 'config.yaml');
   if (!existsSync(file)) refuse(path, 'a run folder, with config.yaml in it', 'none');
@@ -41,13 +62,13 @@ function readRun(path: string): Run {
   try {
     return {
       path,
-      config: parse(readFileSync(file, 'utf8')) as Record<string, unknown>,
-      environment: existsSync(environment) ? JSON.parse(readFileSync(environment, 'utf8')) : {},
+      config: mapping(told(file, parse), file),
+      environment: existsSync(environment) ? mapping(told(environment, JSON.parse), environment) : {},
       metrics: readMetrics(path),
     };
   } catch (error) {
     if (error instanceof UserError) throw error;
-    return refuse(path, 'a run folder that can be read', (error as Error).message);
+    return refuse(path, 'a run folder that can be read', (error as Error).message.split('\n')[0]);
   }
 }
 
@@ -66,8 +87,12 @@ const validationLoss = (run: Run) => {
 };
 
 function state(run: Run): string {
-  if (!isTraining(run)) return existsSync(join(run.path, 'results.json')) ? 'finished' : 'unfinished';
-  const steps = (run.config.training as { steps: number }).steps;
+  if (!isTraining(run)) {
+    if (existsSync(join(run.path, RESULTS))) return 'finished';
+    const parts = finishedParts(run.path);
+    return parts === 0 ? 'unfinished' : `unfinished, ${parts} part${parts === 1 ? '' : 's'} done`;
+  }
+  const steps = Number((run.config.training as { steps?: unknown } | null)?.steps);
   if (existsSync(join(run.path, MODEL))) return 'finished';
   const step = checkpointSteps(checkpointFolder(run.path)).at(-1) ?? 0;
   return `${Math.floor((100 * step) / steps)}%`;
@@ -93,12 +118,21 @@ function listed(run: Run): Record<string, string | number> {
 
 function list(folder: string, { json }: { json?: boolean }): void {
   if (!existsSync(folder)) refuse(folder, 'a folder of runs', 'nothing there');
-  const runs = readdirSync(folder)
+  // Links that lead nowhere, and folders that go while this looks, are no runs.
+  const time = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const rows = readdirSync(folder)
     .map(name => join(folder, name))
-    .filter(path => statSync(path).isDirectory() && existsSync(join(path, 'config.yaml')))
-    .map(readRun)
-    .sort((a, b) => statSync(a.path).mtimeMs - statSync(b.path).mtimeMs);
-  const rows = runs.map(listed);
+    .filter(path => existsSync(join(path, 'config.yaml')))
+    .sort((a, b) => time(a) - time(b))
+    .flatMap(path => {
+      try {
+        return [listed(readRun(path))];
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        console.error(error.message);
+        return [{ ...EMPTY, run: basename(path), state: 'damaged' }];
+      }
+    });
   const submitted = [...new Set(readSubmissions(folder).flatMap(({ tasks }) => tasks))];
   const states = taskStates(folder);
   // Tasks that have not begun have no run folder yet.
@@ -190,7 +224,7 @@ function leaves(value: unknown, path = ''): Map<string, string> {
   );
 }
 
-async function resume(path: string): Promise<void> {
+async function resume(path: string, modules: readonly string[], { trust }: Trusted): Promise<void> {
   const run = readRun(path);
   const file = join(path, 'config.yaml');
   if (state(run) === 'finished') {
@@ -198,12 +232,16 @@ async function resume(path: string): Promise<void> {
     return;
   }
   if (!isTraining(run)) {
-    await resumeExperiment(path);
+    await resumeExperiment(path, { modules, trust });
     return;
   }
   const config = orThrow(trainConfig(run.config, file));
   await startBackend();
-  const job = await prepareTraining(config, file);
+  const recorded = run.environment.modules as Record<string, string> | undefined;
+  const option = `weightloom runs resume ${path}`;
+  const job = await trusting({ where: file, modules, recorded, all: trust, option }, () =>
+    prepareTraining(config, file),
+  );
   const { signal, release } = interruption();
   try {
     report(path, await runTraining(job, { folder: path, resume: true, signal, progress: progressBar }));
@@ -242,6 +280,16 @@ export const register = (program: Command): void => {
       'Go on with a stopped run: a training from its latest checkpoint, an experiment with the parts it had finished',
     )
     .argument('<run>', 'its folder')
-    .addHelpText('after', '\nExample:\n  $ weightloom runs resume runs/graph')
+    .argument('[modules...]', 'the TypeScript files of your own that it was begun with')
+    .option('--trust', 'run the code that the folder names, and show its file and SHA-256')
+    .addHelpText(
+      'after',
+      `
+A folder's content never names code: an experiment, denoiser or encoder of your own is named again.
+
+Examples:
+  $ weightloom runs resume runs/graph
+  $ weightloom runs resume runs/mine ./my-experiment.ts ./my-denoiser.ts`,
+    )
     .action(resume);
 };

@@ -31,6 +31,8 @@ interface Options {
   finetune: number;
   average?: number;
   autoguidance?: string;
+  module?: string[];
+  trust?: boolean;
   seed: number;
   size: number;
   ncaSteps?: number;
@@ -49,7 +51,11 @@ async function sample(options: Options): Promise<void> {
     });
   }
   await startBackend();
-  const model = await readModel(run, { sampler: options.sampler });
+  const model = await readModel(run, {
+    sampler: options.sampler,
+    modules: options.module,
+    trust: options.trust,
+  });
   if (options.average !== undefined) await useAverage(run, model, options.average);
   const { signal, release } = interruption();
   let weaker: Model | undefined;
@@ -64,7 +70,9 @@ async function sample(options: Options): Promise<void> {
       ),
     );
     const names = paths.length > 0 ? distinct(paths.map(path => basename(path, extname(path)))) : ['sample'];
-    if (options.autoguidance) weaker = await readModel(options.autoguidance);
+    if (options.autoguidance) {
+      weaker = await readModel(options.autoguidance, { modules: options.module, trust: options.trust });
+    }
     let weights = await weightsFor(model, weaker, pictures, options, signal);
     if (options.finetune > 0) weights = await finetuned(model, weights, pictures, options, signal);
     const D = weightCount(model.spec);
@@ -261,6 +269,8 @@ export const register = (program: Command): void => {
       'moving average of another width, where the run kept averages',
       within(0.001, 0.279),
     )
+    .option('--module <files...>', 'the denoiser or encoder of your own that the model was trained with')
+    .option('--trust', 'run the code that the model names, and show its file and SHA-256')
     .option('--seed <n>', 'of noise and update masks', whole(), 1)
     .option('--size <n>', 'side of the pictures written', whole(3, 4096), 128)
     .option('--nca-steps <n>', 'NCA steps to a picture (default: as the zoo was rendered)', whole(1, 100000))

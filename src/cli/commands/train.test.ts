@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -46,6 +46,39 @@ const SMALL = [
 const train = (out: string, ...more: string[]) =>
   weightloom('train', 'quick', `zoo=${at('zoo')}`, ...SMALL, ...more, '--out', at(out));
 
+test('an experiment is told from a training', async () => {
+  const { code, text } = await weightloom('train', 'quickstart');
+  assert.is(code, 2);
+  assert.is(text, 'quickstart: that is an experiment: weightloom run quickstart\n');
+});
+
+test('one damaged run of many is told in a sentence, and the others are listed', async () => {
+  const runs = at('listed');
+  const add = (name: string, files: Record<string, string>) => {
+    mkdirSync(join(runs, name), { recursive: true });
+    for (const [file, content] of Object.entries(files)) writeFileSync(join(runs, name, file), content);
+  };
+  add('good', { 'config.yaml': 'seed: 0\n', 'environment.json': '{}', 'metrics.jsonl': '{"loss":0.5}\n' });
+  add('empty', { 'config.yaml': '' });
+  add('list', { 'config.yaml': '[1, 2]\n' });
+  add('yaml', { 'config.yaml': 'a: [1\n' });
+  add('environment', { 'config.yaml': 'seed: 0\n', 'environment.json': '{"a"' });
+  add('null', { 'config.yaml': 'seed: 0\n', 'environment.json': 'null' });
+  add('metrics', { 'config.yaml': 'seed: 0\n', 'metrics.jsonl': '{"loss":1}\nnull\n{"lo\n{"loss":2}\n' });
+  symlinkSync(join(root, 'nowhere'), join(runs, 'dangling'));
+  mkdirSync(join(runs, 'good', 'parts'));
+  writeFileSync(join(runs, 'good', 'parts', 'x.safetensors'), '');
+  const { code, text } = await weightloom('runs', 'list', runs);
+  assert.is(code, 0, text);
+  assert.match(text, /good .*unfinished, 1 part done .*0\.5/);
+  for (const name of ['empty', 'list', 'yaml', 'environment', 'null', 'metrics']) {
+    assert.match(text, new RegExp(`^.*listed/${name}/[a-z.]+: .*expected .*, found .*$`, 'm'));
+    assert.match(text, new RegExp(`${name} .*damaged`));
+  }
+  assert.not.match(text, 'dangling');
+  assert.not.match(text, / at .*:\d+:\d+/);
+});
+
 test('train, show, compare, sample', async () => {
   const planned = await train('planned', 'training.steps=4', '--dry-run');
   assert.is(planned.code, 0);
@@ -63,7 +96,7 @@ test('train, show, compare, sample', async () => {
   assert.match((await weightloom('runs', 'show', at('a'))).text, /weightloom train quick/);
   const compared = (await weightloom('runs', 'compare', at('a'), at('b'))).text;
   assert.match(compared, /training\.steps +│ 4 +│ 3/);
-  assert.match(compared, /diffusion\.parametrisation +│ "clean" +│ "edm"/);
+  assert.match(compared, /diffusion\.noise\.kind +│ "spectrum" +│ "log-normal"/);
   assert.not.match(compared, /denoiser\.width/);
   assert.match((await weightloom('runs', 'resume', at('a'))).text, /finished already/);
 

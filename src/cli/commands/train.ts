@@ -2,8 +2,19 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { CONFIGS, composeConfig, orThrow, printConfig, settle } from '../../config/index.ts';
 import {
+  CONFIGS,
+  composeConfig,
+  isInData,
+  orThrow,
+  printConfig,
+  settle,
+  trusting,
+  UserError,
+  userModules,
+} from '../../config/index.ts';
+import {
+  experimentNames,
   planTraining,
   prepareTraining,
   runTraining,
@@ -28,10 +39,17 @@ const presets = () =>
     .sort();
 
 async function train(name: string, overrides: string[], { out, dryRun, json }: Options): Promise<void> {
+  if (experimentNames().includes(name)) {
+    throw new UserError(`${name}: that is an experiment: weightloom run ${name}`, 2);
+  }
   const { config: composed } = await settle(composeConfig(name, { overrides, roots: [PRESETS, CONFIGS] }));
   const config = orThrow(trainConfig(composed, name));
   const { summary } = await startBackend();
-  const job = await prepareTraining(config, name);
+  // A configuration that lies in a run or zoo folder is data: code it names has to be named on the command line as well.
+  const modules = Object.keys(userModules(overrides.map(word => word.slice(word.indexOf('=') + 1))));
+  const prepare = () => prepareTraining(config, name);
+  const option = `weightloom train ${name} denoiser.kind=... or encoder.kind=... with`;
+  const job = await (isInData(name) ? trusting({ where: name, modules, option }, prepare) : prepare());
   try {
     if (dryRun) {
       const plan = await planTraining(job);
@@ -47,7 +65,7 @@ async function train(name: string, overrides: string[], { out, dryRun, json }: O
     const run = await createRunFolder('train', config, {
       folder: out,
       command,
-      environment: { backend: backendReport() },
+      environment: { backend: backendReport(), modules: userModules(config) },
     });
     const { signal, release } = interruption();
     try {

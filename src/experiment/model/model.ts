@@ -5,7 +5,16 @@
 import { join } from 'node:path';
 import * as t from 'io-ts';
 import { createEncoder, type Encoder, type Standardiser, standardised } from '../../conditioning/index.ts';
-import { decode, mergeConfigs, orThrow, refuse, settle } from '../../config/index.ts';
+import {
+  decode,
+  mergeConfigs,
+  orThrow,
+  refuse,
+  settle,
+  type Trusted,
+  trusting,
+  userModules,
+} from '../../config/index.ts';
 import { type Denoiser, loadDenoiser } from '../../denoisers/index.ts';
 import {
   createDiffusion,
@@ -81,6 +90,7 @@ export async function writeModel(folder: string, model: Model, step: number): Pr
       format: 'weightloom-model',
       about: JSON.stringify({
         config: { denoiser, encoder, diffusion, guidance, seed },
+        modules: userModules([denoiser.kind, encoder?.kind]),
         spec: model.spec,
         pictureSize: model.pictureSize,
         ncaSteps: model.ncaSteps,
@@ -102,6 +112,7 @@ const About = t.strict({
   pictureSize: t.number,
   ncaSteps: t.number,
   step: t.number,
+  modules: t.union([t.record(t.string, t.string), t.undefined]),
 });
 
 /**
@@ -115,11 +126,12 @@ const About = t.strict({
  *     const [picture] = await renderNcas(spec, weights, { steps: ncaSteps, size: 64, seed: 0 });
  *
  * @param folder the run folder
- * @throws UserError when the file is not there or not a model, does not fit this version, or another sampler is asked of one not trained under EDM
+ * @param options `modules` are the TypeScript files the model may be built with; `trust` loads whatever the model names, and says so
+ * @throws UserError when the model names code that `modules` does not, when the file is not there or not a model, does not fit this version, or another sampler is asked of one not trained under EDM
  */
 export async function readModel(
   folder: string,
-  { sampler }: { readonly sampler?: SamplerName } = {},
+  { sampler, modules = [], trust = false }: { readonly sampler?: SamplerName } & Trusted = {},
 ): Promise<Model> {
   const path = join(folder, MODEL);
   const { tensors, metadata } = await settle(readSafetensors(path));
@@ -134,9 +146,18 @@ export async function readModel(
   const mean = vector('standardiser/mean');
   const std = vector('standardiser/std');
   const standardiser = mean && std ? { mean, std } : null;
-  const encoder = config.encoder && (await buildEncoder(config.encoder, config.seed));
   const anchor = vector('anchor');
-  const denoiser = await buildDenoiser(config.denoiser, spec, encoder, anchor, config.seed);
+  const option = `weightloom sample --run ${folder} --module`;
+  const { encoder, denoiser } = await trusting(
+    { where: path, modules, recorded: about.modules, all: trust, option },
+    async () => {
+      const encoder = config.encoder && (await buildEncoder(config.encoder, config.seed));
+      return {
+        encoder,
+        denoiser: await buildDenoiser(config.denoiser, spec, encoder, anchor, config.seed),
+      };
+    },
+  );
   const wanted = variablesOf(denoiser, encoder);
   tf.tidy(() => {
     for (const [name, variable] of Object.entries(wanted)) {

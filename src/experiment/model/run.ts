@@ -8,6 +8,7 @@ import { backendReport } from '../../tensor/index.ts';
 import {
   checkpointSteps,
   type StepRecord,
+  setAsideDamaged,
   type TrainingResult,
   trainDenoiser,
 } from '../../training/index.ts';
@@ -39,6 +40,8 @@ export async function runTraining(job: TrainingJob, options: RunTrainingOptions)
   const { config } = job;
   const { folder, resume, signal } = options;
   const { steps } = config.training;
+  // Metrics go on from the step that training goes on from.
+  if (resume) await setAsideDamaged(checkpointFolder(folder));
   const resumedAt = resume ? (checkpointSteps(checkpointFolder(folder)).at(-1) ?? 0) : undefined;
   const tracker = track(folder, { resumedAt });
   const bar = options.progress('training', steps, resumedAt);

@@ -7,12 +7,15 @@ import { cellsNamed, splitValues, sweepCells, sweepWords } from './cells.ts';
 test('commas inside brackets and quotes do not part values', () => {
   assert.equal(splitValues('[a,b],c,{d: [1,2]}'), ['[a,b]', 'c', '{d: [1,2]}']);
   assert.equal(splitValues('"x,y",z'), ['"x,y"', 'z']);
+  assert.equal(splitValues("['a,b',c],'d,e'"), ["['a,b',c]", "'d,e'"]);
+  // In the middle of a value it is an apostrophe.
+  assert.equal(splitValues("it's,2,o'clock"), ["it's", '2', "o'clock"]);
 });
 
 test('a sweep has one cell for every combination, each with an id of its own', () => {
   const word = fc.tuple(
     fc.stringMatching(/^[a-z]{1,5}$/),
-    fc.uniqueArray(fc.stringMatching(/^[a-z0-9.]{1,6}$/), { minLength: 1, maxLength: 4 }),
+    fc.uniqueArray(fc.stringMatching(/^[a-z][a-z0-9]{0,5}$/), { minLength: 1, maxLength: 4 }),
   );
   fc.assert(
     fc.property(fc.uniqueArray(word, { selector: ([key]) => key, maxLength: 4 }), axes => {
@@ -72,6 +75,10 @@ test('what is no sweep is refused with one sentence', () => {
   assert.is(
     sentence(() => sweepCells(['seed=1,1'])),
     'sweep: seed=1,1: a value stands there twice.',
+  );
+  assert.is(
+    sentence(() => sweepCells(['rate=1e-3,2,0.001'])),
+    'sweep: rate=1e-3,2,0.001: a value stands there twice, as 1e-3 and as 0.001.',
   );
   assert.is(
     sentence(() => sweepCells(['seed=1', '+seed=2'])),

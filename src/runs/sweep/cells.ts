@@ -13,7 +13,10 @@ export interface SweepCell {
   readonly varied: Readonly<Record<string, string>>;
 }
 
-/** Splits at commas that stand outside brackets and quotes: `[a,b],c` is two values. */
+/**
+ * Splits at commas that stand outside brackets and quotes: `[a,b],c` is two values. A quote opens where YAML has it open, at the beginning of a
+ * value: in `it's,2` it is an apostrophe.
+ */
 export function splitValues(text: string): string[] {
   const values: string[] = [];
   let depth = 0;
@@ -22,7 +25,7 @@ export function splitValues(text: string): string[] {
   for (const character of text) {
     if (quote) {
       if (character === quote) quote = '';
-    } else if (character === '"' || character === "'") quote = character;
+    } else if ((character === '"' || character === "'") && /(^|[[{(,:])\s*$/.test(current)) quote = character;
     else if ('[{('.includes(character)) depth++;
     else if (']})'.includes(character)) depth--;
     if (character === ',' && depth === 0 && !quote) {
@@ -45,6 +48,15 @@ function written(value: unknown): string {
   if (typeof value !== 'string') return JSON.stringify(value);
   const plain = /^[\w./-]+$/.test(value) && parse(value) === value;
   return plain ? value : JSON.stringify(value);
+}
+
+/** What a value is, whatever its spelling: `1e-3` and `0.001` are one. */
+function meaning(text: string): string {
+  try {
+    return JSON.stringify(parse(text)) ?? text;
+  } catch {
+    return text;
+  }
 }
 
 /** `a.b=...` and `+a.b=...` set the same key. */
@@ -77,8 +89,13 @@ export function sweepCells(words: readonly string[]): SweepCell[] {
   const axes = words.map(word => {
     const [key, rest] = parts(word);
     const values = splitValues(rest);
-    if (new Set(values).size < values.length)
-      throw new UserError(`sweep: ${word}: a value stands there twice.`, 2);
+    const meant = values.map(meaning);
+    const again = meant.findIndex((value, i) => meant.indexOf(value) < i);
+    if (again >= 0) {
+      const first = values[meant.indexOf(meant[again])];
+      const both = first === values[again] ? '' : `, as ${first} and as ${values[again]}`;
+      throw new UserError(`sweep: ${word}: a value stands there twice${both}.`, 2);
+    }
     return values.map(value => ({ key, value, varies: values.length > 1 }));
   });
   type Setting = (typeof axes)[number][number];
@@ -103,7 +120,7 @@ export function sweepCells(words: readonly string[]): SweepCell[] {
 }
 
 /** The cells of the given names; a name may be cut down to the hash at its end. */
-export function cellsNamed(cells: readonly SweepCell[], names: readonly string[]): SweepCell[] {
+export function cellsNamed<C extends SweepCell>(cells: readonly C[], names: readonly string[]): C[] {
   return names.map(name => {
     const found = cells.find(({ id }) => id === name || id.endsWith(`-${name}`));
     if (found) return found;

@@ -78,6 +78,19 @@ function blamed(error: unknown, config: string, fromBlock: ReadonlySet<string>):
   return new UserError({ ...error.failure, where: `${config}: sweep (${word})` });
 }
 
+/** Whether a run folder holds this configuration. False where its file is not there or damaged. */
+export function hasConfig(folder: string, parameters: unknown): boolean {
+  try {
+    // Both through YAML, so that what it does not keep makes no difference.
+    return isDeepStrictEqual(
+      parse(readFileSync(join(folder, 'config.yaml'), 'utf8')),
+      parse(printConfig(parameters)),
+    );
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Which cells have their results in the folder of the sweep.
  * @throws UserError for results of another version, another experiment or another configuration
@@ -98,9 +111,8 @@ export async function finishedCells(
     }
     const config = join(path, 'config.yaml');
     if (parameters !== undefined && existsSync(config)) {
-      // Both through YAML, so that what it does not keep makes no difference.
-      const same = isDeepStrictEqual(parse(readFileSync(config, 'utf8')), parse(printConfig(parameters)));
-      if (!same) refuse(config, 'the configuration of this sweep', 'another one', { hint });
+      if (!hasConfig(path, parameters))
+        refuse(config, 'the configuration of this sweep', 'another one', { hint });
     }
     finished.add(id);
   }

@@ -171,6 +171,27 @@ test('a failed cell is named with its reason, the others go on, and the next swe
   assert.equal(ran, [outcome.failed[0].id]);
 });
 
+test('a killed cell goes on with what it had finished; the remains of another configuration make room', async () => {
+  const folder = join(root, 'goes-on');
+  const cells = await planSweep(tiny, config, ['seed=0,1']);
+  for (const { id, parameters } of cells) {
+    const changed = id === cells[1].id ? { rate: 7 } : {};
+    const run = await createRunFolder(
+      'tiny',
+      { ...(parameters as object), ...changed },
+      { folder: join(folder, id) },
+    );
+    await run.once('part', async () => 1);
+  }
+  const kept: string[] = [];
+  const looking: CellRunner = run => {
+    if (existsSync(join(run.folder, 'parts'))) kept.push(run.cell.id);
+    return Promise.resolve(null);
+  };
+  await sweep(folder, ['seed=0,1'], { runner: looking });
+  assert.equal(kept, [cells[0].id]);
+});
+
 test('an unknown key or a value that does not fit is refused before any cell runs', async () => {
   const folder = join(root, 'never');
   assert.match(

@@ -12,6 +12,7 @@ import { claim } from '../claim.ts';
 import { RESULTS } from '../results.ts';
 import { type Board, sweepBoard } from './board.ts';
 import type { SweepCell } from './cells.ts';
+import { hasConfig } from './plan.ts';
 
 /** Set for the processes of cells: `weightloom run` then ends when its standard input does, which is when the sweep is gone. */
 const CELL_VARIABLE = 'WEIGHTLOOM_SWEEP_CELL';
@@ -19,7 +20,7 @@ const CELL_VARIABLE = 'WEIGHTLOOM_SWEEP_CELL';
 /** What a runner is told of the cell it runs. */
 export interface CellRun {
   readonly cell: SweepCell;
-  /** Run folder of the cell; not there yet. */
+  /** Run folder of the cell: not there yet, or an unfinished run of it to go on with. */
   readonly folder: string;
   /** The cell's share of the machine. */
   readonly threads: number;
@@ -35,7 +36,8 @@ export type CellRunner = (run: CellRun) => Promise<string | null>;
 export interface SweepOptions {
   /** Name of the experiment, or the path of its file. */
   readonly experiment: string;
-  readonly cells: readonly SweepCell[];
+  /** With their parameters, if what an earlier try of them left is to be gone on with. */
+  readonly cells: readonly (SweepCell & { readonly parameters?: unknown })[];
   /** Ids of cells that have their results: they are not run. */
   readonly finished: ReadonlySet<string>;
   /** Folder of the sweep; each cell is a run folder in it. */
@@ -73,7 +75,7 @@ const inProcess =
     new Promise(resolve => {
       const child = spawn(
         process.execPath,
-        [LAUNCHER, 'run', experiment, ...cell.overrides, '--out', folder],
+        [LAUNCHER, 'run', experiment, ...cell.overrides, '--out', folder, '--resume'],
         {
           stdio: ['pipe', 'ignore', 'pipe'],
           env: { ...process.env, WEIGHTLOOM_THREADS: String(threads), [CELL_VARIABLE]: '1' },
@@ -114,8 +116,10 @@ export async function runSweep(options: SweepOptions): Promise<SweepOutcome> {
   const work = async (slot: number) => {
     for (let cell = waiting.shift(); cell && !signal?.aborted; cell = waiting.shift()) {
       const path = join(folder, cell.id);
-      // What an earlier, broken try left behind would stand in the way.
-      rmSync(path, { recursive: true, force: true });
+      // What is no unfinished run of this cell would stand in the way.
+      if (cell.parameters === undefined || !hasConfig(path, cell.parameters)) {
+        rmSync(path, { recursive: true, force: true });
+      }
       board.started(slot, cell.id);
       const reason = await runner({
         cell,
