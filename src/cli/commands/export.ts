@@ -75,7 +75,7 @@ Targets:
 ${targets.map(([name, about]) => `  ${name.padEnd(12)} ${about}`).join('\n')}
 
 Examples:
-  weightloom export configs/zoo/embedded#dots-007 --to onnx --out dots.onnx
+  weightloom export configs/zoo/procedural#dots-007 --to onnx --out dots.onnx
   weightloom export configs/zoo/embedded --to npy --out dots-and-all
   weightloom export runs/train-quick --to denoiser --out exported`,
     )
