@@ -1,6 +1,6 @@
 /** Submitting batches to Slurm, and asking it what became of them. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { refuse, settle } from '../../config/index.ts';
 import { makeFolder, writeAtomically } from '../../formats/index.ts';
@@ -60,6 +60,11 @@ export function batchScripts(
   ];
 }
 
+/** A folder that was made for nothing goes again; one that holds something stays. */
+function removeEmpty(folder: string): void {
+  if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
+}
+
 /**
  * Submits a batch: what comes first, the tasks as an array, and what gathers, each waiting for the one before. All or nothing: when one
  * is refused, those before it are cancelled.
@@ -87,6 +92,8 @@ export async function submitBatch(batch: TaskBatch, settings: SlurmSettings): Pr
   } catch (error) {
     if (Object.keys(jobs).length > 0) ask('scancel', Object.values(jobs));
     rmSync(own, { recursive: true, force: true });
+    removeEmpty(folder);
+    removeEmpty(batch.folder);
     throw error;
   }
   const submission = {
