@@ -136,7 +136,7 @@ test('without sbatch, and where it refuses, there is one sentence and nothing st
     await refusal(() => submitBatch(batch(folder), settings)),
     "launcher slurm: expected sbatch on the PATH, found none. Submit where Slurm's commands are; --dry-run prints the scripts without them.",
   );
-  assert.equal(readdirSync(join(folder, 'slurm')), []);
+  assert.not.ok(existsSync(folder));
 
   // The array is taken, what gathers is not: the array is cancelled.
   const bin = standIns({
@@ -148,7 +148,7 @@ test('without sbatch, and where it refuses, there is one sentence and nothing st
     'sbatch: expected a submission that Slurm takes, found sbatch: error: Batch job submission failed: Invalid account.',
   );
   assert.is(readFileSync(join(root, 'cancelled'), 'utf8'), '41\n');
-  assert.equal(readdirSync(join(folder, 'slurm')), []);
+  assert.not.ok(existsSync(folder));
   assert.ok(bin && !existsSync(submissionsFile(folder)));
 });
 
