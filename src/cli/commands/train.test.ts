@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { weightloom } from '../../../property-tests/command-line.ts';
 import { writeTinyZoo } from '../../../property-tests/tiny-zoo.ts';
 import { settle } from '../../config/index.ts';
 import { loadWeights } from '../../data/index.ts';
-import { main } from '../main.ts';
 
 const test = suite('weightloom train, sample, runs');
 const root = mkdtempSync(join(tmpdir(), 'weightloom-cli-'));
@@ -15,23 +15,6 @@ test.before(async () => {
   await writeTinyZoo(at('zoo'));
 });
 test.after(() => rmSync(root, { recursive: true, force: true }));
-
-/** Runs a command line in this process. @returns what it printed, and its exit code */
-async function weightloom(...argv: string[]): Promise<{ text: string; code: number }> {
-  const { log, error } = console;
-  let text = '';
-  console.log = console.error = (...parts: unknown[]) => {
-    text += `${parts.join(' ')}\n`;
-  };
-  process.exitCode = 0;
-  try {
-    await main(argv);
-    return { text, code: Number(process.exitCode) };
-  } finally {
-    process.exitCode = 0;
-    Object.assign(console, { log, error });
-  }
-}
 
 const SMALL = [
   ...[

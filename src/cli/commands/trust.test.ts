@@ -1,14 +1,15 @@
 /** Run folders of strangers: what they name is code, and it does not run unless the person names it too. */
+
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { weightloom } from '../../../property-tests/command-line.ts';
 import { writeTinyZoo } from '../../../property-tests/tiny-zoo.ts';
 import { settle } from '../../config/index.ts';
 import { readSafetensors, writePng, writeSafetensors } from '../../formats/index.ts';
-import { main } from '../main.ts';
 
 const test = suite('data never names code');
 const root = mkdtempSync(join(tmpdir(), 'weightloom-trust-'));
@@ -17,22 +18,6 @@ test.before(async () => {
   await writeTinyZoo(at('zoo'));
 });
 test.after(() => rmSync(root, { recursive: true, force: true }));
-
-async function weightloom(...argv: string[]): Promise<{ text: string; code: number }> {
-  const { log, error } = console;
-  let text = '';
-  console.log = console.error = (...parts: unknown[]) => {
-    text += `${parts.join(' ')}\n`;
-  };
-  process.exitCode = 0;
-  try {
-    await main(argv);
-    return { text, code: Number(process.exitCode) };
-  } finally {
-    process.exitCode = 0;
-    Object.assign(console, { log, error });
-  }
-}
 
 /** A file that leaves a trace when it runs, and no kind of anything. */
 function evil(name: string): { path: string; ran: () => boolean } {

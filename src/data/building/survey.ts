@@ -88,15 +88,13 @@ export async function drawPicture(path: string, bytes: Uint8Array, size: number,
   return decodeImage(bytes, path, { size, crop })();
 }
 
-interface Seen {
+interface Seen
+  extends Pick<
+    SurveyedPicture,
+    'sha256' | 'width' | 'height' | 'pixelsPerTexel' | 'deviation' | 'unevenness'
+  > {
   readonly file: PictureFile;
   readonly row: Row | null;
-  readonly sha256: string;
-  readonly width: number;
-  readonly height: number;
-  readonly pixelsPerTexel: number;
-  readonly deviation: number;
-  readonly unevenness: number;
   readonly layout: Layout;
   readonly tooSmall: boolean;
 }
