@@ -1,8 +1,7 @@
 /** Tasks in processes of this machine, some at a time. */
-import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
+import { runProcess } from '../process.ts';
 import { type Board, sweepBoard } from '../sweep/board.ts';
-import { reasonOf } from '../sweep/run.ts';
 import { LAUNCHED, type Task } from './batch.ts';
 
 /** What `runTasks` runs, and how many at a time. */
@@ -27,7 +26,12 @@ export async function runTasks(
   const work = async (slot: number) => {
     for (let task = waiting.shift(); task && !signal?.aborted; task = waiting.shift()) {
       board.started(slot, task.id);
-      const reason = await inProcess(task, threads, line => board.said(slot, line), signal);
+      const { reason } = await runProcess([...LAUNCHED, ...task.words], {
+        env: { WEIGHTLOOM_THREADS: threads },
+        stdin: 'ignore',
+        said: line => board.said(slot, line),
+        signal,
+      });
       if (reason !== null && !signal?.aborted) failed.push({ id: task.id, reason });
       board.ended(slot, task.id, signal?.aborted && reason !== null ? 'interrupted' : reason);
     }
@@ -38,33 +42,4 @@ export async function runTasks(
     board.stop();
   }
   return failed;
-}
-
-function inProcess(
-  { words }: Task,
-  threads: string,
-  said: (line: string) => void,
-  signal?: AbortSignal,
-): Promise<string | null> {
-  return new Promise(resolve => {
-    const [program, ...before] = LAUNCHED;
-    const child = spawn(program, [...before, ...words], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, WEIGHTLOOM_THREADS: threads },
-    });
-    let log = '';
-    child.stderr.setEncoding('utf8').on('data', chunk => {
-      log = (log + chunk).slice(-100_000);
-      const line = reasonOf(log);
-      if (line) said(line);
-    });
-    const stop = () => child.kill('SIGTERM');
-    signal?.addEventListener('abort', stop);
-    child.on('error', error => resolve(error.message));
-    child.on('close', (code, killed) => {
-      signal?.removeEventListener('abort', stop);
-      if (code === 0) resolve(null);
-      else resolve(killed ? `killed by ${killed}` : (reasonOf(log) ?? `exit code ${code}`));
-    });
-  });
 }

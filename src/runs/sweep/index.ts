@@ -12,7 +12,6 @@ export {
 export {
   type CellRun,
   type CellRunner,
-  reasonOf,
   runSweep,
   type SweepOptions,
   type SweepOutcome,

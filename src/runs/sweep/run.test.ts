@@ -16,12 +16,13 @@ import { refusal } from '../../../property-tests/refusal.ts';
 import { writeTinyExperiment } from '../../../property-tests/tiny-experiment.ts';
 import { meanInterval } from '../../evaluation/index.ts';
 import { type Experiment, loadExperiment } from '../../experiment/experiment.ts';
+import { reasonOf } from '../process.ts';
 import { methodsOf, readResults } from '../results.ts';
 import { createRunFolder } from '../run-folder.ts';
 import { type Board, timeLeft } from './board.ts';
 import { experimentConfig, finishedCells, planSweep } from './plan.ts';
 import { writeSweepReport } from './report.ts';
-import { type CellRunner, reasonOf, runSweep } from './run.ts';
+import { type CellRunner, runSweep } from './run.ts';
 
 const test = suite('sweep');
 const root = mkdtempSync(join(tmpdir(), 'weightloom-sweep-'));

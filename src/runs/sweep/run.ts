@@ -2,13 +2,13 @@
  * Sweeps: every combination of some settings as a run of its own, in a process of its own. A finished cell (it has its results.json) is
  * never run again, so a sweep that was stopped goes on where it was; a failed cell is named and leaves the others alone.
  */
-import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { LAUNCHER } from '../../config/index.ts';
 import { makeFolder } from '../../formats/index.ts';
 import { claim } from '../claim.ts';
+import { runProcess } from '../process.ts';
 import { RESULTS } from '../results.ts';
 import { type Board, sweepBoard } from './board.ts';
 import type { SweepCell } from './cells.ts';
@@ -62,43 +62,25 @@ export interface SweepOutcome {
   readonly failed: readonly { readonly id: string; readonly reason: string }[];
 }
 
-/** The sentence of a failed process: its last line that is no line of a stack. */
-export function reasonOf(log: string): string | undefined {
-  const lines = log.split('\n').map(line => line.trimEnd());
-  return lines.findLast(line => line !== '' && !/^(\s|[}\]]|Node\.js v)/.test(line));
-}
-
 /** Each cell as `weightloom run` in a process of its own, with a log.txt in its folder. */
 const inProcess =
   (experiment: string): CellRunner =>
-  ({ cell, folder, threads, signal, said }) =>
-    new Promise(resolve => {
-      const child = spawn(
-        process.execPath,
-        [LAUNCHER, 'run', experiment, ...cell.overrides, '--out', folder, '--resume'],
-        {
-          stdio: ['pipe', 'ignore', 'pipe'],
-          env: { ...process.env, WEIGHTLOOM_THREADS: String(threads), [CELL_VARIABLE]: '1' },
-        },
-      );
-      let log = '';
-      child.stderr.setEncoding('utf8').on('data', chunk => {
-        log = (log + chunk).slice(-100_000);
-        const line = reasonOf(log);
-        if (line) said(line);
-      });
-      const stop = () => child.kill('SIGTERM');
-      signal?.addEventListener('abort', stop);
-      child.on('error', error => resolve(error.message));
-      child.on('close', (code, killed) => {
-        signal?.removeEventListener('abort', stop);
-        // Also where the run was refused and left no folder: its last words may be wanted.
-        mkdirSync(folder, { recursive: true });
-        writeFileSync(join(folder, 'log.txt'), log);
-        if (code === 0) resolve(existsSync(join(folder, RESULTS)) ? null : `it ended without ${RESULTS}`);
-        else resolve(killed ? `killed by ${killed}` : (reasonOf(log) ?? `exit code ${code}`));
-      });
-    });
+  async ({ cell, folder, threads, signal, said }) => {
+    const { log, reason } = await runProcess(
+      [process.execPath, LAUNCHER, 'run', experiment, ...cell.overrides, '--out', folder, '--resume'],
+      {
+        env: { WEIGHTLOOM_THREADS: String(threads), [CELL_VARIABLE]: '1' },
+        stdin: 'pipe',
+        said,
+        signal,
+      },
+    );
+    // Also where the run was refused and left no folder: its last words may be wanted.
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'log.txt'), log);
+    if (reason === null && !existsSync(join(folder, RESULTS))) return `it ended without ${RESULTS}`;
+    return reason;
+  };
 
 /** Runs the cells that have no results yet. */
 export async function runSweep(options: SweepOptions): Promise<SweepOutcome> {
