@@ -15,7 +15,6 @@ import {
 } from '../src/evaluation/index.ts';
 import {
   type Contender,
-  conditionOf,
   disorderWeights,
   nestedOrder,
   recoveredUnits,
@@ -94,7 +93,7 @@ const PROBED = 16;
 function probe(contender: Contender, study: Study, seed: number): number {
   const { train, encoder, spec } = study;
   const count = Math.min(PROBED, train.names.length);
-  const tokens = tf.tidy(() => conditionOf(encoder, tf.slice(train.features, [0, 0, 0], [count, -1, -1])));
+  const tokens = tf.tidy(() => encoder.project(tf.slice(train.features, [0, 0, 0], [count, -1, -1])));
   try {
     return trainedEquivarianceError({
       ...contender,

@@ -121,7 +121,12 @@ for (const kind of kinds) {
           const stream = randomStream(10, 'noise');
           const noise = () => move(Float64Array.from({ length: 2 * size }, () => stream.normal()));
           const diffusion = edm({ sampling: { sampler, steps: 5 } });
-          const sampled = await diffusion.sample({ denoiser, condition: tokens, shape: [2, size], noise });
+          const sampled = await diffusion.sample({
+            denoiser,
+            condition: { tokens },
+            shape: [2, size],
+            noise,
+          });
           denoiser.dispose();
           return sampled;
         };

@@ -35,7 +35,14 @@ export {
   encoderNames,
   registerEncoder,
 } from './registry.ts';
-export { fitStandardiser, type Standardiser, standardise, standardised } from './standardise.ts';
+export {
+  fitStandardiser,
+  OUTLIER,
+  type Standardiser,
+  safeDeviation,
+  standardise,
+  standardised,
+} from './standardise.ts';
 export * from './texture-losses/index.ts';
 export {
   type ClipConfig,

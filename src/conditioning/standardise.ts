@@ -13,8 +13,12 @@ export interface Standardiser {
   readonly std: Float32Array;
 }
 
-/** Values are held within this many standard deviations: an outlier must not push a denoiser where it never trained. */
-const LIMIT = 5;
+/** Values are held within this many standard deviations: an outlier must not push a model where it never trained. */
+export const OUTLIER = 5;
+
+/** A standard deviation to divide by: 1 for a number that does not vary beyond its rounding, so that it becomes 0. */
+export const safeDeviation = (deviation: number, mean: number): number =>
+  deviation > 1e-5 * (1 + Math.abs(mean)) ? deviation : 1;
 
 /**
  * Mean and standard deviation (n - 1) of every number of the features.
@@ -31,10 +35,7 @@ export function fitStandardiser(features: tf.Tensor3D): Standardiser {
   for (let n = 0; n < count; n++) {
     for (let i = 0; i < size; i++) square[i] += (data[n * size + i] - mean[i]) ** 2 / Math.max(1, count - 1);
   }
-  const std = Float32Array.from(square, (s, i) => {
-    const deviation = Math.sqrt(s);
-    return deviation > 1e-5 * (1 + Math.abs(mean[i])) ? deviation : 1;
-  });
+  const std = Float32Array.from(square, (s, i) => safeDeviation(Math.sqrt(s), mean[i]));
   return { mean: Float32Array.from(mean), std };
 }
 
@@ -46,7 +47,7 @@ export function standardise(features: tf.Tensor3D, { mean, std }: Standardiser):
       tf.sub(features, tf.tensor3d(mean, [1, tokens, width])),
       tf.tensor3d(std, [1, tokens, width]),
     );
-    return tf.clipByValue(scaled, -LIMIT, LIMIT) as tf.Tensor3D;
+    return tf.clipByValue(scaled, -OUTLIER, OUTLIER) as tf.Tensor3D;
   });
 }
 

@@ -16,7 +16,14 @@ export interface Condition {
   readonly tokens: tf.Tensor3D;
   /** [B], 1 where the sample has its condition and 0 where it was dropped. */
   readonly present: tf.Tensor1D;
+  /** True where every sample is known to have its condition. */
+  readonly complete?: boolean;
+  /** [B, D], normalised: what the prior of the process foretells from the condition, where it has one. */
+  readonly means?: tf.Tensor2D;
 }
+
+/** A condition that no sample lacks. */
+export type Given = Pick<Condition, 'tokens' | 'means'>;
 
 /** How a denoiser is run. */
 export interface ApplyOptions {

@@ -9,6 +9,7 @@ export {
   type DenoiserKind,
   denoiserKind,
   denoiserNames,
+  type Given,
   registerDenoiser,
 } from './denoiser.ts';
 export * from './graph/index.ts';

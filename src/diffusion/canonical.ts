@@ -14,7 +14,7 @@ import { tf } from '../tensor/index.ts';
 import { type SampleWeightsOptions, sampleWeights } from './sample.ts';
 
 /** Of `sampleWeights`, with pictures in the place of conditions, and what they are brought near to. */
-export interface CanonicalSampleOptions extends Omit<SampleWeightsOptions, 'condition'> {
+export interface CanonicalSampleOptions extends Omit<SampleWeightsOptions, 'features' | 'encoder'> {
   /** Its features are compared; its `project` makes the condition. */
   readonly encoder: Encoder;
   /** [N * S * S * 3] in [0, 1]. */
@@ -77,9 +77,9 @@ export async function sampleCanonicalWeights(
     await new Promise(resolve => setImmediate(resolve));
   }
 
-  const condition = tf.tidy(() => encoder.project(tensor(raw)));
+  const features = tensor(raw);
   try {
-    const weights = await sampleWeights({ ...options, condition });
+    const weights = await sampleWeights({ ...options, features });
     const size = weights.length / (total * count);
     conditions.forEach(({ undo }, n) => {
       const rows = weights.subarray(n * count * size, (n + 1) * count * size);
@@ -87,6 +87,6 @@ export async function sampleCanonicalWeights(
     });
     return { weights, conditions };
   } finally {
-    condition.dispose();
+    features.dispose();
   }
 }

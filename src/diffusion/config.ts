@@ -10,12 +10,14 @@ import {
   notNegative,
   orThrow,
   positive,
+  refuse,
   share,
   UserError,
 } from '../config/index.ts';
 import { ddim } from './ddim.ts';
 import type { Diffusion } from './diffusion.ts';
 import { EDM_DEFAULTS, edm } from './edm.ts';
+import type { GaussianPrior } from './gaussian.ts';
 import { regression } from './regression.ts';
 import { SAMPLERS } from './samplers.ts';
 import { SCHEDULES } from './schedules.ts';
@@ -36,10 +38,14 @@ const churn = t.intersection([
   t.partial({ min: notNegative, max: positive, noise: positive }),
 ]);
 
+/** `gaussian`: the process is built around ridge regression and its residuals, fitted to the training weights. */
+const prior = t.keyof({ none: null, gaussian: null });
+
 const EdmCodec = t.intersection([
   t.strict({ process: t.literal('edm') }),
   t.partial({
     sigmaData: positive,
+    prior,
     noise,
     parametrisation: t.keyof({ edm: null, clean: null }),
     weighting: t.keyof({ edm: null, snr: null, 'soft-min-snr': null, uniform: null }),
@@ -79,7 +85,7 @@ export type DiffusionConfig =
 
 const RegressionCodec = t.intersection([
   t.strict({ process: t.literal('regression') }),
-  t.partial({ sigmaData: positive }),
+  t.partial({ sigmaData: positive, prior }),
 ]);
 
 const ProcessCodec = t.strict({ process: t.keyof({ edm: null, ddim: null, regression: null }) });
@@ -110,8 +116,18 @@ export function fitDiffusion(
   return { ...config, noise: spectrumNoise(range, sigmaData, largestDeviation(normalised, size)) };
 }
 
-/** Builds the process that a configuration describes; parameters left out take their defaults. */
-export const createDiffusion = (config: unknown, where = 'diffusion'): E.Either<Failure, Diffusion> =>
+/** Whether a configuration asks for a process around a prior. */
+export const wantsPrior = (config: Readonly<Record<string, unknown>>): boolean => config.prior === 'gaussian';
+
+/**
+ * Builds the process that a configuration describes; parameters left out take their defaults.
+ * @param prior what `prior: gaussian` stands for: fitted by `prepareDiffusion`, or read from a model
+ */
+export const createDiffusion = (
+  config: unknown,
+  where = 'diffusion',
+  prior: GaussianPrior | null = null,
+): E.Either<Failure, Diffusion> =>
   pipe(
     decode(ProcessCodec, config, where, { unknownKeys: 'allow' }),
     // Decoded again by the codec of its process, so that a misspelt parameter is looked for among its own.
@@ -123,12 +139,25 @@ export const createDiffusion = (config: unknown, where = 'diffusion'): E.Either<
             E.chain(options => built(() => ddim(options))),
           );
         case 'regression':
-          return pipe(decode(RegressionCodec, config, where), E.map(regression));
+          return pipe(
+            decode(RegressionCodec, config, where),
+            E.chain(options => built(() => regression(options, chosen(options, prior, where)))),
+          );
         case 'edm':
           return pipe(
             decode(EdmCodec, config, where),
-            E.chain(options => built(() => edm(options))),
+            E.chain(options => built(() => edm(options, chosen(options, prior, where)))),
           );
       }
     }),
   );
+
+/** The prior where the configuration asks for one. */
+function chosen(
+  config: Readonly<Record<string, unknown>>,
+  prior: GaussianPrior | null,
+  where: string,
+): GaussianPrior | null {
+  if (!wantsPrior(config)) return null;
+  return prior ?? refuse(where, 'a prior fitted to weights', 'none', { field: 'prior' });
+}

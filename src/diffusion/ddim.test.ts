@@ -92,7 +92,7 @@ for (const [tag, steps, conditional, scale, eta] of [
     const tokens = conditional ? tf.tensor3d(g.cond.data as Float32Array, [3, 1, 20]) : null;
     const out = await ddim({ ...asReference, eta }, schedule(g)).sample({
       denoiser: network(g.A, Number(g[`${constants}.amp`].data[0]), Number(g[`${constants}.tcoef`].data[0])),
-      condition: tokens,
+      condition: tokens && { tokens },
       shape: [3, 20],
       steps,
       guidance: { scale },
@@ -114,7 +114,7 @@ test('by default a sample does not depend on its batch', async () => {
     const tokens = tf.tensor3d((g.cond.data as Float32Array).slice(0, rows * 20), [rows, 1, 20]);
     const out = await ddim().sample({
       denoiser: network(g.A, 2, 0),
-      condition: tokens,
+      condition: { tokens },
       shape: [rows, 20],
       steps: 10,
       guidance: { scale: 5 },

@@ -95,6 +95,7 @@ export function ddim(
 
   return {
     name: 'ddim',
+    prior: null,
     config,
     sigmaData: config.sigmaData,
     drawLevels: (random, batch) =>

@@ -1,6 +1,7 @@
 /** What training and sampling know of a diffusion process; EDM and the DDIM baseline stand behind it. */
-import type { ApplyOptions, Condition, Denoiser } from '../denoisers/index.ts';
+import type { ApplyOptions, Condition, Denoiser, Given } from '../denoisers/index.ts';
 import type { RandomStream, tf } from '../tensor/index.ts';
+import type { GaussianPrior } from './gaussian.ts';
 import type { Guidance } from './guidance.ts';
 import type { SamplerStep } from './samplers.ts';
 
@@ -15,8 +16,8 @@ export interface Objective {
 /** What is sampled, from which noise, in how many steps. */
 export interface SampleOptions {
   readonly denoiser: Denoiser;
-  /** Tokens [B, T, C], or null to sample without condition. */
-  readonly condition: tf.Tensor3D | null;
+  /** Tokens [B, T, C], with means [B, D] where the process has a prior; null to sample without condition. */
+  readonly condition: Given | null;
   /** [B, D]. */
   readonly shape: readonly [batch: number, size: number];
   /** The next unit normals [B * D]; the first draw starts the sample. */
@@ -38,6 +39,8 @@ export interface Diffusion {
   readonly name: string;
   /** Standard deviation the normalised data should have. */
   readonly sigmaData: number;
+  /** What the process is built around; null for none. */
+  readonly prior: GaussianPrior | null;
   /** Noise levels of a training batch: sigma for EDM, the time step for DDIM. */
   drawLevels(random: RandomStream, batch: number): Float64Array;
   /** One level for each of `bins` bins of equal probability under the training distribution. */

@@ -143,7 +143,7 @@ for (const [tag, steps, conditional, scale, churn] of [
     let drawn = 0;
     const out = await edm({ sampling: { churn: { amount: churn } } }).sample({
       denoiser: network(g.A, calls),
-      condition: tokens,
+      condition: tokens && { tokens },
       shape: [2, 42],
       steps,
       guidance: { scale },

@@ -6,6 +6,7 @@ import { refuse } from '../config/index.ts';
 import type { ApplyOptions, Condition, Denoiser } from '../denoisers/index.ts';
 import { tf } from '../tensor/index.ts';
 import type { Diffusion, Objective } from './diffusion.ts';
+import { type GaussianPrior, gaussianEstimate } from './gaussian.ts';
 import { combineEstimates, guidedEstimates } from './guidance.ts';
 import { binLevels, binOf, drawLevels, levelAt, type NoiseDistribution } from './noise.ts';
 import { SAMPLERS, type SamplerName, type SamplerOptions } from './samplers.ts';
@@ -111,25 +112,49 @@ export function lossWeight(
   }
 }
 
+/** What D is built of: the configuration, and the prior where there is one. */
+export interface Preconditioning extends Pick<EdmConfig, 'sigmaData' | 'parametrisation'> {
+  readonly prior?: GaussianPrior | null;
+}
+
 /** A column [B, 1] of float64 numbers. */
 const column = (values: ArrayLike<number>) => tf.tensor2d(Float32Array.from(values), [values.length, 1]);
 
-/** D(x; sigma) of the denoiser: x [B, D], sigmas [B]. Differentiable. */
+/**
+ * D(x; sigma) of the denoiser: x [B, D], sigmas [B]. Differentiable. With a prior the skip connection is its optimal estimate, whose covariance is that of
+ * the weights and not a multiple of the identity, and F is scaled by what that estimate leaves open: D = E[w | x] + std(w | x) F.
+ */
 export function denoise(
-  config: Pick<EdmConfig, 'sigmaData' | 'parametrisation'>,
+  config: Preconditioning,
   denoiser: Denoiser,
   x: tf.Tensor2D,
   sigmas: ArrayLike<number>,
   condition: Condition | null,
   options?: ApplyOptions,
 ): tf.Tensor2D {
-  return tf.tidy(() => {
-    const c = Array.from(sigmas, sigma => coefficients(config, sigma));
-    const label = tf.tensor1d(c.map(k => k.noise));
-    const raw = denoiser.apply(tf.mul(column(c.map(k => k.in)), x), label, condition, options);
-    if (config.parametrisation === 'clean') return raw;
-    return tf.add(tf.mul(column(c.map(k => k.skip)), x), tf.mul(column(c.map(k => k.out)), raw));
-  });
+  return tf.tidy(() => preconditioned(config, denoiser, x, sigmas, condition, options).denoised);
+}
+
+/** D(x; sigma) [B, D] and the scale [B, 1] of F in it. */
+function preconditioned(
+  config: Preconditioning,
+  denoiser: Denoiser,
+  x: tf.Tensor2D,
+  sigmas: ArrayLike<number>,
+  condition: Condition | null,
+  options?: ApplyOptions,
+): { denoised: tf.Tensor2D; scale: tf.Tensor2D } {
+  const c = Array.from(sigmas, sigma => coefficients(config, sigma));
+  const label = tf.tensor1d(c.map(k => k.noise));
+  const raw = denoiser.apply(tf.mul(column(c.map(k => k.in)), x), label, condition, options);
+  const { prior } = config;
+  const scale = column(c.map(k => k.out));
+  if (prior) {
+    const { mean, deviation } = gaussianEstimate(prior, x, sigmas, condition);
+    return { denoised: tf.add(mean, tf.mul(deviation, raw)), scale: deviation };
+  }
+  if (config.parametrisation === 'clean') return { denoised: raw, scale };
+  return { denoised: tf.add(tf.mul(column(c.map(k => k.skip)), x), tf.mul(scale, raw)), scale };
 }
 
 /** The middle 99 % of the training noise: what a sampler goes through unless it is told otherwise. */
@@ -162,9 +187,13 @@ function checkRanges({ noise, sampling: { sigmaMin, sigmaMax, churn } }: EdmConf
 
 /**
  * EDM as a process to train and sample by. Where the training noise is given and the sampler's range is not, it is the middle 99 % of that noise.
- * @throws UserError when the sampler's range reaches beyond the training noise, or bounds are turned round
+ * @param prior the Gaussian that D is built around: see `denoise`. Default: none, the isotropic skip connection of the paper
+ * @throws UserError when the sampler's range reaches beyond the training noise, bounds are turned round, or `clean` is asked of a process with a prior
  */
-export function edm(options: EdmOptions = {}): Diffusion & { readonly config: EdmConfig } {
+export function edm(
+  options: EdmOptions = {},
+  prior: GaussianPrior | null = null,
+): Diffusion & { readonly config: EdmConfig } {
   const noise = options.noise ?? EDM_DEFAULTS.noise;
   const config: EdmConfig = {
     ...EDM_DEFAULTS,
@@ -175,11 +204,15 @@ export function edm(options: EdmOptions = {}): Diffusion & { readonly config: Ed
     sampling: { ...EDM_DEFAULTS.sampling, ...(options.noise && trainedRange(noise)), ...options.sampling },
   };
   checkRanges(config);
+  if (prior && config.parametrisation === 'clean')
+    refuse('diffusion', 'edm where there is a prior', 'clean', { field: 'parametrisation' });
+  const preconditioning = { ...config, prior };
   const { sampling } = config;
   const distribution = noise;
   return {
     name: 'edm',
     config,
+    prior,
     sigmaData: config.sigmaData,
     drawLevels: (random, batch) => drawLevels(distribution, random, batch),
     binLevels: bins => binLevels(distribution, bins),
@@ -188,12 +221,23 @@ export function edm(options: EdmOptions = {}): Diffusion & { readonly config: Ed
 
     objective(denoiser, clean, noise, sigmas, condition, applyOptions): Objective {
       const noisy = tf.tidy(() => tf.add(clean, tf.mul(column(sigmas), noise)) as tf.Tensor2D);
-      const denoised = denoise(config, denoiser, noisy, sigmas, condition, applyOptions);
-      const losses = tf.tidy(() => {
-        const weights = tf.tensor1d(Float32Array.from(sigmas, sigma => lossWeight(config, sigma)));
-        return tf.mul(weights, tf.mean(tf.squaredDifference(denoised, clean), 1)) as tf.Tensor1D;
+      return tf.tidy(() => {
+        const { denoised, scale } = preconditioned(
+          preconditioning,
+          denoiser,
+          noisy,
+          sigmas,
+          condition,
+          applyOptions,
+        );
+        const errors = tf.mean(tf.squaredDifference(denoised, clean), 1) as tf.Tensor1D;
+        // EDM's weighting is 1 / c_out^2, whatever c_out is.
+        const weights =
+          config.weighting === 'edm'
+            ? (tf.reshape(tf.square(tf.reciprocal(scale)), [-1]) as tf.Tensor1D)
+            : tf.tensor1d(Float32Array.from(sigmas, sigma => lossWeight(config, sigma)));
+        return { denoised, losses: tf.mul(weights, errors) as tf.Tensor1D };
       });
-      return { denoised, losses };
     },
 
     async sample({ denoiser, condition, shape, noise, steps = sampling.steps, guidance, onStep, signal }) {
@@ -202,7 +246,7 @@ export function edm(options: EdmOptions = {}): Diffusion & { readonly config: Ed
         const estimate = tf.tidy(() => {
           const noisy = tf.tensor2d(Float32Array.from(x), [...shape]);
           const at = (model: Denoiser, batch: tf.Tensor2D, given: Condition | null) =>
-            denoise(config, model, batch, new Float64Array(batch.shape[0]).fill(sigma), given);
+            denoise(preconditioning, model, batch, new Float64Array(batch.shape[0]).fill(sigma), given);
           const guided = guidedEstimates(at, denoiser, noisy, condition, guidance, sigma);
           return combineEstimates(guided, guidance?.scale ?? 1);
         });

@@ -1,5 +1,5 @@
 /** Guidance: the sampler's denoiser as a combination of two estimates, D = D_ref + scale (D_main - D_ref). */
-import type { Condition, Denoiser } from '../denoisers/index.ts';
+import type { Condition, Denoiser, Given } from '../denoisers/index.ts';
 import { tf } from '../tensor/index.ts';
 
 /** Guided sampling: how far past the reference estimate, against what, and at which noise levels. */
@@ -36,25 +36,33 @@ export function guidedEstimates(
   estimate: Estimate,
   denoiser: Denoiser,
   x: tf.Tensor2D,
-  tokens: tf.Tensor3D | null,
+  given: Given | null,
   guidance: Guidance | undefined,
   sigma: number,
 ): Guided {
   const batch = x.shape[0];
-  const condition = tokens && { tokens, present: tf.ones([batch]) as tf.Tensor1D };
-  if (!guides(guidance, sigma, tokens !== null)) {
+  const condition = given && whole(given);
+  if (!guides(guidance, sigma, given !== null)) {
     return { main: estimate(denoiser, x, condition), reference: null };
   }
   if (guidance!.weaker) {
     return { main: estimate(denoiser, x, condition), reference: estimate(guidance!.weaker, x, condition) };
   }
   const both = estimate(denoiser, tf.concat([x, x]), {
-    tokens: tf.concat([tokens!, tokens!]),
+    tokens: tf.concat([given!.tokens, given!.tokens]),
+    means: given!.means && tf.concat([given!.means, given!.means]),
     present: tf.concat([tf.ones([batch]), tf.zeros([batch])]) as tf.Tensor1D,
   });
   const [main, reference] = tf.split(both, 2) as tf.Tensor2D[];
   return { main, reference };
 }
+
+/** The condition of samples that all have it. */
+export const whole = (given: Given): Condition => ({
+  ...given,
+  present: tf.ones([given.tokens.shape[0]]),
+  complete: true,
+});
 
 /** D_ref + scale (D_main - D_ref). */
 export const combineEstimates = ({ main, reference }: Guided, scale: number): tf.Tensor2D =>

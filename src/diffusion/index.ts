@@ -1,6 +1,6 @@
 /** Diffusion in weight space: EDM and the DDIM baseline, samplers, guidance, normalisation. */
 export { type CanonicalSampleOptions, sampleCanonicalWeights } from './canonical.ts';
-export { createDiffusion, type DiffusionConfig, fitDiffusion } from './config.ts';
+export { createDiffusion, type DiffusionConfig, fitDiffusion, wantsPrior } from './config.ts';
 export { DDIM_DEFAULTS, type DdimConfig, ddim } from './ddim.ts';
 export type { Diffusion, Objective, SampleOptions } from './diffusion.ts';
 export {
@@ -15,6 +15,17 @@ export {
   lossWeight,
   type Parametrisation,
 } from './edm.ts';
+export {
+  type Covariance,
+  type FittedGaussian,
+  fitGaussian,
+  type GaussianInput,
+  type GaussianPrior,
+  nothingAdded,
+  priorArrays,
+  priorFromArrays,
+  shrunkCovariance,
+} from './gaussian.ts';
 export type { Guidance } from './guidance.ts';
 export { type NoiseDistribution, normalCdf, normalQuantile } from './noise.ts';
 export {
@@ -26,7 +37,8 @@ export {
 } from './normaliser.ts';
 export { type PreparedDiffusion, prepareDiffusion } from './prepare.ts';
 export { type RegressionConfig, regression } from './regression.ts';
-export { type SampleWeightsOptions, sampleWeights } from './sample.ts';
+export { columnMoments, fitRidge, type Ridge, standardiseColumns } from './ridge.ts';
+export { conditionOf, disposeGiven, type SampleWeightsOptions, sampleWeights } from './sample.ts';
 export {
   type DenoiseFn,
   SAMPLERS,

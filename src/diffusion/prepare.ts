@@ -1,9 +1,10 @@
 /** What a training on a set of weights begins with: its normaliser, and the process with its noise fitted to the normalised weights. */
 import { orThrow } from '../config/index.ts';
 import { type NcaSpec, weightCount } from '../nca/index.ts';
-import { createDiffusion, fitDiffusion } from './config.ts';
+import { createDiffusion, fitDiffusion, wantsPrior } from './config.ts';
 import type { Diffusion } from './diffusion.ts';
 import { EDM_DEFAULTS } from './edm.ts';
+import { fitGaussian } from './gaussian.ts';
 import { fitNormaliser, type Normaliser, type NormaliserOptions } from './normaliser.ts';
 
 /** A process and the normaliser that goes with it. */
@@ -12,22 +13,34 @@ export interface PreparedDiffusion {
   readonly normaliser: Normaliser;
   /** The configuration with its noise as it was fitted: what a saved model is read back by. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** [N * D] what its prior foretells of each training NCA without having seen it; null where it has no prior. */
+  readonly means: Float32Array | null;
 }
 
 /**
  * @param config `process: ...` and its parameters; `noise: { kind: spectrum, ... }` is fitted to the weights
  * @param weights [N * D] real training weights
+ * @param features [N * F] their frozen features, for `prior: gaussian`; null for a training without condition
  * @throws UserError for parameters that do not fit
  */
 export function prepareDiffusion(
   config: Readonly<Record<string, unknown>>,
   spec: NcaSpec,
   weights: Float32Array,
+  features: Float32Array | null,
   shared: Omit<NormaliserOptions, 'sigmaData'> = {},
   where = 'diffusion',
 ): PreparedDiffusion {
   const sigmaData = typeof config.sigmaData === 'number' ? config.sigmaData : EDM_DEFAULTS.sigmaData;
   const normaliser = fitNormaliser(spec, weights, { ...shared, sigmaData });
-  const fitted = fitDiffusion(config, normaliser.normalise(weights), weightCount(spec), where);
-  return { diffusion: orThrow(createDiffusion(fitted, where)), normaliser, config: fitted };
+  const size = weightCount(spec);
+  const normalised = normaliser.normalise(weights);
+  const fitted = fitDiffusion(config, normalised, size, where);
+  const gaussian = wantsPrior(config) ? fitGaussian({ weights: normalised, features, size }) : null;
+  return {
+    diffusion: orThrow(createDiffusion(fitted, where, gaussian?.prior)),
+    normaliser,
+    config: fitted,
+    means: gaussian?.means ?? null,
+  };
 }

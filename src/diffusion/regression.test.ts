@@ -34,7 +34,7 @@ test('regression: the answer depends on the condition alone, and the loss is its
   const tokens = tf.tensor3d(randomStream(0, 'tokens').normals(12), [3, 1, 4]);
   const draw = (seed: number) => () => Float64Array.from(randomStream(seed, 'noise').normals(3 * D));
   const sample = (seed: number, steps?: number) =>
-    process.sample({ denoiser, condition: tokens, shape: [3, D], noise: draw(seed), steps });
+    process.sample({ denoiser, condition: { tokens }, shape: [3, D], noise: draw(seed), steps });
   const first = await sample(0);
   assert.equal(await sample(1, 7), first);
   const apart = Math.max(...first.slice(0, D).map((x, d) => Math.abs(x - first[D + d])));

@@ -3,9 +3,9 @@
  * Every comparison shows all of them.
  */
 import { Matrix } from 'ml-matrix';
+import { columnMoments, fitRidge, standardiseColumns } from '../diffusion/index.ts';
 import { initialWeights, type NcaSpec, weightCount } from '../nca/index.ts';
 import { randomStream } from '../tensor/index.ts';
-import { columnMoments, fitRidge, standardise } from './ridge.ts';
 
 /** Training NCAs with their conditions, and the conditions to answer: N training NCAs, M queries, D weights, F features. */
 export interface BaselineInput {
@@ -64,7 +64,7 @@ export function baselines(input: BaselineInput): Partial<Record<BaselineName, Fl
   };
 
   const moments = columnMoments(train);
-  const near = nearestTwo(standardise(train, moments), standardise(asked, moments));
+  const near = nearestTwo(standardiseColumns(train, moments), standardiseColumns(asked, moments));
   const { mean, std } = weightMoments(trainWeights, size);
   const stream = (name: BaselineName, query: number) => randomStream(seed, `baseline/${name}/${query}`);
   const ridge = fitRidge(train, Matrix.from1DArray(count, size, trainWeights));

@@ -28,13 +28,6 @@ export { crossedInterval, holm, signFlipP, studentQuantileAt } from './crossed.t
 export * from './equivariance/index.ts';
 export { type FineTuned, type FineTuneOptions, fineTune } from './fine-tuning.ts';
 export {
-  type ConditionalGaussian,
-  fitGaussian,
-  type GaussianInput,
-  gaussianDenoiser,
-  shrunkCovariance,
-} from './gaussian.ts';
-export {
   GRAPH_FIGURES,
   type GraphFigure,
   graphFigures,

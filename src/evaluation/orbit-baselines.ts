@@ -4,6 +4,7 @@
  */
 import { Matrix } from 'ml-matrix';
 import { type Encoder, fitStandardiser, standardise } from '../conditioning/index.ts';
+import { fitRidge } from '../diffusion/index.ts';
 import {
   actOnWeights,
   canonicalCondition,
@@ -18,7 +19,6 @@ import {
 } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 import { colourMap } from './colour-map.ts';
-import { fitRidge } from './ridge.ts';
 
 /** Training NCAs with their pictures, and the pictures to answer: N training NCAs, M queries, D weights. */
 export interface OrbitBaselineInput {

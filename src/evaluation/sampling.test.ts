@@ -1,19 +1,8 @@
 import fc from 'fast-check';
-import { Matrix } from 'ml-matrix';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { edm, normaliserOf, sampleWeights } from '../diffusion/index.ts';
-import { SPECS, weightCount } from '../nca/index.ts';
-import { randomStream, startBackend, tf } from '../tensor/index.ts';
-import {
-  bestOf,
-  distinctRows,
-  energyScores,
-  fitGaussian,
-  gaussianDenoiser,
-  shrunkCovariance,
-  spreadToError,
-} from './index.ts';
+import { randomStream, startBackend } from '../tensor/index.ts';
+import { bestOf, distinctRows, energyScores, spreadToError } from './index.ts';
 
 await startBackend();
 
@@ -68,86 +57,6 @@ test('rows that are one are counted once', () => {
   const copies = Float32Array.from([...rows, ...rows.map(x => x + 0.01)]);
   assert.is(distinctRows(copies, 20, 0.1), 5);
   assert.is(distinctRows(copies, 20, 0.001), 10);
-});
-
-test('the shrunk covariance lies between the sample’s and a multiple of the identity, of the same trace', () => {
-  fc.assert(
-    fc.property(fc.nat(1e6), fc.integer({ min: 5, max: 40 }), (seed, count) => {
-      const size = 12;
-      const rows = Matrix.from1DArray(count, size, randomStream(seed, 'rows').normals(count * size));
-      const { spectrum, directions, rest } = shrunkCovariance(rows);
-      const trace = spectrum.reduce((sum, x) => sum + x, 0) + (size - spectrum.length) * rest;
-      const wanted = rows.norm('frobenius') ** 2 / count;
-      // float32 directions do not enter the trace.
-      assert.ok(Math.abs(trace / wanted - 1) < 1e-9);
-      const basis = Matrix.from1DArray(spectrum.length, size, directions);
-      const identity = basis.mmul(basis.transpose());
-      const error = Matrix.sub(identity, Matrix.eye(spectrum.length)).norm('frobenius');
-      assert.ok(error < 1e-4, `${error}`);
-    }),
-    { numRuns: 20 },
-  );
-});
-
-test('the sampler gives the closed-form denoiser’s own mean and covariance, in the full dimension', async () => {
-  const before = tf.memory().numTensors;
-  const spec = { ...SPECS.compact, name: 'tiny', channels: 4, hidden: 6 };
-  const size = weightCount(spec);
-  const [count, width] = [60, 3];
-  const random = randomStream(0, 'population');
-  const features = random.normals(count * width);
-  const loading = random.normals(width * size, 0, 0.3);
-  const direction = random.normals(size, 0, 1);
-  const weights = new Float32Array(count * size);
-  for (let n = 0; n < count; n++) {
-    const along = random.normal(0, 0.6);
-    for (let d = 0; d < size; d++) {
-      let mean = 0;
-      for (let f = 0; f < width; f++) mean += features[n * width + f] * loading[f * size + d];
-      weights[n * size + d] = mean + along * direction[d] + random.normal(0, 0.1);
-    }
-  }
-  const fit = fitGaussian({ weights, features: Float32Array.from(features), size });
-  const diffusion = edm({
-    noise: { kind: 'log-normal', mean: -0.5, std: 2 },
-    sampling: { steps: 40, sigmaMin: 0.003, sigmaMax: 300 },
-  });
-  const denoiser = gaussianDenoiser(spec, fit, diffusion.config);
-  const asked = Float32Array.of(1, -0.5, 0.2);
-  const mean = fit.mean(asked);
-  const condition = tf.tensor3d(mean, [1, 1, size]);
-  const K = 600;
-  const identity = normaliserOf(new Float32Array(size), new Float32Array(size).fill(1));
-  const samples = await sampleWeights({
-    denoiser,
-    diffusion,
-    normaliser: identity,
-    condition,
-    count: K,
-    seed: 5,
-    batch: 200,
-  });
-  const project = (row: number, k: number) => {
-    let sum = 0;
-    for (let d = 0; d < size; d++) sum += (samples[row * size + d] - mean[d]) * fit.directions[k * size + d];
-    return sum;
-  };
-  // Variances along the first directions: relative standard error sqrt(2 / 600) = 5.8 %, and the sampler's own error; four of them.
-  for (const k of [0, 1, 5, fit.spectrum.length - 1]) {
-    let [first, second] = [0, 0];
-    for (let row = 0; row < K; row++) {
-      first += project(row, k) / K;
-      second += project(row, k) ** 2 / K;
-    }
-    assert.ok(Math.abs(first) < 4 * Math.sqrt(fit.spectrum[k] / K), `mean along ${k}: ${first}`);
-    assert.ok(
-      Math.abs(second / fit.spectrum[k] - 1) < 0.24,
-      `variance along ${k}: ${second} for ${fit.spectrum[k]}`,
-    );
-  }
-  tf.dispose(condition);
-  denoiser.dispose();
-  assert.is(tf.memory().numTensors, before);
 });
 
 test.run();

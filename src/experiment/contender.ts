@@ -1,6 +1,5 @@
 /** One denoiser's part in a comparison: built, trained and sampled under the settings that all contenders share. */
 import * as t from 'io-ts';
-import type { Encoder } from '../conditioning/index.ts';
 import { mergeConfigs, natural, notNegative, orThrow, UserError } from '../config/index.ts';
 import type { Denoiser } from '../denoisers/index.ts';
 import {
@@ -15,7 +14,6 @@ import {
   sampleWeights,
 } from '../diffusion/index.ts';
 import { finiteOrbit, patchSlicedWasserstein, type SymmetryName } from '../nca/index.ts';
-import { tf } from '../tensor/index.ts';
 import {
   featureOrbit,
   ROLLOUT_DEFAULTS,
@@ -118,10 +116,6 @@ export interface Contender extends ContenderRecord {
   dispose(): void;
 }
 
-/** The condition tokens of features: projected by the encoder. */
-export const conditionOf = (encoder: Encoder, features: tf.Tensor3D): tf.Tensor3D =>
-  tf.tidy(() => encoder.project(features));
-
 /** Smooths what is logged, so that curves of single batches can be read. */
 function smoother(every: number, emit: (point: CurvePoint) => void) {
   let losses: number[] = [];
@@ -145,30 +139,23 @@ function smoother(every: number, emit: (point: CurvePoint) => void) {
 const anchorOf = (study: Study, normaliser: Normaliser): Float32Array | null =>
   study.zoo.base && normaliser.normalise(study.zoo.base);
 
-type SampleSettings = Omit<SampleWeightsOptions, 'condition'>;
+type SampleSettings = Omit<SampleWeightsOptions, 'features'>;
 
 /** The process that samples: the trained one, with another sampler where that is asked for. */
-function samplingProcess(trained: Readonly<Record<string, unknown>>, sampler?: SamplerName): Diffusion {
-  if (!sampler) return orThrow(createDiffusion(trained));
-  if ((trained.process ?? 'edm') !== 'edm') {
+function samplingProcess(
+  trained: Readonly<Record<string, unknown>>,
+  diffusion: Diffusion,
+  sampler?: SamplerName,
+): Diffusion {
+  if (!sampler) return diffusion;
+  if (diffusion.name !== 'edm') {
     throw new UserError(
-      `sampling.sampler: expected EDM, whose samplers these are, found the process ${trained.process}.`,
+      `sampling.sampler: expected EDM, whose samplers these are, found the process ${diffusion.name}.`,
     );
   }
-  return orThrow(createDiffusion(mergeConfigs(trained, { sampling: { sampler } })));
-}
-
-async function sampleDirectly(
-  { encoder }: Study,
-  set: StudySet,
-  settings: SampleSettings,
-): Promise<Float32Array> {
-  const condition = conditionOf(encoder, set.features);
-  try {
-    return await sampleWeights({ ...settings, condition });
-  } finally {
-    condition.dispose();
-  }
+  return orThrow(
+    createDiffusion(mergeConfigs(trained, { sampling: { sampler } }), undefined, diffusion.prior),
+  );
 }
 
 async function sampleInFrame(
@@ -205,10 +192,15 @@ export async function trainContender(
   // A rescaled weight has no deviation to share: only groups that move weights about do.
   const moving = hiddenAugmentation.filter(name => name !== 'hidden-scaling');
   const shared = settings.sharedStatistics ?? [...augmentation, ...moving];
-  const { diffusion, normaliser, config } = prepareDiffusion(settings.diffusion, spec, train.weights, {
-    mean: shared,
-    std: shared,
-  });
+  const images = await train.pictures.data();
+  const features = (await train.features.data()) as Float32Array;
+  const { diffusion, normaliser, config, means } = prepareDiffusion(
+    settings.diffusion,
+    spec,
+    train.weights,
+    features,
+    { mean: shared, std: shared },
+  );
   const denoiser = await buildDenoiser(
     { ...settings.parameters, kind: settings.denoiser },
     spec,
@@ -218,8 +210,6 @@ export async function trainContender(
   );
   const label = settings.label ?? denoiser.name;
   const steps = settings.training.steps ?? 1000;
-  const images = await train.pictures.data();
-  const features = await train.features.data();
   const unfinished = unfinishedTraining<CurvePoint>(context.run, [
     settings,
     sourceOf(settings.denoiser),
@@ -244,7 +234,7 @@ export async function trainContender(
       encoder,
       diffusion,
       normaliser,
-      data: { weights: train.weights, features: features as Float32Array, images: images as Float32Array },
+      data: { weights: train.weights, features, images: images as Float32Array, means },
       settings: { ...settings.training, seed },
       checkpoint: unfinished.checkpoint,
       rollout: rollout
@@ -305,7 +295,8 @@ export async function trainContender(
         const { steps, guidance, sampler } = { ...sampling, ...options.sampling };
         const common = {
           denoiser,
-          diffusion: samplingProcess(config, sampler),
+          encoder,
+          diffusion: samplingProcess(config, diffusion, sampler),
           normaliser,
           seed: options.seed ?? seed,
           steps,
@@ -313,8 +304,10 @@ export async function trainContender(
           onProgress,
           signal: context.signal,
         };
-        if (!conditional) return sampleWeights({ ...common, condition: null, count: set.names.length });
-        return canonical ? sampleInFrame(study, set, canonical, common) : sampleDirectly(study, set, common);
+        if (!conditional) return sampleWeights({ ...common, features: null, count: set.names.length });
+        return canonical
+          ? sampleInFrame(study, set, canonical, common)
+          : sampleWeights({ ...common, features: set.features });
       },
       dispose: () => {
         denoiser.dispose();

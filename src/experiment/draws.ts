@@ -1,16 +1,21 @@
 /** What a trained contender draws when it is asked more than once: the material of every measure of sampling. Plain data. */
 
 import {
+  conditionOf,
   type Diffusion,
+  disposeGiven,
   type EdmConfig,
+  edm,
+  fitGaussian,
+  type GaussianPrior,
   type Normaliser,
   normaliserOf,
+  nothingAdded,
   sampleWeights,
 } from '../diffusion/index.ts';
-import { type ConditionalGaussian, fitGaussian, gaussianDenoiser } from '../evaluation/index.ts';
 import { weightCount } from '../nca/index.ts';
 import { randomStream, tf } from '../tensor/index.ts';
-import { type Contender, conditionOf } from './contender.ts';
+import type { Contender } from './contender.ts';
 import type { RunContext } from './experiment.ts';
 import type { Study } from './study.ts';
 
@@ -36,44 +41,53 @@ const BINS = 8;
 const edmOf = (diffusion: Diffusion): EdmConfig | null =>
   diffusion.name === 'edm' ? (diffusion as Diffusion & { config: EdmConfig }).config : null;
 
-/** The null model of a study in a contender's normalised weights; fitted once for contenders that share their normaliser. */
-const fitted = new WeakMap<Study, { readonly normaliser: Normaliser; readonly fit: ConditionalGaussian }[]>();
-async function nullModelOf(study: Study, normaliser: Normaliser): Promise<ConditionalGaussian> {
+/** The prior of a study in a contender's normalised weights; fitted once for contenders that share their normaliser. */
+const fitted = new WeakMap<Study, { readonly normaliser: Normaliser; readonly prior: GaussianPrior }[]>();
+async function priorOfStudy(
+  study: Study,
+  { diffusion, normaliser }: Pick<Contender, 'diffusion' | 'normaliser'>,
+): Promise<GaussianPrior> {
+  if (diffusion.prior) return diffusion.prior;
   const known = fitted.get(study) ?? [];
   fitted.set(study, known);
   const same = (a: Float32Array, b: Float32Array) => a.every((x, i) => x === b[i]);
   const found = known.find(
     ({ normaliser: { mean, scale } }) => same(mean, normaliser.mean) && same(scale, normaliser.scale),
   );
-  if (found) return found.fit;
+  if (found) return found.prior;
   const { train, spec } = study;
-  const fit = fitGaussian({
+  const { prior } = fitGaussian({
     weights: normaliser.normalise(train.weights),
     features: (await train.features.data()) as Float32Array,
     size: weightCount(spec),
   });
-  known.push({ normaliser: normaliserOf(normaliser.mean, normaliser.scale), fit });
-  return fit;
+  known.push({ normaliser: normaliserOf(normaliser.mean, normaliser.scale), prior });
+  return prior;
 }
 
-/** The null model's condition for the held-out textures: r(c), [M, 1, D]. */
-async function means({ heldOut, spec }: Study, fit: ConditionalGaussian): Promise<tf.Tensor3D> {
-  const predicted = fit.mean((await heldOut.features.data()) as Float32Array);
-  return tf.tensor3d(predicted, [heldOut.names.length, 1, weightCount(spec)]);
+/** The null model of a contender: EDM with its noise and sampler, around the prior of the study, and a denoiser that adds nothing to it. */
+async function nullModelOf(study: Study, contender: Pick<Contender, 'diffusion' | 'normaliser'>) {
+  const config = edmOf(contender.diffusion);
+  if (!config) return null;
+  const prior = await priorOfStudy(study, contender);
+  return {
+    diffusion: edm({ ...config, parametrisation: 'edm', weighting: 'edm' }, prior),
+    denoiser: nothingAdded(study.spec),
+    encoder: study.encoder,
+    normaliser: contender.normaliser,
+  };
 }
 
 /** Mean squared error by noise level, of the contender and of the null model. */
-async function lossesByBin(study: Study, contender: Contender, config: EdmConfig) {
-  const { diffusion, normaliser, denoiser } = contender;
+async function lossesByBin(study: Study, contender: Contender, { sampling }: EdmConfig) {
+  const { diffusion, normaliser } = contender;
   const { heldOut, spec, encoder } = study;
   const count = heldOut.names.length;
   const size = weightCount(spec);
-  const fit = await nullModelOf(study, normaliser);
-  const closed = gaussianDenoiser(spec, fit, config);
-  const condition = conditionOf(encoder, heldOut.features);
-  const mean = await means(study, fit);
+  const models = [{ ...contender, encoder }, (await nullModelOf(study, contender))!];
+  const conditions = await Promise.all(models.map(model => conditionOf(model, heldOut.features)));
   const clean = normaliser.normalise(heldOut.weights);
-  const inside = (level: number) => level >= config.sampling.sigmaMin && level <= config.sampling.sigmaMax;
+  const inside = (level: number) => level >= sampling.sigmaMin && level <= sampling.sigmaMax;
   const found: { level: number; loss: number; nullLoss: number }[] = [];
   for (const [bin, level] of diffusion.binLevels(BINS).filter(inside).entries()) {
     const noise = randomStream(0, `draws/bin/${bin}`).normals(count * size);
@@ -81,18 +95,20 @@ async function lossesByBin(study: Study, contender: Contender, config: EdmConfig
       const [x, e] = [clean, noise].map(values => tf.tensor2d(values, [count, size]));
       const levels = new Array<number>(count).fill(level);
       const present = tf.ones<tf.Rank.R1>([count]);
-      const error = (model: typeof denoiser, tokens: tf.Tensor3D) =>
-        tf.mean(
-          tf.squaredDifference(diffusion.objective(model, x, e, levels, { tokens, present }).denoised, x),
-        );
-      return tf.stack([error(denoiser, condition), error(closed, mean)]);
+      return tf.stack(
+        models.map(({ diffusion, denoiser }, k) => {
+          const condition = { ...conditions[k], present, complete: true };
+          return tf.mean(
+            tf.squaredDifference(diffusion.objective(denoiser, x, e, levels, condition).denoised, x),
+          );
+        }),
+      );
     });
     const [loss, nullLoss] = await errors.data();
     errors.dispose();
     found.push({ level, loss, nullLoss });
   }
-  closed.dispose();
-  tf.dispose([condition, mean]);
+  conditions.forEach(disposeGiven);
   return found;
 }
 
@@ -147,34 +163,21 @@ export const drawing =
 /** The null model's own draws, under the contender's process and normaliser: ridge regression and its residuals, sampled by the same sampler. */
 export async function drawNullModel(
   study: Study,
-  { diffusion, normaliser }: Pick<Contender, 'diffusion' | 'normaliser'>,
+  contender: Pick<Contender, 'diffusion' | 'normaliser'>,
   count: number,
   signal?: AbortSignal,
 ): Promise<SamplingDraws | null> {
-  const config = edmOf(diffusion);
-  if (!config) return null;
-  const fit = await nullModelOf(study, normaliser);
-  const denoiser = gaussianDenoiser(study.spec, fit, config);
-  const condition = await means(study, fit);
-  try {
-    const samples: Float32Array[] = [];
-    for (let k = 0; k < count; k++) {
-      samples.push(
-        await sampleWeights({ denoiser, diffusion, normaliser, condition, seed: DRAWS + k, signal }),
-      );
-    }
-    const oneStep = await sampleWeights({
-      denoiser,
-      diffusion,
-      normaliser,
-      condition,
-      seed: DRAWS,
-      steps: 1,
-      signal,
-    });
-    return { label: denoiser.name, kind: 'null model', samples, oneStep, unconditional: null, bins: null };
-  } finally {
-    denoiser.dispose();
-    condition.dispose();
-  }
+  const model = await nullModelOf(study, contender);
+  if (!model) return null;
+  const common = { ...model, features: study.heldOut.features, signal };
+  const samples: Float32Array[] = [];
+  for (let k = 0; k < count; k++) samples.push(await sampleWeights({ ...common, seed: DRAWS + k }));
+  return {
+    label: model.denoiser.name,
+    kind: 'null model',
+    samples,
+    oneStep: await sampleWeights({ ...common, seed: DRAWS, steps: 1 }),
+    unconditional: null,
+    bins: null,
+  };
 }

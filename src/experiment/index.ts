@@ -5,7 +5,6 @@ export {
   type ContenderRecord,
   type ContenderSampleOptions,
   type ContenderSettings,
-  conditionOf,
   type HiddenSymmetry,
   type PictureSymmetry,
   SamplingChangesCodec,

@@ -97,7 +97,7 @@ test('sampling for a turned and recoloured training picture gives the turned and
   const shared = { denoiser, diffusion: edm(), normaliser, seed: 4, steps: 6 };
   const trainFeatures = new Float32Array([0, 1, 2].flatMap(n => [...featuresOf(row(images, n, PIXELS))]));
   const tokens = tf.tensor3d(trainFeatures, [3, 1, 12]);
-  const straight = await sampleWeights({ ...shared, condition: tokens });
+  const straight = await sampleWeights({ ...shared, encoder, features: tokens });
   tokens.dispose();
   const turns = [5, 77, 200].map(k => elements[k]);
   const pictures = new Float32Array(3 * PIXELS);

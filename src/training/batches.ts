@@ -13,6 +13,8 @@ export interface TrainingData {
   readonly features: Float32Array | null;
   /** [N * S * S * 3] target textures, for the rollout loss only. */
   readonly images?: Float32Array | null;
+  /** [N * D] what the process's prior foretells, normalised; only where it has one. */
+  readonly means?: Float32Array | null;
 }
 
 /** One sample on its way into a batch; an augmentation overwrites what it changes. */
@@ -66,6 +68,8 @@ export interface Batch {
   readonly present: Float32Array;
   /** [B * S * S * 3] */
   readonly images: Float32Array | null;
+  /** [B * D] of `TrainingData`. */
+  readonly means?: Float32Array | null;
 }
 
 /** Batches of a plan by step: every epoch is a fresh permutation of the data, and batches run on across epochs. */
@@ -123,6 +127,7 @@ export function batches(plan: BatchPlan): (step: number) => Batch {
       features,
       present: Float32Array.from({ length: batch }, () => (dropout.bernoulli(plan.conditionDropout) ? 0 : 1)),
       images,
+      means: data.means ? rows(data.means) : null,
     };
   };
 }

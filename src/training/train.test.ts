@@ -54,15 +54,15 @@ test('learns: the conditional sample is nearer its target than the mean is', asy
   assert.is(validation?.bins.length, 25);
 
   const held = tinyData(16, { seed: 2 });
-  const tokens = tf.tidy(() => options.encoder!.project(tf.tensor3d(held.features, [16, 1, 3])));
+  const features = tf.tensor3d(held.features, [16, 1, 3]);
   const sampled = await sampleWeights({
     ...options,
     onStep: undefined,
-    condition: tokens,
+    features,
     seed: 3,
     steps: 12,
   });
-  tokens.dispose();
+  features.dispose();
   const error = (at: (i: number) => number) =>
     held.weights.reduce((sum, w, i) => sum + (w - at(i)) ** 2, 0) / held.weights.length;
   const ratio = error(i => sampled[i]) / error(i => normaliser.mean[i % normaliser.mean.length]);

@@ -1,5 +1,6 @@
 /** The training loop: batches until the steps or the time are spent, with validation, checkpoints and a way to stop. */
 import type { Encoder } from '../conditioning/index.ts';
+import { refuse } from '../config/index.ts';
 import type { Denoiser } from '../denoisers/index.ts';
 import type { Diffusion, Normaliser } from '../diffusion/index.ts';
 import { weightCount } from '../nca/index.ts';
@@ -148,6 +149,15 @@ export async function trainDenoiser(options: TrainOptions): Promise<TrainingResu
   const settings: TrainingSettings = { ...TRAINING_DEFAULTS, ...options.settings };
   const { denoiser, encoder, diffusion, normaliser, data, validation, signal } = options;
   const size = weightCount(denoiser.spec);
+  if (diffusion.prior && options.augmentation)
+    refuse(
+      'training',
+      'no augmentation where the process has a prior, which is fitted to the NCAs as they are',
+      options.augmentation.name,
+      { field: 'augmentation' },
+    );
+  if (diffusion.prior && data.features && !data.means)
+    throw new Error('a process with a prior is trained beside its cross-fitted means');
   const trainer = new Trainer({
     denoiser,
     encoder,

@@ -162,6 +162,8 @@ export class Trainer {
             tf.tensor3d(slice(batch.features), [rows, encoder!.tokens, encoder!.featureWidth]),
           ),
           present: tf.tensor1d(slice(batch.present)),
+          complete: slice(batch.present).every(there => there === 1),
+          ...(batch.means && { means: matrix(batch.means) }),
         }
       : null;
     return {

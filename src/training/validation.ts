@@ -49,6 +49,7 @@ export async function validationLoss(
           features: data.features && rows(data.features, from, to),
           present: new Float32Array(to - from).fill(1),
           images: null,
+          means: data.means ? rows(data.means, from, to) : null,
         });
         return diffusion.objective(denoiser, part.clean, part.noise, part.levels, part.condition).losses;
       });

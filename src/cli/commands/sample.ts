@@ -144,7 +144,7 @@ async function weightsFor(
     onProgress: (done: number) => bar.update(done),
   };
   try {
-    if (!encoder) return await sampleWeights({ ...common, condition: null });
+    if (!encoder) return await sampleWeights({ ...common, features: null });
     const images = new Float32Array(pictures.length * side * side * 3);
     pictures.forEach(({ data }, i) => {
       images.set(data, i * side * side * 3);
@@ -160,13 +160,11 @@ async function weightsFor(
       });
       return weights;
     }
-    const condition = tf.tidy(() =>
-      encoder.project(encoder.features(tf.tensor4d(images, [pictures.length, side, side, 3]))),
-    );
+    const features = tf.tidy(() => encoder.features(tf.tensor4d(images, [pictures.length, side, side, 3])));
     try {
-      return await sampleWeights({ ...common, condition });
+      return await sampleWeights({ ...common, features });
     } finally {
-      condition.dispose();
+      features.dispose();
     }
   } finally {
     bar.stop();

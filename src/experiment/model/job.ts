@@ -66,15 +66,24 @@ export async function prepareTraining(config: TrainConfig, where: string): Promi
     diffusion,
     normaliser,
     config: process,
-  } = prepareDiffusion(config.diffusion, spec, train.weights, config.normaliser, `${where}: diffusion`);
+    means,
+  } = prepareDiffusion(
+    config.diffusion,
+    spec,
+    train.weights,
+    encoder && ((await train.features.data()) as Float32Array),
+    config.normaliser,
+    `${where}: diffusion`,
+  );
   const anchor = zoo.base && normaliser.normalise(zoo.base);
   const denoiser = await buildDenoiser(config.denoiser, spec, encoder, anchor, seed);
-  const dataOf = async (set: StudySet): Promise<TrainingData> => ({
+  const dataOf = async (set: StudySet) => ({
     weights: set.weights,
     features: encoder && ((await set.features.data()) as Float32Array),
     images: (await set.pictures.data()) as Float32Array,
   });
-  const data = await dataOf(train);
+  const data: TrainingData = { ...(await dataOf(train)), means };
+  const unseen = await dataOf(heldOut);
   return {
     config: { ...config, diffusion: process },
     study,
@@ -85,7 +94,10 @@ export async function prepareTraining(config: TrainConfig, where: string): Promi
     standardiser: encoder && fitStandardiser(train.features),
     anchor,
     data,
-    validation: await dataOf(heldOut),
+    validation: {
+      ...unseen,
+      means: unseen.features && diffusion.prior ? diffusion.prior.means(unseen.features) : null,
+    },
     augmentation: augmentationOf(config, study, encoder, data),
     rollout: config.rollout
       ? rolloutLoss({

@@ -19,12 +19,16 @@ import { type Denoiser, loadDenoiser } from '../../denoisers/index.ts';
 import {
   createDiffusion,
   type Diffusion,
+  type GaussianPrior,
   type Normaliser,
   normaliserOf,
+  priorArrays,
+  priorFromArrays,
   type SamplerName,
+  wantsPrior,
 } from '../../diffusion/index.ts';
 import { type NdArray, readSafetensors, writeSafetensors } from '../../formats/index.ts';
-import { type NcaSpec, NcaSpecCodec } from '../../nca/index.ts';
+import { type NcaSpec, NcaSpecCodec, weightCount } from '../../nca/index.ts';
 import { tf } from '../../tensor/index.ts';
 import { averageOfWidth } from '../../training/index.ts';
 import type { TrainConfig } from './config.ts';
@@ -82,6 +86,10 @@ export async function writeModel(folder: string, model: Model, step: number): Pr
     tensors['standardiser/mean'] = flat(model.standardiser.mean);
     tensors['standardiser/std'] = flat(model.standardiser.std);
   }
+  if (model.diffusion.prior) {
+    for (const [name, array] of Object.entries(priorArrays(model.diffusion.prior)))
+      tensors[`prior/${name}`] = array;
+  }
   if (model.anchor) tensors.anchor = flat(model.anchor);
   if (model.trainFeatures) tensors.trainFeatures = flat(model.trainFeatures);
   const { denoiser, encoder, diffusion, guidance, seed } = model.config;
@@ -121,8 +129,8 @@ const About = t.strict({
  *
  *     const { denoiser, encoder, diffusion, normaliser, spec, pictureSize, ncaSteps } = await readModel('runs/train-quick');
  *     const { data } = await readImage('dots.png', { size: pictureSize });
- *     const condition = tf.tidy(() => encoder.project(encoder.features(tf.tensor4d(data, [1, pictureSize, pictureSize, 3]))));
- *     const weights = await sampleWeights({ denoiser, diffusion, normaliser, condition, seed: 0 }); // [D]
+ *     const features = encoder.features(tf.tensor4d(data, [1, pictureSize, pictureSize, 3]));
+ *     const weights = await sampleWeights({ denoiser, encoder, diffusion, normaliser, features, seed: 0 }); // [D]
  *     const [picture] = await renderNcas(spec, weights, { steps: ncaSteps, size: 64, seed: 0 });
  *
  * @param folder the run folder
@@ -175,12 +183,32 @@ export async function readModel(
     ...about,
     denoiser,
     encoder: encoder && standardiser ? standardised(encoder, standardiser) : encoder,
-    diffusion: orThrow(createDiffusion(process, `${path} (metadata): diffusion`)),
+    diffusion: orThrow(
+      createDiffusion(
+        process,
+        `${path} (metadata): diffusion`,
+        wantsPrior(config.diffusion) ? readPrior(tensors, spec, path) : null,
+      ),
+    ),
     normaliser: normaliserOf(statistic('normaliser/mean'), statistic('normaliser/scale')),
     standardiser,
     anchor,
     trainFeatures: vector('trainFeatures'),
   };
+}
+
+/** The prior that a model's process is built around. */
+function readPrior(
+  tensors: Readonly<Record<string, NdArray | undefined>>,
+  spec: NcaSpec,
+  path: string,
+): GaussianPrior {
+  const size = weightCount(spec);
+  return priorFromArrays(size, (name, optional = false) => {
+    const found = tensors[`prior/${name}`];
+    if (!found && !optional) refuse(path, 'a tensor', 'none', { field: `prior/${name}` });
+    return found ? { shape: found.shape, data: found.data as Float32Array } : null;
+  });
 }
 
 /** Gives a model of a run the moving average of another width than the one it was saved with. */

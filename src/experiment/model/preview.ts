@@ -11,16 +11,15 @@ export async function trainingPreview(job: TrainingJob) {
   const { study, encoder, config } = job;
   const { heldOut, size, spec } = study;
   const count = Math.min(config.preview!.textures, heldOut.names.length);
-  const condition =
-    encoder && tf.tidy(() => encoder.project(tf.slice(heldOut.features, [0, 0, 0], [count, -1, -1])));
+  const features = encoder && tf.slice(heldOut.features, [0, 0, 0], [count, -1, -1]);
   const weights = await sampleWeights({
     ...job,
-    condition,
+    features,
     count: encoder ? 1 : count,
     seed: config.seed,
     guidance: { scale: config.guidance },
   });
-  condition?.dispose();
+  features?.dispose();
   const steps = config.preview!.ncaSteps ?? renderingSteps(study.zoo);
   const grown = await renderNcas(spec, weights, { steps, size, seed: config.seed });
   const targets = (await heldOut.pictures.data()) as Float32Array;

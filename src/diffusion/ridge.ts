@@ -1,24 +1,56 @@
 /** Ridge regression with its penalty chosen by generalised cross-validation (Golub, Heath and Wahba 1979). */
 import { EigenvalueDecomposition, type Matrix } from 'ml-matrix';
+import { OUTLIER, safeDeviation } from '../conditioning/index.ts';
 
+/** y = standardise(f) coefficients + offset, for F features and D targets. */
+export interface LinearMap {
+  readonly moments: Moments;
+  /** [F, D] */
+  readonly coefficients: Matrix;
+  /** [D] */
+  readonly offset: readonly number[];
+}
+
+/** Mean and standard deviation of every column. */
+export interface Moments {
+  readonly mean: number[];
+  readonly std: number[];
+}
+
+/** A fitted ridge regression. */
 export interface Ridge {
   readonly lambda: number;
   /** Degrees of freedom used: the trace of the hat matrix, intercept included. */
   readonly freedom: number;
+  /** What it foretells, as numbers to keep. */
+  readonly map: LinearMap;
   /** @param features [M, F]  @returns [M, D] */
   predict(features: Matrix): Matrix;
 }
 
-/** Mean and standard deviation per column; a constant column gets 1, so that it standardises to 0. */
-export function columnMoments(rows: Matrix): { mean: number[]; std: number[] } {
+/** Mean and standard deviation per column, by the rule of the encoders' standardiser: a constant column gets 1, so that it becomes 0. */
+export function columnMoments(rows: Matrix): Moments {
   const mean = rows.mean('column');
-  const std = rows.standardDeviation('column', { unbiased: false, mean }).map(s => (s > 1e-12 ? s : 1));
+  const std = rows
+    .standardDeviation('column', { unbiased: false, mean })
+    .map((deviation, k) => safeDeviation(deviation, mean[k]));
   return { mean, std };
 }
 
-/** (rows - mean) / std, column by column. */
-export const standardise = (rows: Matrix, { mean, std }: { mean: number[]; std: number[] }): Matrix =>
-  rows.clone().subRowVector(mean).divRowVector(std);
+/** (rows - mean) / std, column by column, clipped as the encoders' standardiser clips: one outlier must not throw a linear map anywhere. */
+export function standardiseColumns(rows: Matrix, { mean, std }: Moments): Matrix {
+  const scaled = rows.clone().subRowVector(mean).divRowVector(std);
+  for (let i = 0; i < scaled.rows; i++)
+    for (let j = 0; j < scaled.columns; j++)
+      scaled.set(i, j, Math.min(OUTLIER, Math.max(-OUTLIER, scaled.get(i, j))));
+  return scaled;
+}
+
+/** The map's answers [M, D] to features [M, F]. */
+export const applyMap = ({ moments, coefficients, offset }: LinearMap, features: Matrix): Matrix =>
+  standardiseColumns(features, moments)
+    .mmul(coefficients)
+    .addRowVector([...offset]);
 
 /**
  * Fits targets [N, D] from features [N, F] (standardised here, with an intercept). With X = U S V', the fit is
@@ -30,7 +62,10 @@ export function fitRidge(features: Matrix, targets: Matrix, lambda?: number): Ri
   if (targets.rows !== count) throw new Error(`${count} rows of features and ${targets.rows} of targets`);
   if (count < 2) throw new Error('ridge regression needs at least two training rows');
   const moments = columnMoments(features);
-  const x = standardise(features, moments);
+  const x = standardiseColumns(features, moments);
+  // Clipped columns need not have mean 0 any more: the intercept takes up what they leave.
+  const shift = x.mean('column');
+  x.subRowVector(shift);
   const offset = targets.mean('column');
   const y = targets.clone().subRowVector(offset);
   const dual = count <= x.columns;
@@ -56,10 +91,16 @@ export function fitRidge(features: Matrix, targets: Matrix, lambda?: number): Ri
     z.mulColumnVector(spectrum.map(value => (value === 0 ? 0 : 1 / (value + chosen)))),
   );
   const coefficients = dual ? x.transpose().mmul(inner) : inner;
+  const map: LinearMap = {
+    moments,
+    coefficients,
+    offset: offset.map((y, d) => y - shift.reduce((sum, s, f) => sum + s * coefficients.get(f, d), 0)),
+  };
   return {
     lambda: chosen,
     freedom: 1 + spectrum.reduce((sum, value) => sum + (value === 0 ? 0 : value / (value + chosen)), 0),
-    predict: rows => standardise(rows, moments).mmul(coefficients).addRowVector(offset),
+    map,
+    predict: rows => applyMap(map, rows),
   };
 }
 
