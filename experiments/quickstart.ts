@@ -45,6 +45,7 @@ const quickstart: Experiment<Parameters> = {
       const twin = {
         process: 'regression',
         ...(diffusion.sigmaData ? { sigmaData: diffusion.sigmaData } : {}),
+        ...(diffusion.prior ? { prior: diffusion.prior } : {}),
       };
       for (const denoiser of denoisers) {
         const { name } = await loadDenoiser(denoiser);
