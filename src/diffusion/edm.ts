@@ -122,7 +122,8 @@ const column = (values: ArrayLike<number>) => tf.tensor2d(Float32Array.from(valu
 
 /**
  * D(x; sigma) of the denoiser: x [B, D], sigmas [B]. Differentiable. With a prior the skip connection is its optimal estimate, whose covariance is that of
- * the weights and not a multiple of the identity, and F is scaled by what that estimate leaves open: D = E[w | x] + std(w | x) F.
+ * the weights and not a multiple of the identity; F is given that estimate in the place of the noisy weights (at high noise it is r(c), and not
+ * noise), and is scaled by what it leaves open: D = E[w | x] + std(w | x) F(E[w | x] / sigma_data; c_noise).
  */
 export function denoise(
   config: Preconditioning,
@@ -146,13 +147,14 @@ function preconditioned(
 ): { denoised: tf.Tensor2D; scale: tf.Tensor2D } {
   const c = Array.from(sigmas, sigma => coefficients(config, sigma));
   const label = tf.tensor1d(c.map(k => k.noise));
-  const raw = denoiser.apply(tf.mul(column(c.map(k => k.in)), x), label, condition, options);
-  const { prior } = config;
-  const scale = column(c.map(k => k.out));
+  const { prior, sigmaData } = config;
   if (prior) {
     const { mean, deviation } = gaussianEstimate(prior, x, sigmas, condition);
-    return { denoised: tf.add(mean, tf.mul(deviation, raw)), scale: deviation };
+    const added = denoiser.apply(tf.div(mean, sigmaData), label, condition, options);
+    return { denoised: tf.add(mean, tf.mul(deviation, added)), scale: deviation };
   }
+  const raw = denoiser.apply(tf.mul(column(c.map(k => k.in)), x), label, condition, options);
+  const scale = column(c.map(k => k.out));
   if (config.parametrisation === 'clean') return { denoised: raw, scale };
   return { denoised: tf.add(tf.mul(column(c.map(k => k.skip)), x), tf.mul(scale, raw)), scale };
 }

@@ -175,7 +175,8 @@ test('for Gaussian weights a network that adds nothing has a loss of 1 at every 
       assert.ok(Math.abs(mean - 1) < 0.35, `${sigma}: ${mean}`);
     }
     const { denoised } = regression({}, prior).objective(nothingAdded(spec), x, x, [], condition);
-    assert.equal(denoised.dataSync(), means);
+    // The estimate at noise without bound, to float32.
+    assert.ok(denoised.dataSync().every((value, i) => Math.abs(value - means[i]) < 1e-5));
   });
   assert.is(tf.memory().numTensors, before);
 });

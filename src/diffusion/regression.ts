@@ -1,7 +1,7 @@
 /**
  * Regression as a process: the network is given no weights at all (x = 0, noise label 0) and what it returns is the answer, D = F. Trained by
  * squared error it learns the mean of the weights given the condition: what a diffusion model has to be told apart from. A denoiser that is
- * equivariant and has no anchor sees equal hidden units here and cannot answer. With a prior, D = r(c) + std F: ridge regression is where it begins.
+ * equivariant and has no anchor sees equal hidden units here and cannot answer. With a prior, D = r(c) + std F(r(c) / sigma_data): ridge regression is where it begins.
  */
 import type { ApplyOptions, Condition, Denoiser } from '../denoisers/index.ts';
 import { tf } from '../tensor/index.ts';
@@ -35,13 +35,17 @@ export function regression(
     options?: ApplyOptions,
   ): tf.Tensor2D => {
     const blank = tf.zeros<tf.Rank.R2>([rows, size]);
-    const raw = denoiser.apply(blank, tf.zeros([rows]), condition, options);
-    if (!prior) return raw;
-    // Noise without bound leaves nothing of x but the mean, and all of the deviation.
-    const { deviation } = gaussianEstimate(prior, blank, new Array<number>(rows).fill(BLIND), condition);
-    const mean = condition?.means && tf.mul(condition.means, tf.reshape(condition.present, [-1, 1]));
-    const scaled = tf.mul(deviation, raw) as tf.Tensor2D;
-    return mean ? tf.add(mean, scaled) : scaled;
+    const label = tf.zeros<tf.Rank.R1>([rows]);
+    if (!prior) return denoiser.apply(blank, label, condition, options);
+    // Noise without bound leaves nothing of x: the mean, and all of the deviation.
+    const { mean, deviation } = gaussianEstimate(
+      prior,
+      blank,
+      new Array<number>(rows).fill(BLIND),
+      condition,
+    );
+    const added = denoiser.apply(tf.div(mean, sigmaData), label, condition, options);
+    return tf.add(mean, tf.mul(deviation, added));
   };
   return {
     name: 'regression',
