@@ -1,11 +1,15 @@
 /**
  * Are sampled weights new, or copies of training NCAs? After Zeng et al. (2026, arXiv 2506.07998): the distance of each sample to its nearest
- * training NCA, in weights modulo symmetry and in renderings, against the same distance from held-out NCAs, which are new by
- * construction.
+ * training NCA against the same distance from held-out NCAs, which are new by construction. It is decided by what the NCAs compute
+ * (`functionReference`), which no symmetry of the weights hides; the weights of the nearest few are matched beside it.
  */
 import { type NcaSpec, nearestModuloSymmetry, weightCount } from '../nca/index.ts';
-import { tf } from '../tensor/index.ts';
-import { patchDistance, type TextureDistance } from './metrics/index.ts';
+import {
+  type FunctionNeighbours,
+  type FunctionReference,
+  type FunctionSearch,
+  functionReference,
+} from './function-space.ts';
 import { quantile } from './statistics.ts';
 
 /** What samples are held against. */
@@ -14,16 +18,12 @@ export interface AuditReference {
   /** [N * D], [H * D] */
   readonly train: Float32Array;
   readonly heldOut: Float32Array;
-  /** Renderings of each, [., S, S, 3] in [0, 1]; leave out to compare weights alone. */
-  readonly renderings?: { readonly train: tf.Tensor4D; readonly heldOut: tf.Tensor4D };
-  /** Distance of renderings, symmetric; default the patch sliced-Wasserstein distance. */
-  readonly distance?: TextureDistance;
 }
 
 /** Holds sets of samples against one reference. Made by `prepareAudit`. */
 export interface Auditor {
-  /** @param samples [M * D]  @param pictures [M, S, S, 3] their renderings; without them weights alone are compared */
-  audit(samples: Float32Array, pictures?: tf.Tensor4D): Promise<Audit>;
+  /** @param samples [M * D]. Throws the signal's reason when interrupted. */
+  audit(samples: Float32Array, options?: FunctionSearch): Promise<Audit>;
 }
 
 /** Distances to the nearest training NCA and which it is. */
@@ -43,24 +43,28 @@ export interface AuditPart {
 
 /** What the audit of a set of samples found. */
 export interface Audit {
-  /** By weights modulo hidden permutation and scaling. */
+  /** By what is grown: the share of a training NCA's picture that the sample's does not explain, over turns and colour maps. */
+  readonly functions: AuditPart;
+  /** By weights modulo hidden permutation and scaling, among the few nearest by function. */
   readonly weights: AuditPart;
-  /** By pictures; null where they were not given. */
-  readonly renderings: AuditPart | null;
-  /** Samples whose weights are a copy, modulo hidden permutation and scaling. */
+  /** Samples that are a copy by either. */
   readonly copies: readonly number[];
   /** What it comes to, in a sentence or two. */
   readonly sentence: string;
 }
 
 const FRACTION = 0.2;
+/** So many training NCAs, the nearest by function, have their weights matched. */
+const MATCHED = 5;
 
 /**
  * Measures what new NCAs look like, once, to audit any number of sets of samples.
  * Throws when there are too few held-out NCAs to tell.
  */
-export async function prepareAudit(reference: AuditReference): Promise<Auditor> {
-  const { spec, train, heldOut, renderings, distance = patchDistance() } = reference;
+export async function prepareAudit(
+  { spec, train, heldOut }: AuditReference,
+  options: FunctionSearch = {},
+): Promise<Auditor> {
   const size = weightCount(spec);
   const count = (weights: Float32Array) => {
     const rows = weights.length / size;
@@ -71,71 +75,74 @@ export async function prepareAudit(reference: AuditReference): Promise<Auditor> 
   count(train);
   if (count(heldOut) < 3)
     throw new Error(`the audit needs at least 3 held-out NCAs, found ${count(heldOut)}`);
-  const toTrain = (weights: Float32Array): Nearness => {
-    const found = nearestModuloSymmetry(spec, weights, train);
-    return {
-      index: Int32Array.from(found, ({ index }) => index),
-      distance: Float64Array.from(found, ({ distance }) => distance),
-    };
-  };
-  const newWeights = toTrain(heldOut);
-  const newPictures = renderings && (await nearestPictures(renderings.heldOut, renderings.train, distance));
+  const reference = await functionReference(spec, train, options);
+  const near = (weights: Float32Array, search?: FunctionSearch) =>
+    nearness(spec, train, reference, weights, search);
+  const fresh = await near(heldOut, options);
   return {
-    async audit(samples, pictures) {
-      count(samples);
-      const weights = part(toTrain(samples), newWeights);
-      const shown =
-        pictures && renderings && newPictures
-          ? part(await nearestPictures(pictures, renderings.train, distance), newPictures)
-          : null;
-      const copies = [...weights.samples.distance.keys()].filter(
-        i => weights.samples.distance[i] < weights.threshold,
+    async audit(samples, search) {
+      const found = await near(samples, search);
+      const functions = part(found.functions, fresh.functions);
+      const weights = part(found.weights, fresh.weights);
+      const copies = Array.from({ length: count(samples) }, (_, i) => i).filter(i =>
+        [functions, weights].some(({ samples, threshold }) => samples.distance[i] < threshold),
       );
-      return { weights, renderings: shown, copies, sentence: sentenceOf(weights, shown, copies) };
+      return { functions, weights, copies, sentence: sentenceOf(functions, weights, copies) };
     },
   };
 }
 
-function part(samples: Nearness, heldOut: Nearness): AuditPart {
-  return {
-    samples,
-    heldOut,
-    threshold: FRACTION * quantile(Float64Array.from(heldOut.distance).sort(), 0.05),
-  };
+/** The nearest training NCA of each row by function, and by weights among the nearest few. */
+async function nearness(
+  spec: NcaSpec,
+  train: Float32Array,
+  reference: FunctionReference,
+  weights: Float32Array,
+  search?: FunctionSearch,
+): Promise<{ functions: Nearness; weights: Nearness }> {
+  const size = weightCount(spec);
+  const near = await reference.nearest(weights, MATCHED, search);
+  const rows = weights.length / size;
+  const kept = near.index.length / rows;
+  const row = (all: Float32Array, n: number) => all.subarray(n * size, (n + 1) * size);
+  const matched: Nearness = { index: new Int32Array(rows), distance: new Float64Array(rows) };
+  for (let q = 0; q < rows; q++) {
+    search?.signal?.throwIfAborted();
+    const few = near.index.subarray(q * kept, (q + 1) * kept);
+    const candidates = new Float32Array(kept * size);
+    few.forEach((n, k) => {
+      candidates.set(row(train, n), k * size);
+    });
+    const [{ index, distance }] = nearestModuloSymmetry(spec, row(weights, q), candidates);
+    matched.index[q] = index < 0 ? few[0] : few[index];
+    matched.distance[q] = distance;
+    if (q % 16 === 15) await new Promise(resolve => setImmediate(resolve));
+  }
+  return { functions: first(near, rows), weights: matched };
 }
 
-/** For every picture the nearest training rendering. */
-async function nearestPictures(
-  pictures: tf.Tensor4D,
-  train: tf.Tensor4D,
-  distance: TextureDistance,
-): Promise<Nearness> {
-  const result = {
-    index: new Int32Array(pictures.shape[0]),
-    distance: new Float64Array(pictures.shape[0]),
+const first = ({ index, distance }: FunctionNeighbours, rows: number): Nearness => {
+  const kept = index.length / rows;
+  return {
+    index: Int32Array.from({ length: rows }, (_, q) => index[q * kept]),
+    distance: Float64Array.from({ length: rows }, (_, q) => distance[q * kept]),
   };
-  for (let i = 0; i < pictures.shape[0]; i++) {
-    // All training renderings against one picture, which is then prepared but once.
-    const all = tf.tidy(() => distance(train, tf.slice(pictures, i, 1)));
-    const values = await all.data();
-    all.dispose();
-    result.index[i] = values.indexOf(Math.min(...values));
-    result.distance[i] = values[result.index[i]];
-  }
-  return result;
-}
+};
+
+const part = (samples: Nearness, heldOut: Nearness): AuditPart => ({
+  samples,
+  heldOut,
+  threshold: FRACTION * quantile(Float64Array.from(heldOut.distance).sort(), 0.05),
+});
 
 const median = (values: Float64Array) => quantile(Float64Array.from(values).sort(), 0.5);
 
-function sentenceOf(weights: AuditPart, renderings: AuditPart | null, copies: readonly number[]): string {
-  const total = weights.samples.distance.length;
-  const ratio = median(weights.samples.distance) / median(weights.heldOut.distance);
-  const compared = `samples lie ${ratio.toFixed(2)} times as far from their nearest training NCA as held-out NCAs do (medians, weights modulo hidden permutation and scaling)`;
-  const verdict =
-    copies.length === 0
-      ? `No sample is a copy of a training NCA: ${compared}.`
-      : `${copies.length} of ${total} samples ${copies.length === 1 ? 'is a copy' : 'are copies'} of training NCAs (sample ${copies.join(', ')}); ${compared}.`;
-  if (!renderings) return verdict;
-  const pictures = median(renderings.samples.distance) / median(renderings.heldOut.distance);
-  return `${verdict} Their pictures lie ${pictures.toFixed(2)} times as far.`;
+function sentenceOf(functions: AuditPart, weights: AuditPart, copies: readonly number[]): string {
+  const total = functions.samples.distance.length;
+  const times = ({ samples, heldOut }: AuditPart) =>
+    (median(samples.distance) / median(heldOut.distance)).toFixed(2);
+  const compared = `what samples grow lies ${times(functions)} times as far from the nearest training NCA's as what held-out NCAs grow (medians, modulo turns and colours), their weights ${times(weights)} times`;
+  return copies.length === 0
+    ? `No sample is a copy of a training NCA: ${compared}.`
+    : `${copies.length} of ${total} samples ${copies.length === 1 ? 'is a copy' : 'are copies'} of training NCAs (sample ${copies.join(', ')}); ${compared}.`;
 }

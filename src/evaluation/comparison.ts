@@ -29,6 +29,8 @@ export interface MethodResult extends Method {
   readonly values: Readonly<Record<string, Float64Array>>;
   /** Where several seeds were trained: metric name -> one [M] a seed, whose means `values` are. */
   readonly bySeed?: Readonly<Record<string, readonly Float64Array[]>>;
+  /** The weights [M, D] of every seed, where there are several; `weights` and `pictures` are the first one's. */
+  readonly weightsBySeed?: readonly Float32Array[];
 }
 
 /** Methods, the pictures they are to match, and how their NCAs are run and measured. */
@@ -164,6 +166,7 @@ export function overSeeds(results: readonly MethodResult[], name: string): Metho
           bySeed: Object.fromEntries(
             Object.keys(first.values).map(metric => [metric, results.map(({ values }) => values[metric])]),
           ),
+          weightsBySeed: results.map(({ weights }) => weights),
         }
       : {}),
   };
