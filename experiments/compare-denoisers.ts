@@ -8,8 +8,11 @@ import { intervalOf, overSeeds, summarise } from '../src/evaluation/index.ts';
 import {
   type ContenderSampleOptions,
   compareSets,
+  drawing,
   KindCodec,
+  regressionTwin,
   SamplingChangesCodec,
+  type SamplingDraws,
 } from '../src/experiment/index.ts';
 import {
   type ContenderRecord,
@@ -18,6 +21,7 @@ import {
   html,
   listOf,
   loadDenoiser,
+  type Method,
   type MethodResult,
   type Protocol,
   paired,
@@ -46,6 +50,8 @@ const Parameters = t.strict({
   encoders: mappingOf(KindCodec),
   /** Other ways to sample than `sampling`, by the name they have in tables. */
   samplings: t.record(t.string, SamplingChangesCodec),
+  /** Trains each denoiser once more as a regression, with the same budget. */
+  regression: t.boolean,
 });
 type Parameters = t.TypeOf<typeof Parameters>;
 
@@ -53,6 +59,10 @@ type Parameters = t.TypeOf<typeof Parameters>;
 interface Contest {
   readonly ways: Map<string, MethodResult[]>;
   readonly contenders: ContenderRecord[];
+  /** Of the first seed, where `sampling.draws` asks for them. */
+  readonly draws: SamplingDraws[];
+  /** The null model, where there are draws. */
+  readonly baselines: Method[];
 }
 
 /** The way of sampling that `sampling` describes; the others are named in `samplings`. */
@@ -60,36 +70,56 @@ const PLAIN = 'as configured';
 
 /** Trains all denoisers with all seeds on one encoder's conditions and samples each in every way. */
 async function contest(
-  { run }: RunContext,
+  context: RunContext,
   protocol: Protocol,
   encoder: string | null,
   { denoisers, seeds, samplings, sampling, ...parameters }: Parameters,
 ): Promise<Contest> {
+  const { run } = context;
   const contenders: ContenderRecord[] = [];
+  const draws: SamplingDraws[] = [];
+  const baselines: Method[] = [];
   const ways = new Map<string, MethodResult[]>();
   const options: Record<string, ContenderSampleOptions> = {
     [PLAIN]: {},
     ...Object.fromEntries(Object.entries(samplings).map(([name, other]) => [name, { sampling: other }])),
   };
-  for (const denoiser of denoisers) {
+  const processes = [
+    { diffusion: parameters.diffusion, suffix: '', ways: options },
+    // A regression has one answer, however it is sampled.
+    ...(parameters.regression
+      ? [{ diffusion: regressionTwin(parameters.diffusion), suffix: ', regression', ways: { [PLAIN]: {} } }]
+      : []),
+  ];
+  for (const [denoiser, process] of denoisers.flatMap(each => processes.map(one => [each, one] as const))) {
     const kind = (await loadDenoiser(denoiser)).name;
-    const name = encoder ? `${kind}, ${encoder}` : kind;
+    const name = `${encoder ? `${kind}, ${encoder}` : kind}${process.suffix}`;
     const runs = new Map<string, MethodResult[]>();
     for (const seed of seeds) {
-      const { contender, methods } = await protocol.contend(
+      const drawn = sampling.draws && seed === seeds[0];
+      const { contender, methods, inspected } = await protocol.contend(
         {
           denoiser,
           label: `${name} (seed ${seed})`,
           parameters: parameters.parameters[denoiser],
-          diffusion: parameters.diffusion,
+          diffusion: process.diffusion,
           training: parameters.training,
           rollout: parameters.rollout,
           sampling,
           seed,
         },
-        options,
+        process.ways,
+        drawn
+          ? drawing(context, protocol.study, sampling.draws!, { nullModel: draws.length === 0 })
+          : undefined,
       );
       contenders.push(contender);
+      if (inspected) {
+        const { own, nullModel } = inspected;
+        draws.push(own, ...(nullModel ? [nullModel] : []));
+        if (nullModel)
+          baselines.push({ name: nullModel.label, kind: 'baseline', weights: nullModel.samples[0] });
+      }
       for (const result of await protocol.measure(methods, `run and measure ${name}`)) {
         run.log({ method: name, sampling: result.name, seed, values: result.values });
         runs.set(result.name, [...(runs.get(result.name) ?? []), result]);
@@ -99,7 +129,7 @@ async function contest(
       ways.set(way, [...(ways.get(way) ?? []), overSeeds(results, name)]);
     }
   }
-  return { ways, contenders };
+  return { ways, contenders, draws, baselines };
 }
 
 /** Every way of sampling, one table of each of the two leading metrics: a row a denoiser, a column a way. */
@@ -107,10 +137,12 @@ function samplingSection(ways: ReadonlyMap<string, readonly MethodResult[]>, { m
   const names = [...ways.keys()];
   const plain = ways.get(PLAIN)!;
   const tables = metrics.slice(0, 2).map(metric => {
-    const rows = plain.map((base, i) => [
+    const rows = plain.map(base => [
       base.name,
       ...names.map(way => {
-        const result = ways.get(way)![i];
+        const result = ways.get(way)!.find(({ name }) => name === base.name);
+        // A regression is sampled in one way only.
+        if (!result) return '';
         const text = intervalText(intervalOf(result, metric.name));
         if (way === PLAIN) return text;
         const { significant, mean: change } = paired(result, base, metric.name);
@@ -139,9 +171,16 @@ const compareDenoisers: Experiment<Parameters> = {
     const [[first, encoder], ...others] = Object.entries(encoders);
     const ways = new Map<string, MethodResult[]>();
     const contenders: ContenderRecord[] = [];
+    const draws: SamplingDraws[] = [];
+    const nullModels: Method[] = [];
     const compete = async (protocol: Protocol, name: string) => {
       const found = await contest(context, protocol, others.length > 0 ? name : null, parameters);
       contenders.push(...found.contenders);
+      // Measured beside the textures of the first study, whose held-out NCAs all have in common.
+      draws.push(...found.draws);
+      nullModels.push(
+        ...found.baselines.map(one => (others.length > 0 ? { ...one, name: `${one.name}, ${name}` } : one)),
+      );
       for (const [way, results] of found.ways) ways.set(way, [...(ways.get(way) ?? []), ...results]);
     };
     // The first encoder's study stays open: its baselines and pictures are the report's.
@@ -150,13 +189,19 @@ const compareDenoisers: Experiment<Parameters> = {
       for (const [name, other] of others) {
         await withProtocol(context, { ...parameters, encoder: other }, study => compete(study, name));
       }
-      const results = [...ways.get(PLAIN)!, ...(await protocol.baselines(seeds[0]))];
+      const results = [
+        ...ways.get(PLAIN)!,
+        ...(await protocol.measure(nullModels, 'run and measure the null model')),
+        ...(await protocol.baselines(seeds[0])),
+      ];
       const sets = await compareSets(context, protocol, results);
       await writeComparison(context, protocol, {
         experiment: compareDenoisers,
         parameters,
         results,
         contenders,
+        draws,
+        requireSampling: parameters.sampling.require,
         sections: [
           ...(sets ? [sets.section] : []),
           ...(ways.size > 1 ? [samplingSection(ways, protocol)] : []),

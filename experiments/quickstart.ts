@@ -2,7 +2,7 @@
  * The whole way once: a texture nobody trained on goes in, a denoiser samples the weights of an NCA, the NCA grows a texture.
  */
 import * as t from 'io-ts';
-import { drawing, type SamplingDraws } from '../src/experiment/index.ts';
+import { drawing, regressionTwin, type SamplingDraws } from '../src/experiment/index.ts';
 import {
   type ContenderRecord,
   contestKeys,
@@ -42,11 +42,7 @@ const quickstart: Experiment<Parameters> = {
       const contenders: ContenderRecord[] = [];
       const methods: Method[] = [];
       const draws: SamplingDraws[] = [];
-      const twin = {
-        process: 'regression',
-        ...(diffusion.sigmaData ? { sigmaData: diffusion.sigmaData } : {}),
-        ...(diffusion.prior ? { prior: diffusion.prior } : {}),
-      };
+      const twin = regressionTwin(diffusion);
       for (const denoiser of denoisers) {
         const { name } = await loadDenoiser(denoiser);
         for (const process of parameters.regression ? [diffusion, twin] : [diffusion]) {

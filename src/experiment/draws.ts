@@ -23,6 +23,8 @@ import type { Study } from './study.ts';
 export interface SamplingDraws {
   readonly label: string;
   readonly kind: 'diffusion' | 'regression' | 'null model';
+  /** The name of the denoiser, whatever it is called in tables. */
+  readonly denoiser: string;
   /** [K] of [M * D], real weights. */
   readonly samples: readonly Float32Array[];
   /** [M * D] one step from pure noise: the posterior mean. Null for regression, which is nothing else. */
@@ -133,6 +135,7 @@ export async function drawSamples(
     return {
       label,
       kind: regression ? 'regression' : 'diffusion',
+      denoiser: contender.denoiser.name,
       samples,
       oneStep: config ? await contender.sample(heldOut, { seed: DRAWS, sampling: { steps: 1 } }) : null,
       unconditional: regression ? null : await contender.sample(heldOut, { seed: DRAWS, conditional: false }),
@@ -145,6 +148,16 @@ export async function drawSamples(
 
 /** Seeds of draws begin here, apart from those of training. */
 const DRAWS = 7000;
+
+/** The process of a denoiser's regression twin: nothing but the question differs. */
+export const regressionTwin = ({
+  sigmaData,
+  prior,
+}: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => ({
+  process: 'regression',
+  ...(sigmaData ? { sigmaData } : {}),
+  ...(prior ? { prior } : {}),
+});
 
 /** A model's draws, and the null model's under the same process and normaliser. */
 export interface ComparedDraws {
@@ -175,6 +188,7 @@ export async function drawNullModel(
   return {
     label: model.denoiser.name,
     kind: 'null model',
+    denoiser: model.denoiser.name,
     samples,
     oneStep: await sampleWeights({ ...common, seed: DRAWS, steps: 1 }),
     unconditional: null,

@@ -12,7 +12,14 @@ export {
   SamplingSettingsCodec,
   trainContender,
 } from './contender.ts';
-export { type ComparedDraws, drawing, drawNullModel, drawSamples, type SamplingDraws } from './draws.ts';
+export {
+  type ComparedDraws,
+  drawing,
+  drawNullModel,
+  drawSamples,
+  regressionTwin,
+  type SamplingDraws,
+} from './draws.ts';
 export { type Experiment, experimentNames, loadExperiment, type RunContext } from './experiment.ts';
 export * from './model/index.ts';
 export {

@@ -8,6 +8,8 @@ import {
   type Interval,
   meanInterval,
   meanOfSamples,
+  type PairedDifference,
+  pairedDifference,
   renderWeights,
   spreadToError,
   textureFeatures,
@@ -30,6 +32,8 @@ export interface SamplingMeasures {
   /** Energy score in weights, in standard deviations of the training set, and in texture statistics; lower is better. */
   readonly energyWeights: Interval;
   readonly energyPictures: Interval;
+  /** Energy scores less those of other models of the same denoiser, paired by texture: below zero is better than they. */
+  readonly against: readonly EnergyDifference[];
   /** By metric: one sample; one step from noise; the mean of K; the best of K, chosen by the other metric under other masks. */
   readonly single: Readonly<Record<string, Interval>>;
   readonly oneStep: Readonly<Record<string, Interval>> | null;
@@ -40,6 +44,15 @@ export interface SamplingMeasures {
   readonly bins: SamplingDraws['bins'];
   readonly samples: boolean;
   readonly sentence: string;
+}
+
+/** A difference of energy scores from another model's. */
+export interface EnergyDifference {
+  /** The other model. */
+  readonly label: string;
+  readonly kind: SamplingDraws['kind'];
+  readonly weights: PairedDifference;
+  readonly pictures: PairedDifference;
 }
 
 /** Rows nearer than a tenth of a standard deviation are one NCA. */
@@ -63,6 +76,7 @@ export async function measureSampling(
   const statistics = await featuresOf(heldOut.pictures);
   const bar = context.progress('measure samples', draws.length);
   const measured: SamplingMeasures[] = [];
+  const energies = new Map<SamplingDraws, { weights: Float64Array; pictures: Float64Array }>();
   try {
     for (const draw of draws) {
       context.signal.throwIfAborted();
@@ -90,6 +104,12 @@ export async function measureSampling(
       const many = draw.samples.length > 1;
       const ratio = many ? spreadToError(normalised, truth).ratio : null;
       const weights = energyScores(normalised, truth, width);
+      const pictures = energyScores(
+        first.map(({ features }) => features),
+        statistics,
+        statistics.length / count,
+      );
+      energies.set(draw, { weights, pictures });
       const alone = draw.oneStep && energyScores([normaliser.normalise(draw.oneStep)], truth, width);
       const samples =
         ratio !== null && ratio >= RATIO[0] && ratio <= RATIO[1] && (!alone || mean(weights) < mean(alone));
@@ -99,13 +119,8 @@ export async function measureSampling(
         count: draw.samples.length,
         spreadToError: ratio,
         energyWeights: meanInterval(weights),
-        energyPictures: meanInterval(
-          energyScores(
-            first.map(({ features }) => features),
-            statistics,
-            statistics.length / count,
-          ),
-        ),
+        energyPictures: meanInterval(pictures),
+        against: [],
         single: intervals(second[0]),
         oneStep: draw.oneStep && intervals((await valuesOf(draw.oneStep, MEASURE)).values),
         meanOfK: many ? intervals((await valuesOf(meanOfSamples(draw.samples), MEASURE)).values) : null,
@@ -135,7 +150,32 @@ export async function measureSampling(
   } finally {
     bar.stop();
   }
-  return measured;
+  return measured.map((one, i) =>
+    one.kind === 'diffusion' ? { ...one, against: rivals(draws, i, energies) } : one,
+  );
+}
+
+/** A model's energy scores beside those of the null model and of the regression by the same denoiser. */
+function rivals(
+  draws: readonly SamplingDraws[],
+  own: number,
+  energies: ReadonlyMap<SamplingDraws, { weights: Float64Array; pictures: Float64Array }>,
+): EnergyDifference[] {
+  const mine = energies.get(draws[own])!;
+  return draws
+    .filter(
+      ({ kind, denoiser }) =>
+        kind === 'null model' || (kind === 'regression' && denoiser === draws[own].denoiser),
+    )
+    .map(draw => {
+      const other = energies.get(draw)!;
+      return {
+        label: draw.label,
+        kind: draw.kind,
+        weights: pairedDifference(mine.weights, other.weights),
+        pictures: pairedDifference(mine.pictures, other.pictures),
+      };
+    });
 }
 
 /** Mask seeds of the pictures that a best sample is chosen by, and of those that it is measured by. */
@@ -197,6 +237,21 @@ export function samplingSection(measured: readonly SamplingMeasures[]): Section 
         measured.map(one => [one.label, ...ways.map(([, key]) => text(one[key]?.[name]))]),
       )}`,
   );
+  const compared = measured.flatMap(({ label, against }) => against.map(other => [label, other] as const));
+  const differences =
+    compared.length === 0
+      ? null
+      : html`<h3>energy scores beside those of others, paired by texture: below zero is better</h3>${table(
+          ['model', 'less', 'weights', 'statistics'],
+          compared.map(([label, other]) => [
+            label,
+            other.label,
+            ...[other.weights, other.pictures].map(difference => ({
+              text: intervalText(difference),
+              best: difference.significant && difference.mean < 0,
+            })),
+          ]),
+        )}`;
   const bins = measured.filter(one => one.bins);
   const levels = bins[0]?.bins?.map(({ level }) => number(level)) ?? [];
   const byBin =
@@ -230,7 +285,7 @@ ${table(
     'below null',
   ],
   rows,
-)}${pictures}${byBin}`,
+)}${differences}${pictures}${byBin}`,
   };
 }
 
