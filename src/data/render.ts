@@ -1,6 +1,14 @@
 /** Pictures of NCAs: grown from the seed state, as the files and galleries show them. */
 import type { Picture } from '../formats/index.ts';
-import { type NcaSpec, type NcaWeights, rollout, seedState, toRgb, weightCount } from '../nca/index.ts';
+import {
+  maskSeed,
+  type NcaSpec,
+  type NcaWeights,
+  rollout,
+  seedState,
+  toRgb,
+  weightCount,
+} from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 
 /** How long NCAs grow, and on what grid. */
@@ -47,7 +55,7 @@ export async function renderNcas(
   const state = tf.tidy(() =>
     rollout(spec, tf.tensor2d(weights, [batch, weightCount(spec)]), seedState(spec, batch, size, size), {
       steps,
-      seeds: Array.from({ length: batch }, () => seed),
+      seeds: Array.from({ length: batch }, () => maskSeed(seed)),
     }),
   );
   const pictures = await picturesOf(spec, state, clip);
@@ -69,7 +77,7 @@ export async function* renderFrames(
       state = tf.tidy(() =>
         rollout(spec, tf.tensor2d(flat, [1, flat.length]), before, {
           steps: next - done,
-          seeds: [seed],
+          seeds: [maskSeed(seed)],
           firstStep: done,
         }),
       );

@@ -18,7 +18,8 @@ test('reference numbers', async () => {
   const g = await golden('05_normaliser');
   const data = (name: string) => g[name].data as Float32Array;
   const fitted = fitColumns(data('x'), 30);
-  assert.ok(deviation(fitted.mean, g.mean) < 1e-7);
+  // A float32 sum of nine numbers, one after the other, errs by up to eight roundings of 6e-8; the file's own mean lies 9e-8 from float64's.
+  assert.ok(deviation(fitted.mean, g.mean) < 5e-7);
   assert.ok(deviation(fitted.normalise(data('x')), g.y) < 1e-6);
   assert.ok(deviation(fitted.restore(data('y')), g.x_back) < 1e-6);
   assert.ok(deviation(fitted.restore(data('probe')), g.probe_inverse) < 1e-6);

@@ -6,6 +6,7 @@ import { setThreadCount, statistics, threadCount } from '../compute/index.ts';
 import { randomStream, startBackend, tf } from '../tensor/index.ts';
 import {
   maskBit,
+  maskSeed,
   type NcaSpec,
   plainPerception,
   plainRollout,
@@ -367,6 +368,13 @@ test('what does not fit is refused', () => {
   assert.throws(() => rollout(spec, three, state, { steps: 1, seeds }), /weights: expected/);
   assert.throws(() => rollout(spec, weights, state, { steps: 1.5, seeds }), /steps: expected/);
   assert.throws(() => rollout(spec, weights, state, { steps: 1, seeds: [1] }), /seeds: expected/);
+  assert.throws(
+    () => rollout(spec, weights, state, { steps: 1, seeds: [1, 2 ** 32] }),
+    /seeds: expected whole numbers below/,
+  );
+  assert.is(maskSeed(7), 7);
+  assert.is.not(maskSeed(2 ** 32 + 7), 7);
+  assert.is.not(maskSeed(2 ** 32 + 7), maskSeed(2 ** 33 + 7));
   assert.throws(() => rollout(spec, weights, state, { steps: 1, seeds, masks: [1] }), /masks: expected/);
   tf.dispose([weights, state, narrow, three]);
 });

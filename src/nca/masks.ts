@@ -20,6 +20,9 @@ export function maskWord(seed: number, step: number, y: number, block: number): 
 export const maskBit = (seed: number, step: number, y: number, x: number): boolean =>
   ((maskWord(seed, step, y, x >>> 5) >>> (x & 31)) & 1) === 1;
 
+/** The mask seed of a seed of any size: itself where it has 32 bits, else both its words mixed, so that no two seeds fold into one by their low word. */
+export const maskSeed = (seed: number): number => (seed >>> 0 === seed ? seed : seedsFor(seed, 1)[0]);
+
 /** Mask seeds of a batch, one per sample; the first ones do not depend on how many are asked for. */
 export function seedsFor(seed: number, batch: number): number[] {
   const stream = randomStream(seed, 'nca masks');

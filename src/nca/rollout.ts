@@ -132,6 +132,8 @@ function check(spec: NcaSpec, weights: tf.Tensor2D, state: tf.Tensor4D, options:
   if (!Number.isInteger(firstStep) || firstStep < 0)
     throw wrong('firstStep', 'a whole number, 0 or more', firstStep);
   if (seeds.length !== batch) throw wrong('seeds', `one for each of ${batch} samples`, seeds.length);
+  const odd = seeds.find(seed => seed >>> 0 !== seed);
+  if (odd !== undefined) throw wrong('seeds', 'whole numbers below 2^32 (see seedsFor and maskSeed)', odd);
   if (masks && masks.length !== steps * batch * height * width) {
     throw wrong('masks', `${steps} x ${batch} x ${height} x ${width} bits`, masks.length);
   }

@@ -109,7 +109,8 @@ test('an average of any width is put together from saved ones of two widths', ()
     for (const sigmaRel of [0.05, 0.1]) saved.push({ sigmaRel, step });
   }
   for (const sigmaRel of [0.05, 0.07, 0.1, 0.15]) {
-    const weights = reconstruction(saved, { sigmaRel, step: steps });
+    const { factors: weights, error: misfit } = reconstruction(saved, { sigmaRel, step: steps });
+    assert.ok(misfit < 0.05, `${sigmaRel}: ${misfit}`);
     const found = new Float64Array(8);
     saved.forEach((profile, k) => {
       average(history, profile.sigmaRel, profile.step).forEach((x, i) => {
@@ -120,6 +121,17 @@ test('an average of any width is put together from saved ones of two widths', ()
     const error = Math.max(...found.map((x, i) => Math.abs(x - expected[i])));
     // The last weights alone are off by about 0.05 here.
     assert.ok(error < 2e-3, `${sigmaRel}: ${error}`);
+  }
+});
+
+test('coefficients of an average sum to 1, however few averages were kept, and say how bad a fit is', () => {
+  const few = [0.05, 0.1].map(sigmaRel => ({ sigmaRel, step: 20 }));
+  for (const sigmaRel of [0.03, 0.1, 0.25]) {
+    const { factors, error } = reconstruction(few, { sigmaRel, step: 20 });
+    assert.ok(Math.abs(factors.reduce((a, b) => a + b, 0) - 1) < 1e-9);
+    // Weights that stood still come out as they are.
+    if (sigmaRel === 0.1) assert.ok(error < 1e-6, `${error}`);
+    else assert.ok(error > 0.1, `${sigmaRel}: ${error}`);
   }
 });
 

@@ -77,13 +77,39 @@ export interface AverageProfile {
   readonly step: number;
 }
 
+/** Coefficients of saved averages, and how well they put the wanted one together. */
+export interface Reconstruction {
+  /** They sum to 1, so that weights that never moved stay as they are. */
+  readonly factors: readonly number[];
+  /** Root of the squared distance of the profiles over the wanted one's square: 0 is exact, 1 as bad as nothing. */
+  readonly error: number;
+}
+
 /**
- * Coefficients that put together the average of `target` from saved ones: the least-squares fit of their profiles (algorithm 3).
+ * Coefficients that put together the average of `target` from saved ones: the least-squares fit of their profiles (algorithm 3) among those
+ * that sum to 1, by a Lagrange multiplier. The paper's fit is free; with few saved averages it then gives a share of the weights only.
  */
-export function reconstruction(saved: readonly AverageProfile[], target: AverageProfile): number[] {
-  const gram = new Matrix(saved.map(a => saved.map(b => overlap(a, b))));
-  const aim = Matrix.columnVector(saved.map(a => overlap(a, target)));
-  return solve(gram, aim, true).to1DArray();
+export function reconstruction(saved: readonly AverageProfile[], target: AverageProfile): Reconstruction {
+  const count = saved.length;
+  const gram = saved.map(a => saved.map(b => overlap(a, b)));
+  const aim = saved.map(a => overlap(a, target));
+  // In units of the largest overlap, so that the border of ones is no smaller than the rest.
+  const unit = Math.max(...gram.map((row, i) => row[i]));
+  const system = new Matrix([
+    ...gram.map(row => [...row.map(x => x / unit), 1]),
+    [...new Array<number>(count).fill(1), 0],
+  ]);
+  const right = Matrix.columnVector([...aim.map(x => x / unit), 1]);
+  const factors = solve(system, right, true).to1DArray().slice(0, count);
+  const own = overlap(target, target);
+  let square = own;
+  factors.forEach((x, i) => {
+    square -= 2 * x * aim[i];
+    factors.forEach((y, j) => {
+      square += x * y * gram[i][j];
+    });
+  });
+  return { factors, error: Math.sqrt(Math.max(0, square) / own) };
 }
 
 /** The integral of the product of two profiles p(s) = (gamma + 1) s^gamma / t^(gamma + 1) on [0, t]. */

@@ -5,12 +5,15 @@ import { refuse, settle } from '../config/index.ts';
 import { readSafetensors } from '../formats/index.ts';
 import { type AverageProfile, reconstruction } from './averages.ts';
 
+/** Profiles that differ by more than this share are not the average that was asked for. */
+const POOR = 0.1;
+
 /**
  * The average of relative width `sigmaRel` at the end of a run that kept its averages (`keepAverages`).
  *
  * @param folder that of the checkpoints
  * @returns values by name: `denoiser/NAME` and `encoder/NAME`
- * @throws UserError when no averages were kept
+ * @throws UserError when no averages were kept, or those kept do not give this width
  */
 export async function averageOfWidth(
   folder: string,
@@ -33,7 +36,14 @@ export async function averageOfWidth(
     for (const width of widths) profiles.push({ path, sigmaRel: width, step: Number(name.slice(5, -12)) });
   }
   const last = Math.max(...profiles.map(({ step }) => step));
-  const factors = reconstruction(profiles, { sigmaRel, step: last });
+  const { factors, error } = reconstruction(profiles, { sigmaRel, step: last });
+  if (error > POOR)
+    return refuse(
+      kept,
+      `averages that a width of ${sigmaRel} can be put together from, to ${100 * POOR} %`,
+      `${profiles.length} that come to ${(100 * error).toFixed(0)} %`,
+      { hint: 'Keep averages more often, or of other widths: training.averages.' },
+    );
   const sums: Record<string, Float64Array> = {};
   for (const [i, { path, sigmaRel: width }] of profiles.entries()) {
     const { tensors } = await settle(readSafetensors(path));

@@ -68,8 +68,11 @@ function build(
  */
 const TOLERANCE = 2e-5;
 
+/** Of the gradients of small nets, whose sums are short. */
+const SMALL_GRADIENT_TOLERANCE = 2e-5;
+
 /**
- * Gradients through batch norm over thousands of edges are near-cancelling sums: computed in float64, the same model's gradients differ from
+ * At full size: gradients through batch norm over thousands of edges are near-cancelling sums: computed in float64, the same model's gradients differ from
  * the golden float32 ones by up to 1.2e-3 at full size.
  */
 const GRADIENT_TOLERANCE = 1.2e-3;
@@ -79,7 +82,7 @@ function compareGradients(
   grads: tf.NamedTensorMap,
   arrays: Arrays,
   prefix: string,
-  complete = true,
+  { complete = true, tolerance = GRADIENT_TOLERANCE } = {},
 ): void {
   for (const [name, variable] of Object.entries(denoiser.variables)) {
     const expected = arrays[`${prefix}${theirName(name)}`];
@@ -90,7 +93,7 @@ function compareGradients(
       return gradient.rank === 2 ? tf.transpose(gradient).dataSync() : gradient.dataSync();
     });
     const error = deviation(found, expected);
-    assert.ok(error < GRADIENT_TOLERANCE, `${prefix}${name}: ${error}`);
+    assert.ok(error < tolerance, `${prefix}${name}: ${error}`);
   }
 }
 
@@ -98,6 +101,7 @@ for (const path of ['dense', 'general'] as const) {
   test(`reference on small nets, ${path}: outputs, batch norm in both modes, gradients`, async () => {
     await startBackend();
     const arrays = await golden('09_edge_mpnn');
+    const small = { tolerance: SMALL_GRADIENT_TOLERANCE };
     const tensors = tf.memory().numTensors;
     const config: ReferenceConfig = { hidden: 8, layers: 4, out: 4, noise: 6, reduction: 'mean' };
     const { denoiser, apply, gradients, dispose } = build(tiny, arrays, config, path);
@@ -108,7 +112,7 @@ for (const path of ['dense', 'general'] as const) {
     };
     close(apply(false), arrays['eval_init.out'], 'eval before training');
     const train = gradients(true);
-    compareGradients(denoiser, train.grads, arrays, 'train.grad.');
+    compareGradients(denoiser, train.grads, arrays, 'train.grad.', small);
     for (const [name, buffer] of Object.entries(denoiser.buffers!)) {
       const error = deviation(buffer.dataSync(), arrays[`sd_after_train_fwd.${theirName(name)}`]);
       assert.ok(error < TOLERANCE, `${name}: ${error}`);
@@ -116,7 +120,7 @@ for (const path of ['dense', 'general'] as const) {
     close(apply(false), arrays['eval_after.out'], 'eval after');
     const evaluated = gradients(false);
     // The file has some of these.
-    compareGradients(denoiser, evaluated.grads, arrays, 'eval_after.grad.', false);
+    compareGradients(denoiser, evaluated.grads, arrays, 'eval_after.grad.', { ...small, complete: false });
     // Batch statistics do not depend on the running ones, so training mode gives the same again.
     close(apply(true), arrays['train.out'], 'train');
     tf.dispose([train.value, evaluated.value, train.grads, evaluated.grads]);
