@@ -37,6 +37,13 @@ const MORE: Record<string, string[]> = {
     'fineTuning.steps=[2,4]',
   ],
   quickstart: ['denoisers=[edge-mpnn,transformer-typed]', 'sampling.draws=2'],
+  'sampling-settings': [
+    'denoiser=transformer-hidden',
+    'processes={prior: {process: edm, prior: gaussian}, regression: {process: regression, prior: gaussian}}',
+    'budgets=[2]',
+    'sampling.draws=2',
+    'evaluation.split=held-out',
+  ],
   'training-variants': [
     'denoisers=[transformer-hidden]',
     'seeds=[0,1]',

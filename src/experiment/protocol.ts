@@ -50,7 +50,11 @@ export const studyKeys = {
   /** What NCAs are conditioned on; null takes textures where all have one. */
   picture: optional(t.keyof({ texture: null, rendering: null })),
   encoder: KindCodec,
-  evaluation: t.strict({ steps: optional(natural), seed: whole }),
+  evaluation: t.intersection([
+    t.strict({ steps: optional(natural), seed: whole }),
+    /** Whose textures are answered and measured; default held-out. Settings are chosen on validation. */
+    t.partial({ split: t.keyof({ 'held-out': null, validation: null }) }),
+  ]),
   /** For trials: only so many NCAs of each split. */
   limit: t.strict({ train: optional(natural), heldOut: optional(natural) }),
 };
@@ -135,11 +139,12 @@ export async function withProtocol<T>(
       zoo: zooFolder(keys.zoo),
       encoder,
       picture: keys.picture ?? undefined,
+      measured: keys.evaluation.split,
       limit: { train: keys.limit.train ?? undefined, heldOut: keys.limit.heldOut ?? undefined },
     });
     const { train, heldOut, spec, size, pictured } = study;
     context.say(
-      `${train.names.length} training and ${heldOut.names.length} held-out NCAs of ${spec.name} (${train.weights.length / train.names.length} weights each), ${pictured}s of ${size} px`,
+      `${train.names.length} training and ${heldOut.names.length} ${keys.evaluation.split ?? 'held-out'} NCAs of ${spec.name} (${train.weights.length / train.names.length} weights each), ${pictured}s of ${size} px`,
     );
     return await work(protocolOf(context, study, keys));
   } finally {

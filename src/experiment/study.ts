@@ -50,6 +50,8 @@ export interface StudyOptions {
   readonly size?: number;
   /** Condition and target: the texture an NCA was trained on, or its own rendering. Default: the texture where there is one. */
   readonly picture?: 'texture' | 'rendering';
+  /** The split whose textures are answered and measured, and stand as `heldOut`: `validation` where settings are being chosen. Default `held-out`. */
+  readonly measured?: 'held-out' | 'validation';
   /** Takes only so many training NCAs (the first ones) and held-out ones: for trials. */
   readonly limit?: { readonly train?: number; readonly heldOut?: number };
 }
@@ -144,7 +146,8 @@ export async function openStudy(options: StudyOptions): Promise<Study> {
   const picture = options.picture ?? (zoo.entries.every(entry => entry.image) ? 'texture' : 'rendering');
   const size = options.size ?? (await settle(readZooImage(zoo, 0, KINDS[picture]))).height;
   const train = await readSet(zoo, 'train', picture, size, encoder, options.limit?.train);
-  const heldOut = await readSet(zoo, 'held-out', picture, size, encoder, options.limit?.heldOut);
+  const measured = options.measured ?? 'held-out';
+  const heldOut = await readSet(zoo, measured, picture, size, encoder, options.limit?.heldOut);
   const initial = Object.values(encoder.variables).map(variable => [variable, variable.clone()] as const);
   return {
     zoo,

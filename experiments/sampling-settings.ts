@@ -1,0 +1,91 @@
+/**
+ * Under which settings does a denoiser sample, and what does that cost? One denoiser is trained under several processes, each with several budgets, and
+ * every model draws several samples a texture: spread alone proves nothing, so the measures of sampling stand side by side. By default on the validation
+ * split, where settings are chosen.
+ */
+import * as t from 'io-ts';
+import { mappingOf, natural } from '../src/config/index.ts';
+import { drawing, type SamplingDraws } from '../src/experiment/index.ts';
+import {
+  type ContenderRecord,
+  contestKeys,
+  type Experiment,
+  listOf,
+  loadDenoiser,
+  type Method,
+  studyKeys,
+  trainingSection,
+  whole,
+  withProtocol,
+  writeComparison,
+} from '../src/index.ts';
+
+const { diffusion: _, ...trainingKeys } = contestKeys;
+
+const Parameters = t.strict({
+  ...studyKeys,
+  ...trainingKeys,
+  seed: whole,
+  denoiser: t.string,
+  /** Processes by the name they have in tables, each whole. */
+  processes: mappingOf(t.UnknownRecord),
+  /** Training steps of each process. */
+  budgets: listOf(natural),
+});
+type Parameters = t.TypeOf<typeof Parameters>;
+
+const samplingSettings: Experiment<Parameters> = {
+  name: 'sampling-settings',
+  question:
+    'Under which noise, preconditioning and budget does a denoiser sample the weights of NCAs, rather than regress them or grow garbage?',
+  parameters: Parameters,
+
+  async run(context, parameters) {
+    const { denoiser, processes, budgets, training, rollout, sampling, seed } = parameters;
+    await loadDenoiser(denoiser);
+    await withProtocol(context, parameters, async protocol => {
+      const contenders: ContenderRecord[] = [];
+      const methods: Method[] = [];
+      const draws: SamplingDraws[] = [];
+      for (const [name, diffusion] of Object.entries(processes)) {
+        for (const steps of budgets) {
+          const found = await protocol.contend(
+            {
+              denoiser,
+              label: `${name}, ${steps} steps`,
+              diffusion,
+              training: { ...training, steps },
+              rollout,
+              sampling,
+              seed,
+            },
+            undefined,
+            drawing(context, protocol.study, sampling.draws ?? 8, {
+              nullModel: !draws.some(({ kind }) => kind === 'null model'),
+            }),
+          );
+          contenders.push(found.contender);
+          methods.push(...found.methods);
+          const { own, nullModel } = found.inspected;
+          draws.push(own, ...(nullModel ? [nullModel] : []));
+          if (nullModel)
+            methods.push({ name: nullModel.label, kind: 'baseline', weights: nullModel.samples[0] });
+        }
+      }
+      await writeComparison(context, protocol, {
+        experiment: samplingSettings,
+        parameters,
+        results: [
+          ...(await protocol.measure(methods)),
+          ...(await protocol.baselines(seed, ['mean', 'nearest', 'ridge', 'own NCA, second rendering'])),
+        ],
+        contenders,
+        draws,
+        requireSampling: sampling.require,
+        sections: [await trainingSection(contenders)],
+      });
+    });
+  },
+};
+
+export default samplingSettings;
