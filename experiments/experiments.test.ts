@@ -40,7 +40,7 @@ const MORE: Record<string, string[]> = {
   'sampling-settings': [
     'denoiser=transformer-hidden',
     'processes={prior: {process: edm, prior: gaussian}, regression: {process: regression, prior: gaussian}}',
-    'budgets=[2]',
+    'budgets=[1]',
     'sampling.draws=2',
     'evaluation.split=held-out',
   ],

@@ -19,6 +19,7 @@ import {
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
+import { TRAINING_DEFAULTS } from '../src/training/index.ts';
 
 const { diffusion: _, ...trainingKeys } = contestKeys;
 
@@ -29,7 +30,8 @@ const Parameters = t.strict({
   denoiser: t.string,
   /** Processes by the name they have in tables, each whole. */
   processes: mappingOf(t.UnknownRecord),
-  /** Training steps of each process. */
+  preset: t.string,
+  /** Budgets of each process, in multiples of `training.steps`. */
   budgets: listOf(natural),
 });
 type Parameters = t.TypeOf<typeof Parameters>;
@@ -48,7 +50,8 @@ const samplingSettings: Experiment<Parameters> = {
       const methods: Method[] = [];
       const draws: SamplingDraws[] = [];
       for (const [name, diffusion] of Object.entries(processes)) {
-        for (const steps of budgets) {
+        for (const budget of budgets) {
+          const steps = budget * (training.steps ?? TRAINING_DEFAULTS.steps);
           const found = await protocol.contend(
             {
               denoiser,
