@@ -80,7 +80,7 @@ async function check(name: string, overrides: readonly string[], stop: string) {
   );
   assert.is(stopped.begun.at(-1), stop);
   assert.not(existsSync(join(folder, 'results.json')));
-  assert.not(existsSync(join(folder, 'run.pid')));
+  assert.not(existsSync(join(folder, 'run.lock')));
   assert.match(
     await refusal(() => runExperiment(experiment, value, { folder, command })),
     /already holds a run/,

@@ -8,15 +8,13 @@ export {
   sizeOf,
 } from './arrays.ts';
 export {
-  fileInside,
-  inside,
   makeFolder,
-  readBytes,
-  readJson,
   removeLeftovers,
   writeAtomically,
+  writeAtomicallyNow,
   writeFolderAtomically,
-} from './files.ts';
+} from './atomic.ts';
+export { fileInside, inside, readBytes, readJson } from './files.ts';
 export { type FetchedWeights, type FetchOptions, fetchWeights, verifyFetched } from './hub.ts';
 export { type PulledFolder, type PullOptions, pullFolder } from './hub-folder.ts';
 export {

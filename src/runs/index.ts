@@ -1,5 +1,4 @@
 /** Run folders: what is written into them, found in them again, and reported over several of them. */
-export { claim } from './claim.ts';
 export { writeRunsReport } from './joint-report.ts';
 export * from './launch/index.ts';
 export { type FinishedRun, groupRuns, type RunGroup, readRuns } from './merge.ts';
@@ -20,6 +19,7 @@ export {
   type Environment,
   environment,
   finishedParts,
+  lockRun,
   PARTS,
   type RunFolder,
   type RunFolderOptions,

@@ -6,25 +6,13 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  appendFileSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, platform, totalmem } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parse, stringify } from 'yaml';
 import { about, packageRoot, refuse, systemFailure, UserError } from '../config/index.ts';
-import { makeFolder } from '../formats/index.ts';
+import { lock, makeFolder, writeAtomicallyNow } from '../formats/index.ts';
 import { readPart, writePart } from './parts.ts';
 
 /** What a run ran on: enough to run it again, or to see why it came out otherwise. */
@@ -97,10 +85,22 @@ export interface RunFolder {
   file(name: string): string;
   /** Removes the folder when it holds nothing but what its creation wrote: for a run that was refused before it began. */
   removeIfUnused(): void;
+  /** Gives the folder free for other processes, which are refused until then. */
+  leave(): Promise<void>;
 }
 
+/** The lock of a folder that a process works in. */
+const LOCK = 'run.lock';
 /** What stands in the folder of a run that has done nothing yet. */
-const CREATED = ['config.yaml', 'environment.json', 'run.pid'];
+const CREATED = ['config.yaml', 'environment.json', LOCK];
+
+/**
+ * Takes a run folder for this process alone: two would overwrite each other's files. The function returned gives it back.
+ * @throws UserError while another process that lives works in it
+ */
+export const lockRun = (folder: string): Promise<() => Promise<void>> =>
+  lock(join(folder, LOCK), `the run ${folder}`);
+
 /** The folder of what is finished of an unfinished run. */
 export const PARTS = 'parts';
 
@@ -127,18 +127,6 @@ async function undamaged(path: string): Promise<Part | undefined> {
     renameSync(path, `${path}.damaged`);
     console.error(`${error.message} It is set aside as ${basename(path)}.damaged, and its work done again.`);
     return undefined;
-  }
-}
-
-/** A file's content, or a folder's names, are on the disk when this returns. Folders cannot be opened on Windows, which keeps their order. */
-function syncToDisk(path: string): void {
-  const folder = statSync(path).isDirectory();
-  if (folder && platform() === 'win32') return;
-  const file = openSync(path, folder ? 'r' : 'r+');
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
   }
 }
 
@@ -181,8 +169,8 @@ function checkFolder(path: string, config: unknown, resume: boolean): void {
 }
 
 /**
- * Creates a run folder and writes the resolved configuration and the environment into it.
- * @throws UserError when the folder cannot be written, or already holds a run
+ * Creates a run folder and writes the resolved configuration and the environment into it; it is locked until the run leaves it.
+ * @throws UserError when the folder cannot be written, already holds a run, or another process works in it
  */
 export async function createRunFolder(
   experiment: string,
@@ -192,16 +180,13 @@ export async function createRunFolder(
   const path = resolve(folder ?? join('runs', `${experiment}-${timestamp()}`));
   const file = (name: string) => join(path, name);
   checkFolder(path, config, resume);
+  let leave = async () => {};
   try {
     await makeFolder(path);
-    const write = (name: string, content: string | Uint8Array) => {
-      const target = file(name);
-      const temporary = `${target}.${process.pid}.part`;
-      writeFileSync(temporary, content);
-      syncToDisk(temporary);
-      renameSync(temporary, target);
-      syncToDisk(path);
-    };
+    leave = await lockRun(path);
+    // Another process may have begun a run here since.
+    checkFolder(path, config, resume);
+    const write = (name: string, content: string | Uint8Array) => writeAtomicallyNow(file(name), content);
     if (!resume) {
       write('config.yaml', stringify(config));
       write('environment.json', `${JSON.stringify({ ...environment(more), command }, null, 2)}\n`);
@@ -244,8 +229,10 @@ export async function createRunFolder(
         const used = resume || readdirSync(path).some(name => !CREATED.includes(name));
         if (!used) rmSync(path, { recursive: true });
       },
+      leave,
     };
   } catch (error) {
+    await leave();
     const known = systemFailure(path, error);
     throw known ? new UserError(known) : error;
   }

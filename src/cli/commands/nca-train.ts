@@ -31,7 +31,7 @@ import {
   trainNca,
 } from '../../nca/index.ts';
 import { lineChart } from '../../report/index.ts';
-import { interruption, progressBar } from '../../runs/index.ts';
+import { interruption, lockRun, progressBar } from '../../runs/index.ts';
 import { startBackend, tf } from '../../tensor/index.ts';
 import { group } from '../group.ts';
 import { whole, within } from '../options.ts';
@@ -115,7 +115,7 @@ async function writeResults(
 }
 
 async function train(path: string, options: Options): Promise<void> {
-  const { size, grid, iterations, batch, pool, minSteps, maxSteps, learningRate, overflow, seed } = options;
+  const { size, minSteps, maxSteps } = options;
   const given = (await givenSpec(options.spec))!;
   const spec = wholeSpec(given);
   if (maxSteps < minSteps) {
@@ -129,6 +129,24 @@ async function train(path: string, options: Options): Promise<void> {
   }
   if (initial) await saySpec(initial.spec);
   const out = options.out ?? join('runs', 'nca', `${basename(path, extname(path))}-${size}`);
+  const leave = await lockRun(out);
+  try {
+    await trainIn(out, { path, picture, spec, initial: initial?.flat }, options);
+  } finally {
+    await leave();
+  }
+}
+
+interface Task {
+  readonly path: string;
+  readonly picture: Picture;
+  readonly spec: NcaSpec;
+  readonly initial: Float32Array | undefined;
+}
+
+/** Trains in a folder that no other process works in. */
+async function trainIn(out: string, { path, picture, spec, initial }: Task, options: Options): Promise<void> {
+  const { size, grid, iterations, batch, pool, minSteps, maxSteps, learningRate, overflow, seed } = options;
   const { out: _, snapshots, ...decisive } = options;
   const identity = JSON.stringify({ ...decisive, spec, path });
   const statePath = join(out, 'state.safetensors');
@@ -160,7 +178,7 @@ async function train(path: string, options: Options): Promise<void> {
       overflow,
       loss: patchSlicedWasserstein({ projections: 32, factor: 100 }),
       milestones: [0.5, 0.75, 0.9].map(part => Math.round(part * iterations)),
-      initial: initial?.flat,
+      initial,
       state,
       signal,
       async onProgress({ iteration, losses: [loss], diverged }, trainer) {

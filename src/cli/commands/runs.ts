@@ -10,12 +10,14 @@ import {
   prepareTraining,
   resumeExperiment,
   runTraining,
+  type TrainConfig,
   trainConfig,
 } from '../../experiment/index.ts';
 import {
   type Environment,
   finishedParts,
   interruption,
+  lockRun,
   progressBar,
   RESULTS,
   readMetrics,
@@ -236,8 +238,22 @@ async function resume(path: string, modules: readonly string[], { trust }: Trust
     return;
   }
   const config = orThrow(trainConfig(run.config, file));
+  const leave = await lockRun(path);
+  try {
+    await resumeTraining(run, config, { modules, trust });
+  } finally {
+    await leave();
+  }
+}
+
+async function resumeTraining(
+  { path, environment }: Run,
+  config: TrainConfig,
+  { modules = [], trust }: Trusted,
+) {
+  const file = join(path, 'config.yaml');
   await startBackend();
-  const recorded = run.environment.modules as Record<string, string> | undefined;
+  const recorded = environment.modules as Record<string, string> | undefined;
   const option = `weightloom runs resume ${path}`;
   const job = await trusting({ where: file, modules, recorded, all: trust, option }, () =>
     prepareTraining(config, file),

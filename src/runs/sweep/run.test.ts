@@ -16,6 +16,7 @@ import { refusal } from '../../../property-tests/refusal.ts';
 import { writeTinyExperiment } from '../../../property-tests/tiny-experiment.ts';
 import { meanInterval } from '../../evaluation/index.ts';
 import { type Experiment, loadExperiment } from '../../experiment/experiment.ts';
+import { lock } from '../../formats/index.ts';
 import { reasonOf } from '../process.ts';
 import { methodsOf, readResults } from '../results.ts';
 import { createRunFolder } from '../run-folder.ts';
@@ -49,6 +50,8 @@ const inThisProcess: CellRunner = async ({ cell, folder, signal }) => {
     return null;
   } catch (error) {
     return (error as Error).message;
+  } finally {
+    await run.leave();
   }
 };
 
@@ -109,7 +112,7 @@ test('a sweep stopped in the middle runs what is missing, and gives the table of
   const third: string[] = [];
   await sweep(stopped, WORDS, { ran: third });
   assert.equal(third, []);
-  assert.not(existsSync(join(stopped, 'sweep.pid')));
+  assert.not(existsSync(join(stopped, 'sweep.lock')));
 });
 
 test('the table has a row per setting and method, each texture the mean over seeds', async () => {
@@ -258,10 +261,13 @@ test('cells of another version, experiment or configuration are refused with one
 test('two sweeps do not work in one folder', async () => {
   const folder = join(root, 'twice');
   mkdirSync(folder);
-  // The parent of this process is another one that is alive.
-  writeFileSync(join(folder, 'sweep.pid'), `${process.ppid}\n`);
-  assert.match(await refusal(() => sweep(folder, ['seed=0'])), 'found a sweep that still runs');
-  assert.equal(readdirSync(folder), ['sweep.pid']);
+  const leave = await lock(join(folder, 'sweep.lock'), 'it');
+  assert.match(
+    await refusal(() => sweep(folder, ['seed=0'])),
+    `expected the sweep ${folder} free, found process ${process.pid} at work on it`,
+  );
+  assert.equal(readdirSync(folder), ['sweep.lock']);
+  await leave();
 });
 
 test('the reason of a failure is its last sentence, not its stack', () => {

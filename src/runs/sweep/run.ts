@@ -6,8 +6,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { LAUNCHER } from '../../config/index.ts';
-import { makeFolder } from '../../formats/index.ts';
-import { claim } from '../claim.ts';
+import { lock, makeFolder } from '../../formats/index.ts';
 import { runProcess } from '../process.ts';
 import { RESULTS } from '../results.ts';
 import { type Board, sweepBoard } from './board.ts';
@@ -86,7 +85,7 @@ const inProcess =
 export async function runSweep(options: SweepOptions): Promise<SweepOutcome> {
   const { experiment, cells, folder, jobs = 1, signal, runner = inProcess(experiment) } = options;
   await makeFolder(folder);
-  const release = claim(folder, 'sweep');
+  const release = await lock(join(folder, 'sweep.lock'), `the sweep ${folder}`);
   const threads = Math.max(1, Math.floor(availableParallelism() / jobs));
   const skipped = cells.filter(({ id }) => options.finished.has(id)).map(({ id }) => id);
   const waiting = cells.filter(({ id }) => !options.finished.has(id));
@@ -119,7 +118,7 @@ export async function runSweep(options: SweepOptions): Promise<SweepOutcome> {
     await Promise.all(Array.from({ length: jobs }, (_, slot) => work(slot)));
   } finally {
     board.stop();
-    release();
+    await release();
   }
   return { finished, skipped, failed };
 }
