@@ -8,6 +8,7 @@ export {
   sizeOf,
 } from './arrays.ts';
 export {
+  appendNow,
   makeFolder,
   removeLeftovers,
   writeAtomically,

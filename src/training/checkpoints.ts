@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import * as t from 'io-ts';
-import { refuse, settle, UserError } from '../config/index.ts';
+import { describe, refuse, settle, UserError } from '../config/index.ts';
 import {
   type NdArray,
   readBytes,
@@ -96,11 +96,12 @@ export async function readCheckpoint(folder: string, step: number) {
 }
 
 /**
- * Sets the newest checkpoint aside while it is damaged and there is one before, and says so. Where the only one is damaged nothing is touched:
- * going on from it is refused by `resume`.
+ * Sets the newest checkpoint aside while it is damaged and there is one before, and says so. Where the only one is damaged nothing is touched,
+ * and going on from it is refused by `resume`; unless `last` says that a training may as well begin anew.
  */
-export async function setAsideDamaged(folder: string): Promise<void> {
-  for (let steps = checkpointSteps(folder); steps.length > 1; steps = checkpointSteps(folder)) {
+export async function setAsideDamaged(folder: string, { last = false } = {}): Promise<void> {
+  const fewest = last ? 1 : 2;
+  for (let steps = checkpointSteps(folder); steps.length >= fewest; steps = checkpointSteps(folder)) {
     const step = steps.at(-1)!;
     try {
       await readCheckpoint(folder, step);
@@ -108,10 +109,10 @@ export async function setAsideDamaged(folder: string): Promise<void> {
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       const here = join(folder, nameOf(step));
-      const { where, expected, found } = error.failure ?? {};
+      const what = error.failure ? describe({ ...error.failure, hint: undefined }) : error.message;
       renameSync(here, freeName(`${here}.damaged`));
       console.error(
-        `${where ?? here}: expected ${expected}, found ${found}: the checkpoint is set aside as ${basename(here)}.damaged; training goes on from step ${steps.at(-2)}.`,
+        `${what} The checkpoint is set aside as ${basename(here)}.damaged; training ${steps.length > 1 ? `goes on from step ${steps.at(-2)}` : 'begins anew'}.`,
       );
     }
   }
