@@ -4,7 +4,9 @@ export * from './launch/index.ts';
 export { type FinishedRun, groupRuns, type RunGroup, readRuns } from './merge.ts';
 export { clock, interruption, type Progress, progressBar } from './progress.ts';
 export {
+  damageOf,
   isComparison,
+  isFinished,
   methodsOf,
   metricsOf,
   RESULTS,
@@ -14,6 +16,7 @@ export {
   readResultsHead,
 } from './results.ts';
 export {
+  checkThere,
   createRunFolder,
   digest,
   type Environment,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -130,6 +130,26 @@ test('of many that begin at once, one has the folder and the others are refused'
   );
   assert.is(outcomes.filter(({ status }) => status === 'fulfilled').length, 1);
   assert.equal(readdirSync(folder).sort(), ['config.yaml', 'environment.json', 'run.lock']);
+});
+
+test('a run whose folder was removed says so, whatever it writes next, and makes no other', async () => {
+  const folder = join(scratch, 'removed');
+  const writes: ((run: RunFolder) => unknown)[] = [
+    run => run.log({ step: 1 }),
+    run => run.write('results.json', '{}'),
+    run => run.once('part', async () => 1),
+  ];
+  for (const write of writes) {
+    const run = await createRunFolder('x', {}, { folder });
+    rmSync(folder, { recursive: true });
+    assert.is(
+      await refusal(async () => write(run)),
+      `${folder}: expected the folder of this run, found nothing there: it was removed.`,
+    );
+    run.removeIfUnused();
+    await run.leave();
+    assert.not(existsSync(folder));
+  }
 });
 
 test('a place where no folder can be made is named', async () => {

@@ -94,6 +94,11 @@ const LOCK = 'run.lock';
 /** What stands in the folder of a run that has done nothing yet. */
 const CREATED = ['config.yaml', 'environment.json', LOCK];
 
+/** @throws UserError when the folder of a run was removed while the run was at work: nothing is put into a new one of that name */
+export function checkThere(folder: string): void {
+  if (!existsSync(folder)) refuse(folder, 'the folder of this run', 'nothing there: it was removed');
+}
+
 /**
  * Takes a run folder for this process alone: two would overwrite each other's files. The function returned gives it back.
  * @throws UserError while another process that lives works in it
@@ -186,7 +191,10 @@ export async function createRunFolder(
     leave = await lockRun(path);
     // Another process may have begun a run here since.
     checkFolder(path, config, resume);
-    const write = (name: string, content: string | Uint8Array) => writeAtomicallyNow(file(name), content);
+    const write = (name: string, content: string | Uint8Array) => {
+      checkThere(path);
+      writeAtomicallyNow(file(name), content);
+    };
     if (!resume) {
       write('config.yaml', stringify(config));
       write('environment.json', `${JSON.stringify({ ...environment(more), command }, null, 2)}\n`);
@@ -195,6 +203,7 @@ export async function createRunFolder(
     /** Records of the part that is worked on. */
     let logged: Record<string, unknown>[] | null = null;
     const log = (record: Record<string, unknown>) => {
+      checkThere(path);
       appendFileSync(file('metrics.jsonl'), `${JSON.stringify(record)}\n`, { flag });
       flag = 'a';
       logged?.push(record);
@@ -218,6 +227,7 @@ export async function createRunFolder(
         logged = records;
         try {
           const value = await work();
+          checkThere(path);
           await writePart(part, { value, logged: records } satisfies Part);
           return value;
         } finally {
@@ -226,7 +236,7 @@ export async function createRunFolder(
       },
       finish: () => rmSync(file(PARTS), { recursive: true, force: true }),
       removeIfUnused() {
-        const used = resume || readdirSync(path).some(name => !CREATED.includes(name));
+        const used = resume || !existsSync(path) || readdirSync(path).some(name => !CREATED.includes(name));
         if (!used) rmSync(path, { recursive: true });
       },
       leave,

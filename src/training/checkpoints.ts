@@ -5,14 +5,16 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import * as t from 'io-ts';
 import { describe, refuse, settle, UserError } from '../config/index.ts';
 import {
+  makeFolder,
   type NdArray,
   readBytes,
   readJson,
   readSafetensors,
+  removeLeftovers,
   writeAtomically,
   writeFolderAtomically,
   writeSafetensors,
@@ -161,7 +163,8 @@ export function checkpoints(trainer: Trainer, options: CheckpointOptions) {
   const store = {
     /** Loads the latest checkpoint, if resuming is wanted and there is one. @returns the training time so far */
     async resume(): Promise<number> {
-      removeUnfinished(folder);
+      await makeFolder(dirname(folder));
+      await removeLeftovers(folder);
       if (options.resume) await setAsideDamaged(folder);
       const steps = checkpointSteps(folder);
       if (steps.length === 0) return 0;
@@ -197,6 +200,8 @@ export function checkpoints(trainer: Trainer, options: CheckpointOptions) {
     /** Writes a checkpoint, unless the last one is of this very step. */
     async save(seconds: number): Promise<void> {
       if (trainer.step === last.step) return;
+      if (!existsSync(dirname(folder)))
+        refuse(dirname(folder), 'the folder of this run', 'nothing there: it was removed');
       await write(join(folder, nameOf(trainer.step)), seconds);
       if (options.keepAverages) await saveAverages();
       last = { step: trainer.step, time: performance.now() };
@@ -245,14 +250,6 @@ export function checkpoints(trainer: Trainer, options: CheckpointOptions) {
     await settle(writeSafetensors(join(folder, 'averages', `${nameOf(trainer.step)}.safetensors`), tensors));
   }
   return store;
-}
-
-/** Removes what a killed process left behind while it was writing. */
-function removeUnfinished(folder: string): void {
-  if (!existsSync(folder)) return;
-  for (const name of readdirSync(folder)) {
-    if (/^\.step-.*\.tmp$/.test(name)) rmSync(join(folder, name), { recursive: true, force: true });
-  }
 }
 
 /** Everything a training step depends on, by name. */

@@ -31,7 +31,7 @@ import {
   trainNca,
 } from '../../nca/index.ts';
 import { lineChart } from '../../report/index.ts';
-import { interruption, lockRun, progressBar } from '../../runs/index.ts';
+import { checkThere, interruption, lockRun, progressBar } from '../../runs/index.ts';
 import { startBackend, tf } from '../../tensor/index.ts';
 import { group } from '../group.ts';
 import { whole, within } from '../options.ts';
@@ -157,14 +157,16 @@ async function trainIn(out: string, { path, picture, spec, initial }: Task, opti
   const { signal, release } = interruption();
   const bar = progressBar('training', iterations, losses.length);
   const target = tf.tensor4d(picture.data, [1, size, size, 3]);
-  const keep = ({ state: tensors }: Pick<TrainedNcas, 'state'>) =>
-    settle(
+  const keep = ({ state: tensors }: Pick<TrainedNcas, 'state'>) => {
+    checkThere(out);
+    return settle(
       writeSafetensors(
         statePath,
         { ...tensors, losses: { shape: [losses.length], data: Float32Array.from(losses) } },
         { options: identity, picture: sha256 },
       ),
     );
+  };
   try {
     const result = await trainNca(spec, target, {
       seed,
@@ -186,6 +188,7 @@ async function trainIn(out: string, { path, picture, spec, initial }: Task, opti
         bar.update(iteration, `loss ${loss.toPrecision(3)}${diverged.length > 0 ? ' (not finite)' : ''}`);
         if (iteration % snapshots !== 0) return;
         const [shown] = await renderNcas(spec, trainer.weights, { steps: SHOWN_STEPS, size, seed });
+        checkThere(out);
         await settle(writePng(join(out, 'snapshots', `${String(iteration).padStart(6, '0')}.png`), shown));
         await keep({ state: trainer.state() });
       },

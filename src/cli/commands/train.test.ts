@@ -49,7 +49,11 @@ test('one damaged run of many is told in a sentence, and the others are listed',
   add('environment', { 'config.yaml': 'seed: 0\n', 'environment.json': '{"a"' });
   add('null', { 'config.yaml': 'seed: 0\n', 'environment.json': 'null' });
   add('metrics', { 'config.yaml': 'seed: 0\n', 'metrics.jsonl': '{"loss":1}\nnull\n{"lo\n{"loss":2}\n' });
+  add('torn', { 'config.yaml': 'seed: 0\n', 'results.json': '{"version":1,' });
+  add('done', { 'config.yaml': 'seed: 0\n', 'results.json': '{"version":1,"experiment":"x"}' });
   symlinkSync(join(root, 'nowhere'), join(runs, 'dangling'));
+  mkdirSync(join(runs, 'hollow'));
+  symlinkSync(join(root, 'nowhere'), join(runs, 'hollow', 'config.yaml'));
   mkdirSync(join(runs, 'good', 'parts'));
   writeFileSync(join(runs, 'good', 'parts', 'x.safetensors'), '');
   const { code, text } = await weightloom('runs', 'list', runs);
@@ -59,7 +63,10 @@ test('one damaged run of many is told in a sentence, and the others are listed',
     assert.match(text, new RegExp(`^.*listed/${name}/[a-z.]+: .*expected .*, found .*$`, 'm'));
     assert.match(text, new RegExp(`${name} .*damaged`));
   }
-  assert.not.match(text, 'dangling');
+  assert.match(text, /^.*listed\/torn\/results\.json: expected JSON, found .*$/m);
+  assert.match(text, /torn .*results damaged/);
+  assert.match(text, /done .*finished/);
+  assert.not.match(text, /dangling|hollow/);
   assert.not.match(text, / at .*:\d+:\d+/);
 });
 

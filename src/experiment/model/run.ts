@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { settle, UserError } from '../../config/index.ts';
 import { writeAtomically } from '../../formats/index.ts';
 import type { Progress } from '../../runs/index.ts';
-import { environment, track } from '../../runs/index.ts';
+import { checkThere, environment, track } from '../../runs/index.ts';
 import { backendReport } from '../../tensor/index.ts';
 import {
   checkpointSteps,
@@ -86,6 +86,7 @@ export async function runTraining(job: TrainingJob, options: RunTrainingOptions)
         `The loss at step ${result.steps + 1} is not finite. Its batch and the state before it are in ${result.studyFolder}.`,
       );
     }
+    checkThere(folder);
     if (result.stopped !== 'interrupted') await writeModel(folder, modelOf(job), result.steps);
     return result;
   } finally {

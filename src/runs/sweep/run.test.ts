@@ -175,6 +175,27 @@ test('a failed cell is named with its reason, the others go on, and the next swe
   assert.equal(ran, [outcome.failed[0].id]);
 });
 
+test('a cell whose results are damaged is not finished: it is said, missing, and run again', async () => {
+  const folder = join(root, 'torn');
+  const { cells } = await sweep(folder, ['seed=0,1']);
+  const results = join(folder, cells[0].id, 'results.json');
+  const whole = readFileSync(results, 'utf8');
+  writeFileSync(results, whole.slice(0, 40));
+  const { error } = console;
+  let said = '';
+  console.error = (line: string) => {
+    said += line;
+  };
+  try {
+    assert.equal([...(await finishedCells(tiny, cells, folder))], [cells[1].id]);
+  } finally {
+    console.error = error;
+  }
+  assert.match(said, `${results}: expected JSON`);
+  const found = await writeSweepReport({ experiment: tiny, cells, folder, command: 'x', failed: [] });
+  assert.equal(found.missing, [cells[0].id]);
+});
+
 test('a killed cell goes on with what it had finished; the remains of another configuration make room', async () => {
   const folder = join(root, 'goes-on');
   const cells = await planSweep(tiny, config, ['seed=0,1']);

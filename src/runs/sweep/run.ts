@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { LAUNCHER } from '../../config/index.ts';
 import { lock, makeFolder } from '../../formats/index.ts';
 import { runProcess } from '../process.ts';
-import { RESULTS } from '../results.ts';
+import { damageOf, RESULTS } from '../results.ts';
 import { type Board, sweepBoard } from './board.ts';
 import type { SweepCell } from './cells.ts';
 import { hasConfig } from './plan.ts';
@@ -77,7 +77,8 @@ const inProcess =
     // Also where the run was refused and left no folder: its last words may be wanted.
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'log.txt'), log);
-    if (reason === null && !existsSync(join(folder, RESULTS))) return `it ended without ${RESULTS}`;
+    if (reason === null && (!existsSync(join(folder, RESULTS)) || (await damageOf(folder))))
+      return `it ended without ${RESULTS}`;
     return reason;
   };
 
