@@ -4,6 +4,7 @@
  */
 import * as t from 'io-ts';
 import { natural, optional, whole } from '../config/index.ts';
+import { zooHash } from '../data/index.ts';
 import {
   compareMethods,
   type Method,
@@ -137,7 +138,8 @@ export async function withProtocol<T>(
       picture: keys.picture ?? undefined,
       limit: { train: keys.limit.train ?? undefined, heldOut: keys.limit.heldOut ?? undefined },
     });
-    const { train, heldOut, spec, size, pictured } = study;
+    const { train, heldOut, spec, size, pictured, zoo } = study;
+    context.run.pin(`the zoo ${keys.zoo}`, zooHash(zoo));
     context.say(
       `${train.names.length} training and ${heldOut.names.length} held-out NCAs of ${spec.name} (${train.weights.length / train.names.length} weights each), ${pictured}s of ${size} px`,
     );

@@ -1,4 +1,5 @@
 /** Run folders: what is written into them, found in them again, and reported over several of them. */
+export { pinInput } from './inputs.ts';
 export { writeRunsReport } from './joint-report.ts';
 export * from './launch/index.ts';
 export { type FinishedRun, groupRuns, type RunGroup, readRuns } from './merge.ts';

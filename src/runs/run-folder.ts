@@ -1,7 +1,7 @@
 /**
  * A run folder: everything about one run of an experiment, written so that a reader (or a resumed run) never meets half a file.
  *
- *   config.yaml  environment.json  metrics.jsonl  and what the experiment itself writes
+ *   config.yaml  environment.json  inputs.json  metrics.jsonl  and what the experiment itself writes
  *   parts/       finished parts of a run that is not finished: see `once`
  */
 import { execFileSync } from 'node:child_process';
@@ -13,6 +13,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { parse, stringify } from 'yaml';
 import { about, packageRoot, refuse, systemFailure, UserError } from '../config/index.ts';
 import { lock, makeFolder, writeAtomicallyNow } from '../formats/index.ts';
+import { INPUTS, pinInput } from './inputs.ts';
 import { readPart, writePart } from './parts.ts';
 
 /** What a run ran on: enough to run it again, or to see why it came out otherwise. */
@@ -75,6 +76,12 @@ export interface RunFolder {
    * @param work its result is plain data: JSON, typed arrays, undefined
    */
   once<T>(key: unknown, work: () => Promise<T>): Promise<T>;
+  /**
+   * Notes the SHA-256 of what the run is made from besides its configuration.
+   * @param what in words that tell it from others: `the zoo zoos/mine`
+   * @throws UserError when an earlier try of the run had another one
+   */
+  pin(what: string, sha256: string): void;
   /** How many parts earlier tries of the run have finished. */
   readonly finishedParts: number;
   /** Removes what only an unfinished run has a use for. */
@@ -92,7 +99,7 @@ export interface RunFolder {
 /** The lock of a folder that a process works in. */
 const LOCK = 'run.lock';
 /** What stands in the folder of a run that has done nothing yet. */
-const CREATED = ['config.yaml', 'environment.json', LOCK];
+const CREATED = ['config.yaml', 'environment.json', INPUTS, LOCK];
 
 /** @throws UserError when the folder of a run was removed while the run was at work: nothing is put into a new one of that name */
 export function checkThere(folder: string): void {
@@ -214,6 +221,7 @@ export async function createRunFolder(
       write,
       log,
       file,
+      pin: (what, sha256) => pinInput(path, what, sha256),
       finishedParts: finishedParts(path),
       async once<T>(key: unknown, work: () => Promise<T>): Promise<T> {
         const part = file(join(PARTS, `${digest(key)}.safetensors`));
