@@ -8,7 +8,7 @@ import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
-import { attempt, type Failure, refuse, systemFailure, UserError } from '../config/index.ts';
+import { attempt, type Failure, refuse, systemError } from '../config/index.ts';
 import { lives } from './processes.ts';
 
 let counter = 0;
@@ -85,21 +85,21 @@ async function syncTree(path: string): Promise<void> {
 /**
  * Makes a folder and what is missing above it, for good. Not by mkdir's own `recursive`: where the file system answers ENOENT under a folder that is there
  * (/proc does), Node 20 tries for ever.
+ * @throws UserError when it cannot be made
  */
 export async function makeFolder(path: string): Promise<void> {
   if ((await stat(path).catch(() => undefined))?.isDirectory()) return;
   const above = dirname(path);
   if (above !== path) await makeFolder(above);
-  const made = await mkdir(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') refuse(path, 'a folder that can be made', 'a place that takes none');
-      // Another process may have been quicker; a file in the way is told by whatever comes next.
-      if (error.code !== 'EEXIST') throw error;
-      return false;
-    },
-  );
-  if (made) await syncFolder(above);
+  try {
+    await mkdir(path);
+    await syncFolder(above);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') refuse(path, 'a folder that can be made', 'a place that takes none');
+    // Another process may have been quicker; a file in the way is told by whatever comes next.
+    if (code !== 'EEXIST') throw systemError(path, error);
+  }
 }
 
 /** Writes all of `bytes` at the end of an open file. */
@@ -156,8 +156,7 @@ export function writeAtomicallyNow(path: string, content: Uint8Array | string): 
     syncFolderNow(dirname(resolve(path)));
   } catch (error) {
     rmSync(temporary, { force: true });
-    const known = systemFailure(path, error);
-    throw known ? new UserError(known) : error;
+    throw systemError(path, error);
   }
 }
 
@@ -173,8 +172,7 @@ export function appendNow(path: string, text: string): void {
       closeSync(file);
     }
   } catch (error) {
-    const known = systemFailure(path, error);
-    throw known ? new UserError(known) : error;
+    throw systemError(path, error);
   }
 }
 

@@ -2,7 +2,7 @@
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import * as t from 'io-ts';
-import { refuse } from '../config/index.ts';
+import { refuse, systemError } from '../config/index.ts';
 import { makeFolder, removeLeftovers, temporaryName } from './atomic.ts';
 import { lives, ownMark, type ProcessMark } from './processes.ts';
 
@@ -45,15 +45,15 @@ async function place(own: string, path: string): Promise<boolean> {
  * Takes the lock at `path`, and removes what dead processes left half-written beside it; the function returned gives it back. A lock whose
  * owner has died is taken over, by one process only.
  * @param what is locked, in words: `the zoo zoos/mine`
- * @throws UserError while another process that lives, or one of another machine, has it
+ * @throws UserError while another process that lives, or one of another machine, has it, and when it cannot be written
  */
 export async function lock(path: string, what: string): Promise<() => Promise<void>> {
   const folder = dirname(resolve(path));
   await makeFolder(folder);
   const mark = JSON.stringify(ownMark());
   const own = temporaryName(path);
-  await writeFile(own, mark);
   try {
+    await writeFile(own, mark);
     for (;;) {
       if (await place(own, path)) break;
       const text = await readFile(path, 'utf8').catch(() => null);
@@ -75,6 +75,8 @@ export async function lock(path: string, what: string): Promise<() => Promise<vo
       if ((await readFile(stale, 'utf8')) !== text) await place(stale, path);
       await rm(stale, { force: true });
     }
+  } catch (error) {
+    throw systemError(path, error);
   } finally {
     await rm(own, { force: true });
   }

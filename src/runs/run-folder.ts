@@ -11,7 +11,7 @@ import { availableParallelism, cpus, platform, totalmem } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parse, stringify } from 'yaml';
-import { about, packageRoot, refuse, systemFailure, UserError } from '../config/index.ts';
+import { about, packageRoot, refuse, systemError, UserError } from '../config/index.ts';
 import { lock, makeFolder, writeAtomicallyNow } from '../formats/index.ts';
 import { INPUTS, pinInput } from './inputs.ts';
 import { readPart, writePart } from './parts.ts';
@@ -33,19 +33,21 @@ export interface Environment {
   readonly [key: string]: unknown;
 }
 
-/** The commit of the source tree, with `+` when it has uncommitted changes; null outside a git checkout. */
+let known: string | null | undefined;
+/** The commit of the source tree, with `+` when it has uncommitted changes; null outside a git checkout. Git is asked once. */
 function commit(): string | null {
+  if (known !== undefined) return known;
   try {
     const git = (...args: string[]) =>
       execFileSync('git', args, { cwd: packageRoot, stdio: ['ignore', 'pipe', 'ignore'] })
         .toString()
         .trim();
-    return (
-      git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--untracked-files=no') ? '+' : '')
-    );
+    known =
+      git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--untracked-files=no') ? '+' : '');
   } catch {
-    return null;
+    known = null;
   }
+  return known;
 }
 
 /** The environment of this process, with `more` keys beside the usual ones. */
@@ -203,15 +205,20 @@ export async function createRunFolder(
       writeAtomicallyNow(file(name), content);
     };
     if (!resume) {
-      write('config.yaml', stringify(config));
       write('environment.json', `${JSON.stringify({ ...environment(more), command }, null, 2)}\n`);
+      // A run is begun when this is there.
+      write('config.yaml', stringify(config));
     }
     let flag = resume ? 'w' : 'a';
     /** Records of the part that is worked on. */
     let logged: Record<string, unknown>[] | null = null;
     const log = (record: Record<string, unknown>) => {
       checkThere(path);
-      appendFileSync(file('metrics.jsonl'), `${JSON.stringify(record)}\n`, { flag });
+      try {
+        appendFileSync(file('metrics.jsonl'), `${JSON.stringify(record)}\n`, { flag });
+      } catch (error) {
+        throw systemError(file('metrics.jsonl'), error);
+      }
       flag = 'a';
       logged?.push(record);
     };
@@ -251,7 +258,6 @@ export async function createRunFolder(
     };
   } catch (error) {
     await leave();
-    const known = systemFailure(path, error);
-    throw known ? new UserError(known) : error;
+    throw systemError(path, error);
   }
 }

@@ -7,7 +7,7 @@
 import { appendFileSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { failure, systemFailure, UserError } from '../config/index.ts';
+import { failure, systemError, UserError } from '../config/index.ts';
 import { writeAtomicallyNow } from '../formats/index.ts';
 import { checkThere } from './run-folder.ts';
 
@@ -84,11 +84,6 @@ export function readMetrics(folder: string): Record<string, unknown>[] {
 function dropAfter(path: string, step: number): void {
   const kept = readMetrics(join(path, '..')).filter(record => !(Number(record.step) > step));
   writeAtomicallyNow(path, kept.map(record => `${JSON.stringify(record)}\n`).join(''));
-}
-
-function systemError(where: string, error: unknown): unknown {
-  const known = systemFailure(where, error);
-  return known ? new UserError(known) : error;
 }
 
 /** Numbers of a record by tag; nested records joined with a slash. */
