@@ -4,6 +4,7 @@
  * trained.
  */
 import * as t from 'io-ts';
+import { zooHash } from '../src/data/index.ts';
 import {
   type Association,
   classicalScaling,
@@ -212,6 +213,7 @@ const graphStudy: Experiment<Parameters> = {
     const { run, say, signal } = context;
     const { permutations, drawn } = parameters;
     const zoo = await readZoo(zooFolder(parameters.zoo));
+    run.pin(`the zoo ${parameters.zoo}`, zooHash(zoo));
     const ncas = await readNcas(zoo, parameters);
     const { names, families, spec } = ncas;
     say(

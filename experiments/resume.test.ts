@@ -2,12 +2,23 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as t from 'io-ts';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { refusal } from '../property-tests/refusal.ts';
+import { writeTinyZoo } from '../property-tests/tiny-zoo.ts';
 import { loadConfig } from '../src/config/index.ts';
-import { loadExperiment } from '../src/experiment/index.ts';
-import { type Experiment, runExperiment, settle, startBackend, tf } from '../src/index.ts';
+import { loadExperiment, type StudyKeys } from '../src/experiment/index.ts';
+import {
+  type Experiment,
+  runExperiment,
+  settle,
+  startBackend,
+  studyKeys,
+  tf,
+  UserError,
+  withProtocol,
+} from '../src/index.ts';
 
 const test = suite('interrupted experiments');
 const scratch = mkdtempSync(join(tmpdir(), 'weightloom-resume-'));
@@ -63,6 +74,45 @@ function found(folder: string): unknown {
   };
 }
 
+test('an experiment is not resumed on a zoo that has changed', async () => {
+  const zoo = join(scratch, 'zoo');
+  await writeTinyZoo(zoo);
+  let tries = 0;
+  const experiment: Experiment<StudyKeys> = {
+    name: 'small',
+    question: 'Is it the same?',
+    parameters: t.strict(studyKeys),
+    run: (context, parameters) =>
+      withProtocol({ ...context, say() {} }, parameters, async protocol => {
+        if (tries++ === 0) throw new UserError('stopped');
+        await protocol.once('part', async () => 1);
+      }),
+  };
+  const parameters = {
+    zoo,
+    picture: null,
+    encoder: { kind: 'random-gram' },
+    evaluation: { steps: 2, seed: 0 },
+    limit: { train: null, heldOut: null },
+  };
+  const folder = join(scratch, 'changed-zoo');
+  const begin = (resume: boolean) =>
+    runExperiment(experiment, parameters, { folder, command: 'a test', resume });
+  // Refused before it did anything, it leaves no folder: what is to be resumed has a part, or a record.
+  assert.is(await refusal(() => begin(false)), 'stopped');
+  assert.not(existsSync(folder));
+  tries = 1;
+  await begin(false);
+  rmSync(zoo, { recursive: true });
+  await writeTinyZoo(zoo, { seed: 2 });
+  assert.match(
+    await refusal(() => begin(true)),
+    new RegExp(
+      `^the zoo ${zoo}: expected the content that ${folder} was begun with \\(SHA-256 .*, found another one`,
+    ),
+  );
+});
+
 /** Runs whole; then in another folder until a bar at which it is interrupted, and from there to the end. */
 async function check(name: string, overrides: readonly string[], stop: string) {
   const experiment = await loadExperiment(name);
@@ -80,7 +130,7 @@ async function check(name: string, overrides: readonly string[], stop: string) {
   );
   assert.is(stopped.begun.at(-1), stop);
   assert.not(existsSync(join(folder, 'results.json')));
-  assert.not(existsSync(join(folder, 'run.pid')));
+  assert.not(existsSync(join(folder, 'run.lock')));
   assert.match(
     await refusal(() => runExperiment(experiment, value, { folder, command })),
     /already holds a run/,

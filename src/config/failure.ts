@@ -108,6 +108,12 @@ export function systemFailure(where: string, error: unknown): Failure | undefine
   return failure(where, expected, found);
 }
 
+/** An error of the operating system as the UserError it is told by; any other, which is a bug, as it is. To be thrown. */
+export function systemError(where: string, error: unknown): unknown {
+  const known = systemFailure(where, error);
+  return known ? new UserError(known) : error;
+}
+
 /**
  * Work that touches the outside, as a TaskEither: what `refuse` gave up with and errors of the operating system (laid to `where`) become
  * failures; any other exception is a bug and rejects.

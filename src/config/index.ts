@@ -34,6 +34,7 @@ export {
   refuse,
   settle,
   suggestion,
+  systemError,
   systemFailure,
   UserError,
 } from './failure.ts';

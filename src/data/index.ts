@@ -23,6 +23,7 @@ export {
   ZooEntryCodec,
   type ZooManifest,
   ZooManifestCodec,
+  zooHash,
   zooWeights,
 } from './zoo.ts';
 export { writeZoo, type ZooDraft, type ZooImage } from './zoo-write.ts';

@@ -113,6 +113,10 @@ export interface Zoo {
   readonly manifest: ZooManifest;
 }
 
+/** SHA-256 over all that a zoo is to those who train on it: spec, entries, and the hash of every file. */
+export const zooHash = ({ manifest: { spec, entries, files } }: Zoo): string =>
+  sha256(JSON.stringify([spec, entries, files]));
+
 export const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
 
 /** SHA-256 of a file of any size. */

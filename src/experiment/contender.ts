@@ -210,7 +210,7 @@ export async function trainContender(
   );
   const label = settings.label ?? denoiser.name;
   const steps = settings.training.steps ?? 1000;
-  const unfinished = unfinishedTraining<CurvePoint>(context.run, [
+  const unfinished = await unfinishedTraining<CurvePoint>(context.run, [
     settings,
     sourceOf(settings.denoiser),
     train.weights,

@@ -4,6 +4,7 @@
  */
 import * as t from 'io-ts';
 import { natural, optional, whole } from '../config/index.ts';
+import { zooHash } from '../data/index.ts';
 import {
   compareMethods,
   type Method,
@@ -142,7 +143,8 @@ export async function withProtocol<T>(
       measured: keys.evaluation.split,
       limit: { train: keys.limit.train ?? undefined, heldOut: keys.limit.heldOut ?? undefined },
     });
-    const { train, heldOut, spec, size, pictured } = study;
+    const { train, heldOut, spec, size, pictured, zoo } = study;
+    context.run.pin(`the zoo ${keys.zoo}`, zooHash(zoo));
     context.say(
       `${train.names.length} training and ${heldOut.names.length} ${keys.evaluation.split ?? 'held-out'} NCAs of ${spec.name} (${train.weights.length / train.names.length} weights each), ${pictured}s of ${size} px`,
     );

@@ -14,14 +14,7 @@ import {
   userModules,
 } from '../config/index.ts';
 import { readJson } from '../formats/index.ts';
-import {
-  claim,
-  createRunFolder,
-  environment,
-  interruption,
-  progressBar,
-  type RunFolder,
-} from '../runs/index.ts';
+import { createRunFolder, environment, interruption, progressBar, type RunFolder } from '../runs/index.ts';
 import { backendReport, startBackend } from '../tensor/index.ts';
 import { type Experiment, loadExperiment, type RunContext } from './experiment.ts';
 
@@ -96,7 +89,6 @@ export async function runExperiment<P>(
     },
     resume,
   });
-  const leave = claim(run.path, 'run');
   if (resume) console.error(`${run.path}: goes on; parts that are finished: ${run.finishedParts}`);
   const { signal, release } = interruption();
   const context: RunContext = {
@@ -118,6 +110,6 @@ export async function runExperiment<P>(
     );
   } finally {
     release();
-    leave();
+    await run.leave();
   }
 }

@@ -5,13 +5,15 @@
  */
 import { existsSync } from 'node:fs';
 import { rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import * as t from 'io-ts';
 import { attempt, decode, type Failure, orThrow, refuse, settle, UserError } from '../config/index.ts';
-import { inside, makeFolder, readJson, writeAtomically } from './files.ts';
+import { makeFolder, putInPlace, writeAtomically } from './atomic.ts';
+import { inside, readJson } from './files.ts';
 import { Hub, type HubFile, type HubOptions, hubFailure } from './hub-client.ts';
 import { isVerified, transferWhole } from './hub-transfer.ts';
+import { lock } from './lock.ts';
 
 /** Which folder of the hub is brought where, and what of it. */
 export interface PullOptions extends HubOptions {
@@ -135,10 +137,21 @@ async function pull(options: PullOptions): Promise<PulledFolder> {
   });
   await settle(options.check(work));
   await rm(join(work, ORIGIN));
-  await rename(work, target);
+  await putInPlace(work, target);
   return { commit, files: names.length, transferred };
 }
 
 /** Brings a folder of the hub here, whole and verified, or says in one sentence why not. */
 export const pullFolder = (options: PullOptions): TE.TaskEither<Failure, PulledFolder> =>
-  attempt(options.target, () => pull(options).catch(error => hubFailure(options.source, error)));
+  attempt(options.target, async () => {
+    const target = resolve(options.target);
+    const unlock = await lock(
+      join(dirname(target), `.${basename(target)}.pull.lock`),
+      `the folder ${options.target}`,
+    );
+    try {
+      return await pull(options).catch(error => hubFailure(options.source, error));
+    } finally {
+      await unlock();
+    }
+  });

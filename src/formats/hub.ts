@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
@@ -21,7 +21,8 @@ import {
   settle,
   UserError,
 } from '../config/index.ts';
-import { makeFolder, readInto, readJson, writeAll, writeAtomically } from './files.ts';
+import { makeFolder, putInPlace, writeAll, writeAtomically } from './atomic.ts';
+import { readInto, readJson } from './files.ts';
 import { Hub, type HubOptions, hubFailure } from './hub-client.ts';
 import { type Range, type Remote, sha256Of, transferRanges, transferWhole } from './hub-transfer.ts';
 import { safetensorsStart, writeSafetensors } from './safetensors.ts';
@@ -283,7 +284,7 @@ async function fetchOnce(options: FetchOptions): Promise<FetchedWeights> {
   // The lock first: a file without an entry would never be verified.
   const lock = { ...(await readLock(lockFile)), [name]: entry };
   await settle(writeAtomically(lockFile, `${JSON.stringify(lock, null, 2)}\n`));
-  await rename(path, target);
+  await putInPlace(path, target);
   return { path: target, commit, sha256, verified, transferred: came };
 }
 

@@ -3,8 +3,9 @@ import { extname } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import type { Sharp } from 'sharp';
 import { attempt, type Failure, refuse, settle, UserError } from '../config/index.ts';
+import { writeAtomically } from './atomic.ts';
 import { enlarged } from './enlarge.ts';
-import { readBytes, writeAtomically } from './files.ts';
+import { readBytes } from './files.ts';
 
 /** An RGB picture as numbers. */
 export interface Picture {

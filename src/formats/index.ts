@@ -8,15 +8,14 @@ export {
   sizeOf,
 } from './arrays.ts';
 export {
-  fileInside,
-  inside,
+  appendNow,
   makeFolder,
-  readBytes,
-  readJson,
   removeLeftovers,
   writeAtomically,
+  writeAtomicallyNow,
   writeFolderAtomically,
-} from './files.ts';
+} from './atomic.ts';
+export { fileInside, inside, readBytes, readJson } from './files.ts';
 export { type FetchedWeights, type FetchOptions, fetchWeights, verifyFetched } from './hub.ts';
 export { type PulledFolder, type PullOptions, pullFolder } from './hub-folder.ts';
 export {

@@ -16,7 +16,8 @@ import {
   shapeText,
   sizeOf,
 } from './arrays.ts';
-import { readBytes, readInto, sizeOfFile, writeAtomically } from './files.ts';
+import { writeAtomically } from './atomic.ts';
+import { readBytes, readInto, sizeOfFile } from './files.ts';
 
 interface NpyHeader {
   /** Element type, or the number of characters of a string array ('U', 4 bytes each, or 'S', one byte each). */

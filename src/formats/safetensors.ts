@@ -16,7 +16,8 @@ import {
   shapeText,
   sizeOf,
 } from './arrays.ts';
-import { readInto, withFile, writeAll, writeAtomically } from './files.ts';
+import { writeAll, writeAtomically } from './atomic.ts';
+import { readInto, withFile } from './files.ts';
 import { MOST_HEADER, parseSafetensorsHeader, type SafetensorsHeader } from './safetensors-header.ts';
 
 async function readHeader(file: FileHandle, size: number, path: string): Promise<SafetensorsHeader> {

@@ -1,11 +1,13 @@
 /** Run folders: what is written into them, found in them again, and reported over several of them. */
-export { claim } from './claim.ts';
+export { pinInput } from './inputs.ts';
 export { writeRunsReport } from './joint-report.ts';
 export * from './launch/index.ts';
 export { type FinishedRun, groupRuns, type RunGroup, readRuns } from './merge.ts';
 export { clock, interruption, type Progress, progressBar } from './progress.ts';
 export {
+  damageOf,
   isComparison,
+  isFinished,
   methodsOf,
   metricsOf,
   RESULTS,
@@ -15,11 +17,13 @@ export {
   readResultsHead,
 } from './results.ts';
 export {
+  checkThere,
   createRunFolder,
   digest,
   type Environment,
   environment,
   finishedParts,
+  lockRun,
   PARTS,
   type RunFolder,
   type RunFolderOptions,

@@ -160,4 +160,31 @@ test('what is no run, or one of another version, gets one sentence, and nothing 
   );
 });
 
+test('a damaged run among others is told of and left out; alone it is refused', async () => {
+  for (const [name, content] of Object.entries({
+    cut: '{"version":1,"exp',
+    empty: '',
+    list: '[]',
+    none: '{}',
+  })) {
+    cpSync(runs.a, at(name), { recursive: true });
+    writeFileSync(join(at(name), 'results.json'), content);
+    const report = (...folders: string[]) =>
+      writeRunsReport(folders, { folder: at(`report-${name}`), command: 'x' });
+    const sentence = await refusal(() => report(at(name)));
+    assert.match(sentence, new RegExp(`^ROOT/${name}/results\\.json: expected .*, found .*\\.$`));
+    assert.not(existsSync(at(`report-${name}`)));
+    const { groups, leftOut } = await report(at(name), runs.a, runs.b);
+    assert.equal(
+      groups[0].runs.map(({ label }) => label),
+      ['a', 'b'],
+    );
+    assert.equal(
+      leftOut.map(line => line.replaceAll(root, 'ROOT')),
+      [`Left out: ${sentence}`],
+    );
+    assert.match(readFileSync(join(at(`report-${name}`), 'report.html'), 'utf8'), 'Left out: ');
+  }
+});
+
 test.run();

@@ -115,14 +115,19 @@ function markdown(groups: readonly RunGroup[]): string {
 /**
  * Reads runs and writes report.html, results.csv, results.md and results.tex over all of them.
  * @param folder where to; made when it is not there
- * @returns the runs in groups of the same textures, and what has to be said of them
+ * @returns the runs in groups of the same textures, what has to be said of them, and a sentence for each that could not be read
  * @throws UserError when a folder holds no comparison of this version, or `folder` is itself a run
  */
 export async function writeRunsReport(
   folders: readonly string[],
   { folder, command }: { readonly folder: string; readonly command: string },
-): Promise<{ readonly groups: readonly RunGroup[]; readonly sentences: readonly string[] }> {
-  const runs = await readRuns(folders);
+): Promise<{
+  readonly groups: readonly RunGroup[];
+  readonly sentences: readonly string[];
+  readonly leftOut: readonly string[];
+}> {
+  const leftOut: string[] = [];
+  const runs = await readRuns(folders, error => leftOut.push(`Left out: ${error.message}`));
   if (existsSync(join(folder, 'config.yaml')) || existsSync(join(folder, 'sweep.csv'))) {
     refuse(folder, 'a folder for the report', 'one that holds a run or a sweep', {
       hint: 'Its report would be lost.',
@@ -139,7 +144,7 @@ export async function writeRunsReport(
   const sections: Section[] = [
     {
       title: 'Runs',
-      body: html`${sentence && html`<p>${sentence}</p>`}${runsTable(runs)}`,
+      body: html`${[...(sentence ? [sentence] : []), ...leftOut].map(line => html`<p>${line}</p>`)}${runsTable(runs)}`,
     },
     ...(runs.length > 1
       ? await Promise.all(
@@ -177,5 +182,6 @@ export async function writeRunsReport(
       environment: environment(),
     }),
   );
-  return { groups, sentences: [...(sentence ? [sentence] : []), ...groups.flatMap(mergedSentences)] };
+  const sentences = [...(sentence ? [sentence] : []), ...groups.flatMap(mergedSentences)];
+  return { groups, sentences, leftOut };
 }

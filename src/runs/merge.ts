@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { refuse } from '../config/index.ts';
+import { refuse, type UserError } from '../config/index.ts';
 import { type MethodResult, overSeeds, type PairMetric } from '../evaluation/index.ts';
-import { methodsOf, metricsOf, RESULTS, type Results, readResults } from './results.ts';
+import { isDamage, methodsOf, metricsOf, RESULTS, type Results, readResults } from './results.ts';
 
 /** A finished comparison, read back from its run folder. */
 export interface FinishedRun {
@@ -34,22 +34,34 @@ function labels(folders: readonly string[]): string[] {
 
 /**
  * Reads finished comparisons back, in the order given.
+ * @param onDamage is told of each run whose results cannot be read, which is left out as long as there are others; without it they are refused
  * @throws UserError when a folder holds no comparison of this version, or is given twice
  */
-export async function readRuns(folders: readonly string[]): Promise<FinishedRun[]> {
+export async function readRuns(
+  folders: readonly string[],
+  onDamage?: (error: UserError) => void,
+): Promise<FinishedRun[]> {
   const paths = folders.map(folder => resolve(folder));
   const twice = folders.find((_, i) => paths.indexOf(paths[i]) < i);
   if (twice !== undefined) refuse(twice, 'every run once', 'the same folder twice');
   const names = labels(folders);
   const runs: FinishedRun[] = [];
+  const damaged: UserError[] = [];
   for (const [i, folder] of folders.entries()) {
     if (existsSync(join(folder, 'sweep.csv')) && !existsSync(join(folder, RESULTS))) {
       const hint = `Its cells are runs: ${join(folder, '*', '')}; its own report is ${join(folder, 'report.html')}.`;
       refuse(folder, 'a run', 'a sweep', { hint });
     }
-    const results = await readResults(folder);
-    runs.push({ label: names[i], folder, results, methods: methodsOf(results, join(folder, RESULTS)) });
+    try {
+      const results = await readResults(folder);
+      runs.push({ label: names[i], folder, results, methods: methodsOf(results, join(folder, RESULTS)) });
+    } catch (error) {
+      if (!onDamage || !isDamage(error, folder)) throw error;
+      damaged.push(error);
+    }
   }
+  if (runs.length === 0) throw damaged[0];
+  if (onDamage) damaged.forEach(onDamage);
   return runs;
 }
 

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as t from 'io-ts';
-import { decode, orThrow, refuse, settle } from '../config/index.ts';
+import { decode, orThrow, refuse, settle, UserError } from '../config/index.ts';
 import type { MethodResult, PairMetric, RolloutHealth } from '../evaluation/index.ts';
 import { readJson } from '../formats/index.ts';
 
@@ -39,6 +39,31 @@ export const isComparison = (raw: unknown): boolean =>
 /** What any results.json begins with: told apart first, for a file of another version differs in much else. */
 const Head = t.type({ version: t.literal(1), experiment: t.string });
 
+const VERSION = 'version';
+
+/** Whether reading results failed because the file is damaged. One of another version is whole, and one that is not there no damage. */
+export const isDamage = (error: unknown, folder: string): error is UserError =>
+  error instanceof UserError && error.failure?.field !== VERSION && existsSync(join(folder, RESULTS));
+
+/** What is wrong with the results of a run that has some; null where nothing is. */
+export async function damageOf(folder: string): Promise<UserError | null> {
+  try {
+    if (existsSync(join(folder, RESULTS))) await readResultsHead(folder);
+    return null;
+  } catch (error) {
+    if (isDamage(error, folder)) return error;
+    if (error instanceof UserError) return null;
+    throw error;
+  }
+}
+
+/** Whether a run is finished: it has results that can be read. What is wrong with damaged ones is said. */
+export async function isFinished(folder: string): Promise<boolean> {
+  const damage = await damageOf(folder);
+  if (damage) console.error(damage.message);
+  return damage === null && existsSync(join(folder, RESULTS));
+}
+
 /** The experiment that a run's results are of. @throws UserError when there are none, or none of this version */
 export async function readResultsHead(folder: string): Promise<t.TypeOf<typeof Head> & { raw: unknown }> {
   const path = join(folder, RESULTS);
@@ -48,16 +73,12 @@ export async function readResultsHead(folder: string): Promise<t.TypeOf<typeof H
   }
   const raw = await settle(readJson(path));
   const version = (raw as { version?: unknown } | null)?.version;
+  if (version === undefined) refuse(path, 'the results of a run', 'something else');
   if (version !== 1) {
-    refuse(
-      path,
-      'results of version 1',
-      version === undefined ? 'none' : `version ${JSON.stringify(version)}`,
-      {
-        field: 'version',
-        hint: 'Another version of weightloom wrote it: run it again with this one.',
-      },
-    );
+    refuse(path, 'results of version 1', `version ${JSON.stringify(version)}`, {
+      field: VERSION,
+      hint: 'Another version of weightloom wrote it: run it again with this one.',
+    });
   }
   return { ...orThrow(decode(Head, raw, path, { unknownKeys: 'allow' })), raw };
 }

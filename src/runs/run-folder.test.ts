@@ -1,12 +1,14 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { refusal } from '../../property-tests/refusal.ts';
-import { claim } from './claim.ts';
-import { createRunFolder, type RunFolder } from './run-folder.ts';
+import { createRunFolder, lockRun, type RunFolder } from './run-folder.ts';
 
+/** As names of temporary files have it. */
+const MACHINE = createHash('sha256').update(hostname()).digest('hex').slice(0, 6);
 const scratch = mkdtempSync(join(tmpdir(), 'weightloom-run-'));
 
 test('a run folder holds its configuration and its environment, and is not used twice', async () => {
@@ -44,6 +46,7 @@ test('a part that is finished is not done again by a resumed run, and its metric
     throw new Error('no luck');
   });
   assert.match(await broken.catch(String), 'no luck');
+  await run.leave();
 
   const again = await createRunFolder('x', config, { folder, resume: true });
   assert.is(again.finishedParts, 1);
@@ -54,6 +57,7 @@ test('a part that is finished is not done again by a resumed run, and its metric
   // What was logged outside of finished parts is logged by who does that again.
   assert.is(readFileSync(again.file('metrics.jsonl'), 'utf8'), '{"works":1}\n{"works":2}\n');
   again.finish();
+  await again.leave();
   assert.equal(readdirSync(folder).sort(), ['config.yaml', 'environment.json', 'metrics.jsonl']);
 });
 
@@ -68,6 +72,7 @@ test('a damaged part is named and set aside, and its work is done again', async 
   const path = join(run.file('parts'), name);
   const content = readFileSync(path);
   writeFileSync(path, content.subarray(0, content.length - 3));
+  await run.leave();
   const again = await createRunFolder('x', {}, { folder, resume: true });
   const { error } = console;
   let said = '';
@@ -98,20 +103,53 @@ test('only the unfinished run of the same configuration is resumed', async () =>
   );
 });
 
-test('a folder is claimed by one process at a time', async () => {
-  const folder = mkdtempSync(join(scratch, 'claimed-'));
-  const leave = claim(folder, 'run');
-  claim(folder, 'run');
-  leave();
-  assert.not(existsSync(join(folder, 'run.pid')));
-  // The process that runs this one lives; a number no process has does not.
-  writeFileSync(join(folder, 'run.pid'), `${process.ppid}\n`);
-  assert.match(
-    await refusal(async () => claim(folder, 'run')),
-    /found a run that still runs \(process \d+\)/,
+test('a folder is worked in by one process at a time', async () => {
+  const folder = join(scratch, 'locked');
+  const run = await createRunFolder('x', {}, { folder });
+  const refused = new RegExp(`expected the run ${folder} free, found process ${process.pid} at work on it`);
+  assert.match(await refusal(() => createRunFolder('x', {}, { folder, resume: true })), refused);
+  assert.match(await refusal(() => lockRun(folder)), refused);
+  await run.leave();
+  assert.equal(readdirSync(folder).sort(), ['config.yaml', 'environment.json']);
+  // A number no process has: its lock is taken over, and what it was writing is removed; what a living one writes stays.
+  const mark = { host: hostname(), pid: 2 ** 30, started: null };
+  writeFileSync(join(folder, 'run.lock'), JSON.stringify(mark));
+  const temporary = (pid: number) => join(folder, `.config.yaml.${MACHINE}-${pid}.abc.0.tmp`);
+  for (const pid of [mark.pid, process.ppid]) writeFileSync(temporary(pid), '');
+  const again = await createRunFolder('x', {}, { folder, resume: true });
+  assert.not(existsSync(temporary(mark.pid)));
+  assert.ok(existsSync(temporary(process.ppid)));
+  await again.leave();
+  assert.not(existsSync(join(folder, 'run.lock')));
+});
+
+test('of many that begin at once, one has the folder and the others are refused', async () => {
+  const folder = join(scratch, 'race');
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 8 }, () => createRunFolder('x', {}, { folder })),
   );
-  writeFileSync(join(folder, 'run.pid'), `${2 ** 30}\n`);
-  claim(folder, 'run');
+  assert.is(outcomes.filter(({ status }) => status === 'fulfilled').length, 1);
+  assert.equal(readdirSync(folder).sort(), ['config.yaml', 'environment.json', 'run.lock']);
+});
+
+test('a run whose folder was removed says so, whatever it writes next, and makes no other', async () => {
+  const folder = join(scratch, 'removed');
+  const writes: ((run: RunFolder) => unknown)[] = [
+    run => run.log({ step: 1 }),
+    run => run.write('results.json', '{}'),
+    run => run.once('part', async () => 1),
+  ];
+  for (const write of writes) {
+    const run = await createRunFolder('x', {}, { folder });
+    rmSync(folder, { recursive: true });
+    assert.is(
+      await refusal(async () => write(run)),
+      `${folder}: expected the folder of this run, found nothing there: it was removed.`,
+    );
+    run.removeIfUnused();
+    await run.leave();
+    assert.not(existsSync(folder));
+  }
 });
 
 test('a place where no folder can be made is named', async () => {

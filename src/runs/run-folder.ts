@@ -1,30 +1,19 @@
 /**
  * A run folder: everything about one run of an experiment, written so that a reader (or a resumed run) never meets half a file.
  *
- *   config.yaml  environment.json  metrics.jsonl  and what the experiment itself writes
+ *   config.yaml  environment.json  inputs.json  metrics.jsonl  and what the experiment itself writes
  *   parts/       finished parts of a run that is not finished: see `once`
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  appendFileSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, platform, totalmem } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parse, stringify } from 'yaml';
-import { about, packageRoot, refuse, systemFailure, UserError } from '../config/index.ts';
-import { makeFolder } from '../formats/index.ts';
+import { about, packageRoot, refuse, systemError, UserError } from '../config/index.ts';
+import { lock, makeFolder, writeAtomicallyNow } from '../formats/index.ts';
+import { INPUTS, pinInput } from './inputs.ts';
 import { readPart, writePart } from './parts.ts';
 
 /** What a run ran on: enough to run it again, or to see why it came out otherwise. */
@@ -44,19 +33,21 @@ export interface Environment {
   readonly [key: string]: unknown;
 }
 
-/** The commit of the source tree, with `+` when it has uncommitted changes; null outside a git checkout. */
+let known: string | null | undefined;
+/** The commit of the source tree, with `+` when it has uncommitted changes; null outside a git checkout. Git is asked once. */
 function commit(): string | null {
+  if (known !== undefined) return known;
   try {
     const git = (...args: string[]) =>
       execFileSync('git', args, { cwd: packageRoot, stdio: ['ignore', 'pipe', 'ignore'] })
         .toString()
         .trim();
-    return (
-      git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--untracked-files=no') ? '+' : '')
-    );
+    known =
+      git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--untracked-files=no') ? '+' : '');
   } catch {
-    return null;
+    known = null;
   }
+  return known;
 }
 
 /** The environment of this process, with `more` keys beside the usual ones. */
@@ -87,6 +78,12 @@ export interface RunFolder {
    * @param work its result is plain data: JSON, typed arrays, undefined
    */
   once<T>(key: unknown, work: () => Promise<T>): Promise<T>;
+  /**
+   * Notes the SHA-256 of what the run is made from besides its configuration.
+   * @param what in words that tell it from others: `the zoo zoos/mine`
+   * @throws UserError when an earlier try of the run had another one
+   */
+  pin(what: string, sha256: string): void;
   /** How many parts earlier tries of the run have finished. */
   readonly finishedParts: number;
   /** Removes what only an unfinished run has a use for. */
@@ -97,10 +94,27 @@ export interface RunFolder {
   file(name: string): string;
   /** Removes the folder when it holds nothing but what its creation wrote: for a run that was refused before it began. */
   removeIfUnused(): void;
+  /** Gives the folder free for other processes, which are refused until then. */
+  leave(): Promise<void>;
 }
 
+/** The lock of a folder that a process works in. */
+const LOCK = 'run.lock';
 /** What stands in the folder of a run that has done nothing yet. */
-const CREATED = ['config.yaml', 'environment.json', 'run.pid'];
+const CREATED = ['config.yaml', 'environment.json', INPUTS, LOCK];
+
+/** @throws UserError when the folder of a run was removed while the run was at work: nothing is put into a new one of that name */
+export function checkThere(folder: string): void {
+  if (!existsSync(folder)) refuse(folder, 'the folder of this run', 'nothing there: it was removed');
+}
+
+/**
+ * Takes a run folder for this process alone: two would overwrite each other's files. The function returned gives it back.
+ * @throws UserError while another process that lives works in it
+ */
+export const lockRun = (folder: string): Promise<() => Promise<void>> =>
+  lock(join(folder, LOCK), `the run ${folder}`);
+
 /** The folder of what is finished of an unfinished run. */
 export const PARTS = 'parts';
 
@@ -127,18 +141,6 @@ async function undamaged(path: string): Promise<Part | undefined> {
     renameSync(path, `${path}.damaged`);
     console.error(`${error.message} It is set aside as ${basename(path)}.damaged, and its work done again.`);
     return undefined;
-  }
-}
-
-/** A file's content, or a folder's names, are on the disk when this returns. Folders cannot be opened on Windows, which keeps their order. */
-function syncToDisk(path: string): void {
-  const folder = statSync(path).isDirectory();
-  if (folder && platform() === 'win32') return;
-  const file = openSync(path, folder ? 'r' : 'r+');
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
   }
 }
 
@@ -181,8 +183,8 @@ function checkFolder(path: string, config: unknown, resume: boolean): void {
 }
 
 /**
- * Creates a run folder and writes the resolved configuration and the environment into it.
- * @throws UserError when the folder cannot be written, or already holds a run
+ * Creates a run folder and writes the resolved configuration and the environment into it; it is locked until the run leaves it.
+ * @throws UserError when the folder cannot be written, already holds a run, or another process works in it
  */
 export async function createRunFolder(
   experiment: string,
@@ -192,25 +194,31 @@ export async function createRunFolder(
   const path = resolve(folder ?? join('runs', `${experiment}-${timestamp()}`));
   const file = (name: string) => join(path, name);
   checkFolder(path, config, resume);
+  let leave = async () => {};
   try {
     await makeFolder(path);
+    leave = await lockRun(path);
+    // Another process may have begun a run here since.
+    checkFolder(path, config, resume);
     const write = (name: string, content: string | Uint8Array) => {
-      const target = file(name);
-      const temporary = `${target}.${process.pid}.part`;
-      writeFileSync(temporary, content);
-      syncToDisk(temporary);
-      renameSync(temporary, target);
-      syncToDisk(path);
+      checkThere(path);
+      writeAtomicallyNow(file(name), content);
     };
     if (!resume) {
-      write('config.yaml', stringify(config));
       write('environment.json', `${JSON.stringify({ ...environment(more), command }, null, 2)}\n`);
+      // A run is begun when this is there.
+      write('config.yaml', stringify(config));
     }
     let flag = resume ? 'w' : 'a';
     /** Records of the part that is worked on. */
     let logged: Record<string, unknown>[] | null = null;
     const log = (record: Record<string, unknown>) => {
-      appendFileSync(file('metrics.jsonl'), `${JSON.stringify(record)}\n`, { flag });
+      checkThere(path);
+      try {
+        appendFileSync(file('metrics.jsonl'), `${JSON.stringify(record)}\n`, { flag });
+      } catch (error) {
+        throw systemError(file('metrics.jsonl'), error);
+      }
       flag = 'a';
       logged?.push(record);
     };
@@ -220,6 +228,7 @@ export async function createRunFolder(
       write,
       log,
       file,
+      pin: (what, sha256) => pinInput(path, what, sha256),
       finishedParts: finishedParts(path),
       async once<T>(key: unknown, work: () => Promise<T>): Promise<T> {
         const part = file(join(PARTS, `${digest(key)}.safetensors`));
@@ -233,6 +242,7 @@ export async function createRunFolder(
         logged = records;
         try {
           const value = await work();
+          checkThere(path);
           await writePart(part, { value, logged: records } satisfies Part);
           return value;
         } finally {
@@ -241,12 +251,13 @@ export async function createRunFolder(
       },
       finish: () => rmSync(file(PARTS), { recursive: true, force: true }),
       removeIfUnused() {
-        const used = resume || readdirSync(path).some(name => !CREATED.includes(name));
+        const used = resume || !existsSync(path) || readdirSync(path).some(name => !CREATED.includes(name));
         if (!used) rmSync(path, { recursive: true });
       },
+      leave,
     };
   } catch (error) {
-    const known = systemFailure(path, error);
-    throw known ? new UserError(known) : error;
+    await leave();
+    throw systemError(path, error);
   }
 }

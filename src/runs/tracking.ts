@@ -4,20 +4,12 @@
  * An event file is a sequence of records: length (uint64), masked CRC-32C of the length, an Event protocol buffer, masked CRC-32C of it
  * (tensorflow/core/lib/io/record_writer.h, tensorflow/core/util/event.proto).
  */
-import {
-  appendFileSync,
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { appendFileSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { failure, systemFailure, UserError } from '../config/index.ts';
+import { failure, systemError, UserError } from '../config/index.ts';
+import { writeAtomicallyNow } from '../formats/index.ts';
+import { checkThere } from './run-folder.ts';
 
 /** Where the metrics and pictures of a training go. Close it. */
 export interface Tracker {
@@ -51,7 +43,12 @@ export function track(folder: string, options: { readonly resumedAt?: number } =
     if (options.resumedAt !== undefined) events.write(sessionStart(options.resumedAt + 1));
     return {
       log(step, record) {
-        appendFileSync(metrics, `${JSON.stringify({ step, time: new Date().toISOString(), ...record })}\n`);
+        checkThere(folder);
+        try {
+          appendFileSync(metrics, `${JSON.stringify({ step, time: new Date().toISOString(), ...record })}\n`);
+        } catch (error) {
+          throw systemError(metrics, error);
+        }
         const values = scalars(record);
         if (values.length > 0)
           events.write(event(step, summary(values.map(([tag, x]) => scalarValue(tag, x)))));
@@ -86,13 +83,7 @@ export function readMetrics(folder: string): Record<string, unknown>[] {
 
 function dropAfter(path: string, step: number): void {
   const kept = readMetrics(join(path, '..')).filter(record => !(Number(record.step) > step));
-  writeFileSync(`${path}.part`, kept.map(record => `${JSON.stringify(record)}\n`).join(''));
-  renameSync(`${path}.part`, path);
-}
-
-function systemError(where: string, error: unknown): unknown {
-  const known = systemFailure(where, error);
-  return known ? new UserError(known) : error;
+  writeAtomicallyNow(path, kept.map(record => `${JSON.stringify(record)}\n`).join(''));
 }
 
 /** Numbers of a record by tag; nested records joined with a slash. */

@@ -5,14 +5,16 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import * as t from 'io-ts';
-import { refuse, settle, UserError } from '../config/index.ts';
+import { describe, refuse, settle, UserError } from '../config/index.ts';
 import {
+  makeFolder,
   type NdArray,
   readBytes,
   readJson,
   readSafetensors,
+  removeLeftovers,
   writeAtomically,
   writeFolderAtomically,
   writeSafetensors,
@@ -96,11 +98,12 @@ export async function readCheckpoint(folder: string, step: number) {
 }
 
 /**
- * Sets the newest checkpoint aside while it is damaged and there is one before, and says so. Where the only one is damaged nothing is touched:
- * going on from it is refused by `resume`.
+ * Sets the newest checkpoint aside while it is damaged and there is one before, and says so. Where the only one is damaged nothing is touched,
+ * and going on from it is refused by `resume`; unless `last` says that a training may as well begin anew.
  */
-export async function setAsideDamaged(folder: string): Promise<void> {
-  for (let steps = checkpointSteps(folder); steps.length > 1; steps = checkpointSteps(folder)) {
+export async function setAsideDamaged(folder: string, { last = false } = {}): Promise<void> {
+  const fewest = last ? 1 : 2;
+  for (let steps = checkpointSteps(folder); steps.length >= fewest; steps = checkpointSteps(folder)) {
     const step = steps.at(-1)!;
     try {
       await readCheckpoint(folder, step);
@@ -108,10 +111,10 @@ export async function setAsideDamaged(folder: string): Promise<void> {
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       const here = join(folder, nameOf(step));
-      const { where, expected, found } = error.failure ?? {};
+      const what = error.failure ? describe({ ...error.failure, hint: undefined }) : error.message;
       renameSync(here, freeName(`${here}.damaged`));
       console.error(
-        `${where ?? here}: expected ${expected}, found ${found}: the checkpoint is set aside as ${basename(here)}.damaged; training goes on from step ${steps.at(-2)}.`,
+        `${what} The checkpoint is set aside as ${basename(here)}.damaged; training ${steps.length > 1 ? `goes on from step ${steps.at(-2)}` : 'begins anew'}.`,
       );
     }
   }
@@ -160,7 +163,8 @@ export function checkpoints(trainer: Trainer, options: CheckpointOptions) {
   const store = {
     /** Loads the latest checkpoint, if resuming is wanted and there is one. @returns the training time so far */
     async resume(): Promise<number> {
-      removeUnfinished(folder);
+      await makeFolder(dirname(folder));
+      await removeLeftovers(folder);
       if (options.resume) await setAsideDamaged(folder);
       const steps = checkpointSteps(folder);
       if (steps.length === 0) return 0;
@@ -196,6 +200,8 @@ export function checkpoints(trainer: Trainer, options: CheckpointOptions) {
     /** Writes a checkpoint, unless the last one is of this very step. */
     async save(seconds: number): Promise<void> {
       if (trainer.step === last.step) return;
+      if (!existsSync(dirname(folder)))
+        refuse(dirname(folder), 'the folder of this run', 'nothing there: it was removed');
       await write(join(folder, nameOf(trainer.step)), seconds);
       if (options.keepAverages) await saveAverages();
       last = { step: trainer.step, time: performance.now() };
@@ -244,14 +250,6 @@ export function checkpoints(trainer: Trainer, options: CheckpointOptions) {
     await settle(writeSafetensors(join(folder, 'averages', `${nameOf(trainer.step)}.safetensors`), tensors));
   }
   return store;
-}
-
-/** Removes what a killed process left behind while it was writing. */
-function removeUnfinished(folder: string): void {
-  if (!existsSync(folder)) return;
-  for (const name of readdirSync(folder)) {
-    if (/^\.step-.*\.tmp$/.test(name)) rmSync(join(folder, name), { recursive: true, force: true });
-  }
 }
 
 /** Everything a training step depends on, by name. */

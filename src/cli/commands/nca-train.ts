@@ -31,7 +31,7 @@ import {
   trainNca,
 } from '../../nca/index.ts';
 import { lineChart } from '../../report/index.ts';
-import { interruption, progressBar } from '../../runs/index.ts';
+import { checkThere, interruption, lockRun, progressBar } from '../../runs/index.ts';
 import { startBackend, tf } from '../../tensor/index.ts';
 import { group } from '../group.ts';
 import { whole, within } from '../options.ts';
@@ -115,7 +115,7 @@ async function writeResults(
 }
 
 async function train(path: string, options: Options): Promise<void> {
-  const { size, grid, iterations, batch, pool, minSteps, maxSteps, learningRate, overflow, seed } = options;
+  const { size, minSteps, maxSteps } = options;
   const given = (await givenSpec(options.spec))!;
   const spec = wholeSpec(given);
   if (maxSteps < minSteps) {
@@ -129,6 +129,24 @@ async function train(path: string, options: Options): Promise<void> {
   }
   if (initial) await saySpec(initial.spec);
   const out = options.out ?? join('runs', 'nca', `${basename(path, extname(path))}-${size}`);
+  const leave = await lockRun(out);
+  try {
+    await trainIn(out, { path, picture, spec, initial: initial?.flat }, options);
+  } finally {
+    await leave();
+  }
+}
+
+interface Task {
+  readonly path: string;
+  readonly picture: Picture;
+  readonly spec: NcaSpec;
+  readonly initial: Float32Array | undefined;
+}
+
+/** Trains in a folder that no other process works in. */
+async function trainIn(out: string, { path, picture, spec, initial }: Task, options: Options): Promise<void> {
+  const { size, grid, iterations, batch, pool, minSteps, maxSteps, learningRate, overflow, seed } = options;
   const { out: _, snapshots, ...decisive } = options;
   const identity = JSON.stringify({ ...decisive, spec, path });
   const statePath = join(out, 'state.safetensors');
@@ -139,14 +157,16 @@ async function train(path: string, options: Options): Promise<void> {
   const { signal, release } = interruption();
   const bar = progressBar('training', iterations, losses.length);
   const target = tf.tensor4d(picture.data, [1, size, size, 3]);
-  const keep = ({ state: tensors }: Pick<TrainedNcas, 'state'>) =>
-    settle(
+  const keep = ({ state: tensors }: Pick<TrainedNcas, 'state'>) => {
+    checkThere(out);
+    return settle(
       writeSafetensors(
         statePath,
         { ...tensors, losses: { shape: [losses.length], data: Float32Array.from(losses) } },
         { options: identity, picture: sha256 },
       ),
     );
+  };
   try {
     const result = await trainNca(spec, target, {
       seed,
@@ -160,7 +180,7 @@ async function train(path: string, options: Options): Promise<void> {
       overflow,
       loss: patchSlicedWasserstein({ projections: 32, factor: 100 }),
       milestones: [0.5, 0.75, 0.9].map(part => Math.round(part * iterations)),
-      initial: initial?.flat,
+      initial,
       state,
       signal,
       async onProgress({ iteration, losses: [loss], diverged }, trainer) {
@@ -168,6 +188,7 @@ async function train(path: string, options: Options): Promise<void> {
         bar.update(iteration, `loss ${loss.toPrecision(3)}${diverged.length > 0 ? ' (not finite)' : ''}`);
         if (iteration % snapshots !== 0) return;
         const [shown] = await renderNcas(spec, trainer.weights, { steps: SHOWN_STEPS, size, seed });
+        checkThere(out);
         await settle(writePng(join(out, 'snapshots', `${String(iteration).padStart(6, '0')}.png`), shown));
         await keep({ state: trainer.state() });
       },

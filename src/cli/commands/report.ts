@@ -14,7 +14,7 @@ async function report(
   const { writeRunsReport } = await import('../../runs/index.ts');
   const { summarise } = await import('../../evaluation/index.ts');
   const folder = out ?? join('runs', `report-${timestamp()}`);
-  const { groups, sentences } = await writeRunsReport(folders, { folder, command: commandLine() });
+  const { groups, sentences, leftOut } = await writeRunsReport(folders, { folder, command: commandLine() });
   const found = groups.map(({ methods, metrics }) => {
     const [lead] = metrics;
     const sign = lead.better === 'lower' ? 1 : -1;
@@ -36,7 +36,8 @@ async function report(
       )
       .join('\n'),
   );
-  for (const sentence of sentences) console.error(sentence);
+  for (const sentence of [...sentences, ...leftOut]) console.error(sentence);
+  if (leftOut.length > 0) process.exitCode = 1;
   console.error(`report   ${join(folder, 'report.html')}`);
 }
 

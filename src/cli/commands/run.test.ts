@@ -1,7 +1,7 @@
 /** Sweeps as a user runs them: in processes, killed and started again. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -132,11 +132,11 @@ test("runs resume goes on with an unfinished run of an experiment of one's own, 
 
   // As a killed process leaves it.
   rmSync(results);
-  writeFileSync(join(out, 'run.pid'), `${2 ** 30}\n`);
+  writeFileSync(join(out, 'run.lock'), JSON.stringify({ host: hostname(), pid: 2 ** 30, started: null }));
   assert.match(await resume(), 'goes on; parts that are finished: 0');
   assert.is(readFileSync(results, 'utf8'), whole);
   assert.is(readFileSync(join(out, 'environment.json'), 'utf8'), environment);
-  assert.not(existsSync(join(out, 'run.pid')));
+  assert.not(existsSync(join(out, 'run.lock')));
 
   rmSync(results);
   const { experiment: _, ...older } = JSON.parse(environment);

@@ -137,7 +137,7 @@ function endWithSweep(): void {
 async function run(name: string, overrides: readonly string[], flags: RunFlags) {
   endWithSweep();
   const { loadExperiment, runExperiment } = await import('../../experiment/index.ts');
-  const { configOf, experimentConfig, RESULTS } = await import('../../runs/index.ts');
+  const { configOf, experimentConfig, isFinished } = await import('../../runs/index.ts');
   // An option is literal text; an override's value is YAML, which JSON is too.
   const words = flags.zoo ? [...overrides, `zoo=${JSON.stringify(flags.zoo)}`] : overrides;
   const lonely = (['only', 'gather'] as const).find(flag => flags[flag] && !flags.multirun);
@@ -159,7 +159,7 @@ async function run(name: string, overrides: readonly string[], flags: RunFlags) 
   }
   const { out: folder } = flags;
   const begun = flags.resume === true && folder !== undefined && existsSync(join(folder, 'config.yaml'));
-  if (begun && existsSync(join(folder, RESULTS))) {
+  if (begun && (await isFinished(folder))) {
     console.error(`${folder}: finished already`);
     return;
   }

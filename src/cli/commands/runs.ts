@@ -10,12 +10,15 @@ import {
   prepareTraining,
   resumeExperiment,
   runTraining,
+  type TrainConfig,
   trainConfig,
 } from '../../experiment/index.ts';
 import {
+  damageOf,
   type Environment,
   finishedParts,
   interruption,
+  lockRun,
   progressBar,
   RESULTS,
   readMetrics,
@@ -34,6 +37,8 @@ interface Run {
   readonly config: Record<string, unknown>;
   readonly environment: Partial<Environment> & { readonly command?: string };
   readonly metrics: readonly Record<string, unknown>[];
+  /** Why its results cannot be read; null where they can, or there are none. */
+  readonly damage: UserError | null;
 }
 
 /** A file's content; what is wrong with it is told with its name, in one line. */
@@ -55,7 +60,7 @@ const mapping = (value: unknown, path: string): Record<string, unknown> =>
         value === null ? 'an empty file' : `${JSON.stringify(value)}`.slice(0, 60),
       );
 
-function readRun(path: string): Run {
+async function readRun(path: string): Promise<Run> {
   const file = join(path, 'config.yaml');
   if (!existsSync(file)) refuse(path, 'a run folder, with config.yaml in it', 'none');
   const environment = join(path, 'environment.json');
@@ -65,6 +70,7 @@ function readRun(path: string): Run {
       config: mapping(told(file, parse), file),
       environment: existsSync(environment) ? mapping(told(environment, JSON.parse), environment) : {},
       metrics: readMetrics(path),
+      damage: await damageOf(path),
     };
   } catch (error) {
     if (error instanceof UserError) throw error;
@@ -88,6 +94,7 @@ const validationLoss = (run: Run) => {
 
 function state(run: Run): string {
   if (!isTraining(run)) {
+    if (run.damage) return 'results damaged';
     if (existsSync(join(run.path, RESULTS))) return 'finished';
     const parts = finishedParts(run.path);
     return parts === 0 ? 'unfinished' : `unfinished, ${parts} part${parts === 1 ? '' : 's'} done`;
@@ -116,23 +123,26 @@ function listed(run: Run): Record<string, string | number> {
   };
 }
 
-function list(folder: string, { json }: { json?: boolean }): void {
+async function list(folder: string, { json }: { json?: boolean }): Promise<void> {
   if (!existsSync(folder)) refuse(folder, 'a folder of runs', 'nothing there');
   // Links that lead nowhere, and folders that go while this looks, are no runs.
   const time = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const rows = readdirSync(folder)
+  const paths = readdirSync(folder)
     .map(name => join(folder, name))
     .filter(path => existsSync(join(path, 'config.yaml')))
-    .sort((a, b) => time(a) - time(b))
-    .flatMap(path => {
-      try {
-        return [listed(readRun(path))];
-      } catch (error) {
-        if (!(error instanceof UserError)) throw error;
-        console.error(error.message);
-        return [{ ...EMPTY, run: basename(path), state: 'damaged' }];
-      }
-    });
+    .sort((a, b) => time(a) - time(b));
+  const rows: Record<string, string | number>[] = [];
+  for (const path of paths) {
+    try {
+      const run = await readRun(path);
+      if (run.damage) console.error(run.damage.message);
+      rows.push(listed(run));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      console.error(error.message);
+      rows.push({ ...EMPTY, run: basename(path), state: 'damaged' });
+    }
+  }
   const submitted = [...new Set(readSubmissions(folder).flatMap(({ tasks }) => tasks))];
   const states = taskStates(folder);
   // Tasks that have not begun have no run folder yet.
@@ -170,8 +180,9 @@ const slurmColumns = (task: TaskState | undefined, submitted: boolean) => ({
   job: task?.job ?? '',
 });
 
-function showRun(path: string, { json }: { json?: boolean }): void {
-  const run = readRun(path);
+async function showRun(path: string, { json }: { json?: boolean }): Promise<void> {
+  const run = await readRun(path);
+  if (run.damage) console.error(run.damage.message);
   const { environment } = run;
   const seconds = latest(run, 'seconds');
   const facts = {
@@ -189,8 +200,8 @@ function showRun(path: string, { json }: { json?: boolean }): void {
 }
 
 /** What differs between configurations, then the latest figures side by side. */
-function compare(paths: readonly string[], { json }: { json?: boolean }): void {
-  const runs = paths.map(readRun);
+async function compare(paths: readonly string[], { json }: { json?: boolean }): Promise<void> {
+  const runs = await Promise.all(paths.map(readRun));
   const flat = runs.map(run => leaves(run.config));
   const keys = [...new Set(flat.flatMap(leaf => [...leaf.keys()]))].filter(
     key => new Set(flat.map(leaf => leaf.get(key))).size > 1,
@@ -225,7 +236,8 @@ function leaves(value: unknown, path = ''): Map<string, string> {
 }
 
 async function resume(path: string, modules: readonly string[], { trust }: Trusted): Promise<void> {
-  const run = readRun(path);
+  const run = await readRun(path);
+  if (run.damage) console.error(run.damage.message);
   const file = join(path, 'config.yaml');
   if (state(run) === 'finished') {
     console.log(`${path}: finished already`);
@@ -236,8 +248,22 @@ async function resume(path: string, modules: readonly string[], { trust }: Trust
     return;
   }
   const config = orThrow(trainConfig(run.config, file));
+  const leave = await lockRun(path);
+  try {
+    await resumeTraining(run, config, { modules, trust });
+  } finally {
+    await leave();
+  }
+}
+
+async function resumeTraining(
+  { path, environment }: Run,
+  config: TrainConfig,
+  { modules = [], trust }: Trusted,
+) {
+  const file = join(path, 'config.yaml');
   await startBackend();
-  const recorded = run.environment.modules as Record<string, string> | undefined;
+  const recorded = environment.modules as Record<string, string> | undefined;
   const option = `weightloom runs resume ${path}`;
   const job = await trusting({ where: file, modules, recorded, all: trust, option }, () =>
     prepareTraining(config, file),

@@ -7,6 +7,7 @@ import { weightloom } from '../../../property-tests/command-line.ts';
 import { writeTinyZoo } from '../../../property-tests/tiny-zoo.ts';
 import { settle } from '../../config/index.ts';
 import { loadWeights } from '../../data/index.ts';
+import { lock } from '../../formats/index.ts';
 
 const test = suite('weightloom train, sample, runs');
 const root = mkdtempSync(join(tmpdir(), 'weightloom-cli-'));
@@ -48,7 +49,11 @@ test('one damaged run of many is told in a sentence, and the others are listed',
   add('environment', { 'config.yaml': 'seed: 0\n', 'environment.json': '{"a"' });
   add('null', { 'config.yaml': 'seed: 0\n', 'environment.json': 'null' });
   add('metrics', { 'config.yaml': 'seed: 0\n', 'metrics.jsonl': '{"loss":1}\nnull\n{"lo\n{"loss":2}\n' });
+  add('torn', { 'config.yaml': 'seed: 0\n', 'results.json': '{"version":1,' });
+  add('done', { 'config.yaml': 'seed: 0\n', 'results.json': '{"version":1,"experiment":"x"}' });
   symlinkSync(join(root, 'nowhere'), join(runs, 'dangling'));
+  mkdirSync(join(runs, 'hollow'));
+  symlinkSync(join(root, 'nowhere'), join(runs, 'hollow', 'config.yaml'));
   mkdirSync(join(runs, 'good', 'parts'));
   writeFileSync(join(runs, 'good', 'parts', 'x.safetensors'), '');
   const { code, text } = await weightloom('runs', 'list', runs);
@@ -58,7 +63,10 @@ test('one damaged run of many is told in a sentence, and the others are listed',
     assert.match(text, new RegExp(`^.*listed/${name}/[a-z.]+: .*expected .*, found .*$`, 'm'));
     assert.match(text, new RegExp(`${name} .*damaged`));
   }
-  assert.not.match(text, 'dangling');
+  assert.match(text, /^.*listed\/torn\/results\.json: expected JSON, found .*$/m);
+  assert.match(text, /torn .*results damaged/);
+  assert.match(text, /done .*finished/);
+  assert.not.match(text, /dangling|hollow/);
   assert.not.match(text, / at .*:\d+:\d+/);
 });
 
@@ -92,6 +100,22 @@ test('train, show, compare, sample', async () => {
   assert.equal(readdirSync(at('out')).sort(), ['nca-7-0.png', 'nca-7-1.png', 'nca-7.safetensors']);
   const nca = await settle(loadWeights(`${at('out')}/nca-7.safetensors#1`));
   assert.is(nca.spec.name, 'compact');
+});
+
+test('of two resumes of one training the second is refused by name', async () => {
+  assert.is((await train('twice', 'training.steps=2')).code, 0);
+  rmSync(join(at('twice'), 'model.safetensors'));
+  const leave = await lock(join(at('twice'), 'run.lock'), 'it');
+  const refused = await weightloom('runs', 'resume', at('twice'));
+  assert.is(refused.code, 1);
+  assert.match(
+    refused.text,
+    `expected the run ${at('twice')} free, found process ${process.pid} at work on it.`,
+  );
+  await leave();
+  const resumed = await weightloom('runs', 'resume', at('twice'));
+  assert.is(resumed.code, 0, resumed.text);
+  assert.ok(!readdirSync(at('twice')).includes('run.lock'));
 });
 
 test('what is wrong is said in one sentence', async () => {

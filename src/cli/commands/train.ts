@@ -78,6 +78,7 @@ async function train(name: string, overrides: string[], { out, dryRun, json }: O
       report(run.path, result);
     } finally {
       release();
+      await run.leave();
     }
   } finally {
     job.dispose();

@@ -1,6 +1,6 @@
 /** A training from its configuration: zoo, pictures and models made ready, and what it would take. */
-import { createHash } from 'node:crypto';
 import { type Encoder, fitStandardiser, type Standardiser } from '../../conditioning/index.ts';
+import { zooHash } from '../../data/index.ts';
 import type { Denoiser } from '../../denoisers/index.ts';
 import { type Diffusion, type Normaliser, prepareDiffusion } from '../../diffusion/index.ts';
 import {
@@ -113,9 +113,7 @@ export async function prepareTraining(config: TrainConfig, where: string): Promi
           clip: config.rollout.clip ?? Number.POSITIVE_INFINITY,
         })
       : undefined,
-    dataHash: createHash('sha256')
-      .update(JSON.stringify([zoo.manifest.spec, zoo.manifest.entries, zoo.manifest.files]))
-      .digest('hex'),
+    dataHash: zooHash(zoo),
     dispose() {
       denoiser.dispose();
       built.dispose();

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { refusal } from '../../../property-tests/refusal.ts';
 import { writeTinyZoo } from '../../../property-tests/tiny-zoo.ts';
 import { describe, orThrow } from '../../config/index.ts';
 import { sampleWeights } from '../../diffusion/index.ts';
@@ -74,6 +75,57 @@ test('a run leaves metrics, events, previews, checkpoints and a model that sampl
   model.encoder?.dispose();
   job.dispose();
   assert.is(tf.memory().numTensors, before);
+});
+
+test('a training is not resumed on a zoo that has changed, whether it left a checkpoint or not', async () => {
+  for (const until of [0, 4]) {
+    const [folder, changing] = [fresh(), join(root, `changing-${until}`)];
+    await writeTinyZoo(changing);
+    const train = async (resume: boolean) => {
+      const controller = new AbortController();
+      const job = await prepare({ zoo: changing, preview: null });
+      const progress = () => ({ update: (step: number) => step === until && controller.abort(), stop() {} });
+      if (until === 0) controller.abort();
+      try {
+        return await runTraining(job, { folder, resume, progress, signal: controller.signal });
+      } finally {
+        job.dispose();
+      }
+    };
+    assert.is((await train(false)).stopped, 'interrupted');
+    rmSync(changing, { recursive: true });
+    await writeTinyZoo(changing, { seed: 2 });
+    assert.match(
+      await refusal(() => train(true)),
+      new RegExp(
+        `^the zoo ${changing}: expected the content that ${folder} was begun with \\(SHA-256 .*, found another one`,
+      ),
+    );
+    rmSync(changing, { recursive: true });
+    await writeTinyZoo(changing);
+    assert.is((await train(true)).stopped, until === 0 ? 'interrupted' : 'steps');
+  }
+});
+
+test('a run whose folder is removed ends in one sentence, and puts nothing into a new one', async () => {
+  const whenRemoved = { 'before a record': 1, 'before a checkpoint': 2, 'at the end': 6 };
+  for (const [when, step] of Object.entries(whenRemoved)) {
+    const folder = fresh();
+    const job = await prepare({ preview: null });
+    const progress = () => ({
+      update: (done: number) => {
+        if (done === step) rmSync(folder, { recursive: true });
+      },
+      stop: () => {},
+    });
+    assert.is(
+      await refusal(() => runTraining(job, { folder, resume: false, progress })),
+      `${folder}: expected the folder of this run, found nothing there: it was removed.`,
+      when,
+    );
+    assert.not(existsSync(folder), when);
+    job.dispose();
+  }
 });
 
 test('interrupted and resumed, a run ends with the same metrics and model', async () => {

@@ -1,9 +1,9 @@
 /** Carries a prepared training out in a run folder, from the start or from its latest checkpoint. */
 import { join } from 'node:path';
 import { settle, UserError } from '../../config/index.ts';
-import { writeAtomically } from '../../formats/index.ts';
+import { makeFolder, writeAtomically } from '../../formats/index.ts';
 import type { Progress } from '../../runs/index.ts';
-import { environment, track } from '../../runs/index.ts';
+import { checkThere, environment, pinInput, track } from '../../runs/index.ts';
 import { backendReport } from '../../tensor/index.ts';
 import {
   checkpointSteps,
@@ -43,6 +43,8 @@ export async function runTraining(job: TrainingJob, options: RunTrainingOptions)
   // Metrics go on from the step that training goes on from.
   if (resume) await setAsideDamaged(checkpointFolder(folder));
   const resumedAt = resume ? (checkpointSteps(checkpointFolder(folder)).at(-1) ?? 0) : undefined;
+  await makeFolder(folder);
+  pinInput(folder, `the zoo ${config.zoo}`, job.dataHash);
   const tracker = track(folder, { resumedAt });
   const bar = options.progress('training', steps, resumedAt);
   const log = recorder(config, tracker.log);
@@ -86,6 +88,7 @@ export async function runTraining(job: TrainingJob, options: RunTrainingOptions)
         `The loss at step ${result.steps + 1} is not finite. Its batch and the state before it are in ${result.studyFolder}.`,
       );
     }
+    checkThere(folder);
     if (result.stopped !== 'interrupted') await writeModel(folder, modelOf(job), result.steps);
     return result;
   } finally {

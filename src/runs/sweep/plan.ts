@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import * as t from 'io-ts';
 import { parse } from 'yaml';
 import { CONFIGS, isPath, loadConfig, printConfig, refuse, settle, UserError } from '../../config/index.ts';
-import { RESULTS, readResultsHead } from '../results.ts';
+import { isFinished, readResultsHead } from '../results.ts';
 import { type SweepCell, sweepCells, sweepWords, sweptKey } from './cells.ts';
 
 /** What a sweep has to know of an experiment. */
@@ -103,7 +103,8 @@ export async function finishedCells(
   const finished = new Set<string>();
   for (const { id, parameters } of cells) {
     const path = join(folder, id);
-    if (!existsSync(join(path, RESULTS))) continue;
+    // What cannot be read is none: its cell is run again.
+    if (!(await isFinished(path))) continue;
     const found = await readResultsHead(path);
     const hint = 'Give the sweep another --out, or remove that folder.';
     if (found.experiment !== experiment.name) {

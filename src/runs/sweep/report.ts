@@ -23,7 +23,15 @@ import {
   renderReport,
   table,
 } from '../../report/index.ts';
-import { isComparison, methodsOf, RESULTS, type Results, readResults, readResultsHead } from '../results.ts';
+import {
+  damageOf,
+  isComparison,
+  methodsOf,
+  RESULTS,
+  type Results,
+  readResults,
+  readResultsHead,
+} from '../results.ts';
 import { environment } from '../run-folder.ts';
 import type { SweepCell } from './cells.ts';
 
@@ -87,7 +95,11 @@ function overCells(
 
 /** Reads what the cells found. @throws UserError when a cell's results are no comparison of this version */
 export async function sweepTable(cells: readonly SweepCell[], folder: string): Promise<SweepTable> {
-  const there = cells.filter(({ id }) => existsSync(join(folder, id, RESULTS)));
+  const there: SweepCell[] = [];
+  for (const cell of cells) {
+    const path = join(folder, cell.id);
+    if (existsSync(join(path, RESULTS)) && !(await damageOf(path))) there.push(cell);
+  }
   const measured: { cell: SweepCell; path: string; results: Results }[] = [];
   for (const cell of there) {
     const path = join(folder, cell.id);

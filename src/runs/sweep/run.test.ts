@@ -16,6 +16,7 @@ import { refusal } from '../../../property-tests/refusal.ts';
 import { writeTinyExperiment } from '../../../property-tests/tiny-experiment.ts';
 import { meanInterval } from '../../evaluation/index.ts';
 import { type Experiment, loadExperiment } from '../../experiment/experiment.ts';
+import { lock } from '../../formats/index.ts';
 import { reasonOf } from '../process.ts';
 import { methodsOf, readResults } from '../results.ts';
 import { createRunFolder } from '../run-folder.ts';
@@ -49,6 +50,8 @@ const inThisProcess: CellRunner = async ({ cell, folder, signal }) => {
     return null;
   } catch (error) {
     return (error as Error).message;
+  } finally {
+    await run.leave();
   }
 };
 
@@ -109,7 +112,7 @@ test('a sweep stopped in the middle runs what is missing, and gives the table of
   const third: string[] = [];
   await sweep(stopped, WORDS, { ran: third });
   assert.equal(third, []);
-  assert.not(existsSync(join(stopped, 'sweep.pid')));
+  assert.not(existsSync(join(stopped, 'sweep.lock')));
 });
 
 test('the table has a row per setting and method, each texture the mean over seeds', async () => {
@@ -170,6 +173,27 @@ test('a failed cell is named with its reason, the others go on, and the next swe
   const ran: string[] = [];
   await sweep(folder, words, { ran });
   assert.equal(ran, [outcome.failed[0].id]);
+});
+
+test('a cell whose results are damaged is not finished: it is said, missing, and run again', async () => {
+  const folder = join(root, 'torn');
+  const { cells } = await sweep(folder, ['seed=0,1']);
+  const results = join(folder, cells[0].id, 'results.json');
+  const whole = readFileSync(results, 'utf8');
+  writeFileSync(results, whole.slice(0, 40));
+  const { error } = console;
+  let said = '';
+  console.error = (line: string) => {
+    said += line;
+  };
+  try {
+    assert.equal([...(await finishedCells(tiny, cells, folder))], [cells[1].id]);
+  } finally {
+    console.error = error;
+  }
+  assert.match(said, `${results}: expected JSON`);
+  const found = await writeSweepReport({ experiment: tiny, cells, folder, command: 'x', failed: [] });
+  assert.equal(found.missing, [cells[0].id]);
 });
 
 test('a killed cell goes on with what it had finished; the remains of another configuration make room', async () => {
@@ -258,10 +282,13 @@ test('cells of another version, experiment or configuration are refused with one
 test('two sweeps do not work in one folder', async () => {
   const folder = join(root, 'twice');
   mkdirSync(folder);
-  // The parent of this process is another one that is alive.
-  writeFileSync(join(folder, 'sweep.pid'), `${process.ppid}\n`);
-  assert.match(await refusal(() => sweep(folder, ['seed=0'])), 'found a sweep that still runs');
-  assert.equal(readdirSync(folder), ['sweep.pid']);
+  const leave = await lock(join(folder, 'sweep.lock'), 'it');
+  assert.match(
+    await refusal(() => sweep(folder, ['seed=0'])),
+    `expected the sweep ${folder} free, found process ${process.pid} at work on it`,
+  );
+  assert.equal(readdirSync(folder), ['sweep.lock']);
+  await leave();
 });
 
 test('the reason of a failure is its last sentence, not its stack', () => {

@@ -6,10 +6,9 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { LAUNCHER } from '../../config/index.ts';
-import { makeFolder } from '../../formats/index.ts';
-import { claim } from '../claim.ts';
+import { lock, makeFolder } from '../../formats/index.ts';
 import { runProcess } from '../process.ts';
-import { RESULTS } from '../results.ts';
+import { damageOf, RESULTS } from '../results.ts';
 import { type Board, sweepBoard } from './board.ts';
 import type { SweepCell } from './cells.ts';
 import { hasConfig } from './plan.ts';
@@ -78,7 +77,8 @@ const inProcess =
     // Also where the run was refused and left no folder: its last words may be wanted.
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'log.txt'), log);
-    if (reason === null && !existsSync(join(folder, RESULTS))) return `it ended without ${RESULTS}`;
+    if (reason === null && (!existsSync(join(folder, RESULTS)) || (await damageOf(folder))))
+      return `it ended without ${RESULTS}`;
     return reason;
   };
 
@@ -86,7 +86,7 @@ const inProcess =
 export async function runSweep(options: SweepOptions): Promise<SweepOutcome> {
   const { experiment, cells, folder, jobs = 1, signal, runner = inProcess(experiment) } = options;
   await makeFolder(folder);
-  const release = claim(folder, 'sweep');
+  const release = await lock(join(folder, 'sweep.lock'), `the sweep ${folder}`);
   const threads = Math.max(1, Math.floor(availableParallelism() / jobs));
   const skipped = cells.filter(({ id }) => options.finished.has(id)).map(({ id }) => id);
   const waiting = cells.filter(({ id }) => !options.finished.has(id));
@@ -119,7 +119,7 @@ export async function runSweep(options: SweepOptions): Promise<SweepOutcome> {
     await Promise.all(Array.from({ length: jobs }, (_, slot) => work(slot)));
   } finally {
     board.stop();
-    release();
+    await release();
   }
   return { finished, skipped, failed };
 }
