@@ -1,7 +1,7 @@
 /** Writes all that a comparison leaves behind: report.html, gallery.png, results.json, results.csv, results.md, results.tex; and says the outcome on the terminal. */
 import { type MethodResult, type PairMetric, summarise } from '../evaluation/index.ts';
 import { encodeGif } from '../formats/index.ts';
-import { type NcaSpec, rollout, seedState, seedsFor, toRgb } from '../nca/index.ts';
+import { type NcaSpec, rollout, seedState, seedsFor, toRgb, weightCount } from '../nca/index.ts';
 import {
   comparisonCsv,
   comparisonGallery,
@@ -14,6 +14,7 @@ import {
   html,
   image,
   metricLabel,
+  number,
   pairedTable,
   renderReport,
   type Section,
@@ -25,6 +26,7 @@ import { backendReport, tf } from '../tensor/index.ts';
 import type { ContenderRecord } from './contender.ts';
 import type { SamplingDraws } from './draws.ts';
 import type { Experiment, RunContext } from './experiment.ts';
+import { KEPT_METHODS, KEPT_TRAJECTORY, writeKeptNcas } from './kept-ncas.ts';
 import type { Protocol } from './protocol.ts';
 import { auditComparison, measureSampling, requireSamplers, samplingSection } from './sections/index.ts';
 
@@ -92,6 +94,47 @@ async function growth(
   );
 }
 
+/** Keeps what every method gave every texture, and how the first model's samples came into being: both grow again in `weightloom studio`. */
+async function keepNcas<P>(
+  { run }: RunContext,
+  { study: { heldOut, spec, size }, ncaSteps: steps, maskSeed }: Protocol,
+  { experiment, results, draws }: WrittenComparison<P>,
+  targets: Float32Array,
+): Promise<void> {
+  const all = { steps, size, seeds: seedsFor(maskSeed, heldOut.names.length) };
+  await writeKeptNcas(
+    run.file(KEPT_METHODS),
+    spec,
+    {
+      ...all,
+      kind: 'methods',
+      label: experiment.name,
+      columns: results.map(({ name, kind }) => ({ name, kind })),
+      textures: [...heldOut.names],
+    },
+    results.map(({ weights }) => weights),
+    targets,
+  );
+  const watched = draws?.find(({ trajectory }) => trajectory !== null);
+  if (!watched?.trajectory) return;
+  const { sigmas, denoised, weights } = watched.trajectory;
+  const count = weights.length / weightCount(spec);
+  await writeKeptNcas(
+    run.file(KEPT_TRAJECTORY),
+    spec,
+    {
+      ...all,
+      kind: 'trajectory',
+      label: watched.label,
+      columns: [...sigmas, 0].map(sigma => ({ name: `sigma ${number(sigma)}`, sigma })),
+      textures: heldOut.names.slice(0, count),
+      seeds: all.seeds.slice(0, count),
+    },
+    [denoised, weights],
+    targets.subarray(0, count * size * size * 3),
+  );
+}
+
 /** The denoiser of the best mean: what it grows is worth watching. */
 function leaderOf(results: readonly MethodResult[], { name, better }: PairMetric): MethodResult | undefined {
   const sign = better === 'lower' ? 1 : -1;
@@ -115,7 +158,7 @@ const contenderTable = (contenders: readonly ContenderRecord[]) =>
   );
 
 /**
- * Writes the comparison with the audit of its denoisers into the run folder: gallery.png, results.csv, results.md, results.tex, report.html and, last,
+ * Writes the comparison with the audit of its denoisers into the run folder: gallery.png, weights.safetensors, results.csv, results.md, results.tex, report.html and, last,
  * results.json, which says that the run is finished. On the terminal it says the outcome.
  *
  *     await writeComparison(context, protocol, { experiment, parameters, results, contenders });
@@ -141,6 +184,7 @@ export async function writeComparison<P>(
     `${experiment.name}: held-out ${pictured}s and what each method grows`,
   );
   run.write('gallery.png', gallery);
+  await keepNcas(context, protocol, written, targets);
   run.write('results.csv', comparisonCsv(heldOut.names, results));
   run.write('results.md', comparisonMarkdown(summarise(results), metrics));
   run.write('results.tex', comparisonLatex(results, metrics, { command: context.command }));
