@@ -4,13 +4,23 @@ import type { Library, SourceInfo } from '../api.ts';
 import { currentRoute, hrefOf, type Route } from './route.ts';
 import { library } from './server.ts';
 import type { View } from './view.ts';
+import { CompareView } from './views/compare.ts';
+import { GraphView } from './views/graph.ts';
 import { GrowView } from './views/grow.ts';
+import { MapView } from './views/map.ts';
+import { SamplingView } from './views/sampling.ts';
+import { SymmetryView } from './views/symmetry.ts';
 
 /** Views by name: what each is called, which of a source's sets it shows, and how it is made. */
 const VIEWS: Readonly<
   Record<string, { title: string; sets: readonly ('ncas' | 'methods' | 'trajectory')[]; make(): View }>
 > = {
+  compare: { title: 'Compare', sets: [], make: () => new CompareView() },
+  sampling: { title: 'Sampling', sets: ['trajectory'], make: () => new SamplingView() },
   grow: { title: 'Grow', sets: ['ncas', 'methods'], make: () => new GrowView() },
+  symmetry: { title: 'Symmetries', sets: ['ncas', 'methods'], make: () => new SymmetryView() },
+  graph: { title: 'Graph', sets: ['ncas', 'methods'], make: () => new GraphView() },
+  map: { title: 'Map', sets: ['ncas'], make: () => new MapView() },
 };
 
 const header = document.createElement('header');

@@ -1,71 +1,52 @@
 /** One NCA, live. */
 import { html, nothing } from 'lit';
 import { FILTERS, specText, weightCount } from '../../../nca/index.ts';
-import type { SetInfo } from '../../api.ts';
 import { playControls } from '../controls.ts';
 import { type EngineInfo, engine } from '../engine.ts';
-import { NcaList } from '../list.ts';
 import { Player } from '../player.ts';
-import { goTo, type Route } from '../route.ts';
-import { pictureUrl, rows, setInfo } from '../server.ts';
-import { View } from '../view.ts';
+import { pictureUrl } from '../server.ts';
+import { NcaView } from './nca-view.ts';
 
 const SIZES = [64, 128, 256, 512];
 
-export class GrowView extends View {
-  private set: SetInfo | null = null;
-  private row = 0;
-  private route: Route | null = null;
+export class GrowView extends NcaView {
   private player: Player | null = null;
   private info: EngineInfo | null = null;
   private size = 128;
-  private seed = 1;
+  private seed: number | null = null;
   private brush = 8;
-  private opening = 0;
-  private readonly list = new NcaList(() => this.update());
 
   constructor() {
     super('grow');
   }
 
-  protected async open(route: Route): Promise<void> {
-    this.route = route;
-    const set = await setInfo(route.set!);
-    this.set = set;
-    this.row = Math.min(route.row ?? 0, set.names.length - 1);
-    if (set.kept) this.seed = set.kept.seeds[this.row % set.kept.textures.length];
-    await this.start();
-  }
-
-  close(): void {
-    this.player?.dispose();
-    this.player = null;
-  }
-
-  /** Grows the chosen NCA from its seed. */
-  private async start(): Promise<void> {
-    const { set, row, size, seed } = this;
-    if (!set) return;
-    const opening = ++this.opening;
-    const [weights, info] = await Promise.all([rows(set, row), engine()]);
-    const player = await Player.make([{ spec: set.spec, weights, size, seeds: [seed] }]);
-    if (opening !== this.opening) {
+  protected async begin(weights: Float32Array, still: () => boolean): Promise<void> {
+    const { spec } = this.set!;
+    this.info = await engine();
+    const player = await Player.make([
+      { spec, weights, size: this.size, seeds: [this.seed ?? this.usualSeed] },
+    ]);
+    if (!still()) {
       player.dispose();
       return;
     }
     const before = this.player;
-    this.info = info;
     this.player = player;
     if (before) {
       player.speed = before.speed;
-      if (before.channels.every(c => c < set.spec.channels)) await player.show(before.channels);
+      if (before.channels.every(c => c < spec.channels)) await player.show(before.channels);
       before.dispose();
     }
     player.onChange = () => this.update();
     player.onError = error => this.fail(error);
     this.draws(player);
     player.play();
-    this.update();
+  }
+
+  override close(): void {
+    super.close();
+    this.player?.dispose();
+    this.player = null;
   }
 
   /** The brush: what the pointer passes over goes back to the seed. */
@@ -86,10 +67,6 @@ export class GrowView extends View {
     });
   }
 
-  private choose(row: number): void {
-    goTo({ ...this.route!, set: this.set!.id, row });
-  }
-
   private set3(place: number, channel: number): void {
     const channels = [...(this.player?.channels ?? [0, 1, 2])];
     channels[place] = channel;
@@ -97,13 +74,14 @@ export class GrowView extends View {
   }
 
   protected template() {
-    const { set, player, row, size, seed, info } = this;
+    const { set, player, row, size, info } = this;
     if (!set) return html`<p class="dim">Opening …</p>`;
     const { spec } = set;
+    const seed = this.seed ?? this.usualSeed;
     const chosen = player?.channels ?? [0, 1, 2];
     const argument = set.argument.by === 'row' ? `#${row}` : set.names.length > 1 ? `#${set.names[row]}` : '';
     const command = `npx weightloom nca render --weights ${set.argument.path}${argument} --steps ${set.steps} --size ${size} --seed ${seed} --out picture.png`;
-    return html`${set.names.length > 1 ? this.list.template(set, row, at => this.choose(at)) : nothing}
+    return html`${this.listTemplate()}
 <div class="stage">
   <h2>${set.names[row]}</h2>
   <div class="canvases"><figure class="main">${player?.canvases[0] ?? html`<div class="empty"></div>`}<figcaption>growing — draw on it to erase</figcaption></figure>
@@ -112,13 +90,13 @@ export class GrowView extends View {
   <div class="settings">
     <label>size <select data-do="size" @change=${(event: Event) => {
       this.size = Number((event.target as HTMLSelectElement).value);
-      this.start().catch(error => this.fail(error));
+      this.again();
     }}>${SIZES.map(value => html`<option value=${value} ?selected=${value === size}>${value} × ${value}</option>`)}</select></label>
     <label>seed of the masks <input type="number" min="0" max="4294967295" .value=${String(seed)} data-do="seed" @change=${(
       event: Event,
     ) => {
       this.seed = Number((event.target as HTMLInputElement).value) >>> 0;
-      this.start().catch(error => this.fail(error));
+      this.again();
     }}></label>
     <label>brush <input type="range" min="2" max="32" .value=${String(this.brush)} @input=${(
       event: Event,
