@@ -13,6 +13,7 @@ import {
   comparisonTable,
   html,
   image,
+  liveTiles,
   metricLabel,
   number,
   pairedTable,
@@ -210,6 +211,14 @@ export async function writeComparison<P>(
   const animations = leader
     ? await growth(spec, leader.weights, heldOut.names.length, size, ncaSteps, 0)
     : [];
+  const { live, over } = liveTiles({
+    spec,
+    names: heldOut.names,
+    results,
+    size,
+    steps: ncaSteps,
+    seeds: seedsFor(protocol.maskSeed, heldOut.names.length),
+  });
   const sections: Section[] = [
     ...(written.leading ?? []),
     {
@@ -235,13 +244,17 @@ ${pairedTable(results, lead)}`,
     ...(sampling.length > 0 ? [samplingSection(sampling)] : []),
     {
       title: 'Gallery',
-      body: image(gallery, 'target, denoisers, baselines and bound, one row a held-out texture'),
+      body: html`<p class="dim">A click on a tile of ${live.places.length < heldOut.names.length ? `the first ${live.places.length} rows` : 'any row'} grows that NCA in its place.</p>
+${image(gallery, 'target, denoisers, baselines and bound, one row a held-out texture', { csv: comparisonCsv(heldOut.names, results), over })}`,
     },
     ...(leader
       ? [
           {
             title: `Growing: ${leader.name}`,
-            body: strip(animations.map((bytes, i) => ({ bytes, caption: heldOut.names[i] }))),
+            body: strip(
+              animations.map((bytes, i) => ({ bytes, caption: heldOut.names[i] })),
+              comparisonCsv(heldOut.names, [leader]),
+            ),
           },
         ]
       : []),
@@ -250,13 +263,14 @@ ${pairedTable(results, lead)}`,
   ];
   run.write(
     'report.html',
-    renderReport({
+    await renderReport({
       title: `weightloom: ${experiment.name}`,
       question: experiment.question,
       sections,
       command: context.command,
       config: parameters,
       environment: environment({ backend }),
+      live,
     }),
   );
   // The last one: a run that has its results is finished.

@@ -50,7 +50,7 @@ const POLICY = [
 ].join('; ');
 /** A report of a run is a page of its own, and knows nothing of this one: an origin of its own, and no way to the network. */
 const REPORT_POLICY =
-  "sandbox allow-scripts; default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'wasm-unsafe-eval'";
+  "sandbox allow-scripts allow-downloads; default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'wasm-unsafe-eval'";
 
 const HEADERS = {
   // The page is isolated from other origins, so that its threads may share memory.
