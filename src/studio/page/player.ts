@@ -30,7 +30,8 @@ export class Player {
   /** Told what went wrong. */
   onError: (error: Error) => void = () => {};
   private frame = 0;
-  private waiting: Promise<unknown> | null = null;
+  private queue: Promise<unknown> = Promise.resolve();
+  private pending = 0;
   private since = { time: 0, steps: 0 };
   private gone = false;
 
@@ -51,7 +52,7 @@ export class Player {
   /** Makes them, and shows their seed state. */
   static async make(requests: readonly GrowthRequest[]): Promise<Player> {
     const player = new Player(await Promise.all(requests.map(grow)), requests);
-    await player.advance(0);
+    await player.inTurn(() => player.advance(0));
     return player;
   }
 
@@ -80,35 +81,38 @@ export class Player {
   /** Exactly so many steps more. */
   async step(count: number): Promise<void> {
     this.pause();
-    const target = this.steps + count;
-    while (this.steps < target) await this.advance(target - this.steps);
+    await this.inTurn(async () => {
+      const target = this.steps + count;
+      while (this.steps < target) await this.advance(target - this.steps);
+    });
   }
 
   async reset(): Promise<void> {
-    await this.waiting;
-    await ask('reset', { ids: this.ids });
-    this.since = { time: performance.now(), steps: 0 };
-    await this.advance(0);
+    await this.inTurn(() => this.toSeed());
   }
 
   /** Plays to a step, from the seed where it is past that. */
   async playTo(step: number, speed: Speed = this.speed): Promise<void> {
-    this.speed = speed;
-    this.target = step;
-    if (this.steps > step) await this.reset();
+    await this.inTurn(async () => {
+      this.speed = speed;
+      if (this.steps > step) await this.toSeed();
+      this.target = step;
+    });
     if (this.steps < step) this.play();
   }
 
   /** Erases a disc around a place in cells. */
   async erase(x: number, y: number, radius: number): Promise<void> {
-    await ask('erase', { ids: this.ids, x, y, radius });
-    if (!this.playing) await this.advance(0);
+    await this.inTurn(async () => {
+      await ask('erase', { ids: this.ids, x, y, radius });
+      if (!this.playing) await this.advance(0);
+    });
   }
 
   /** Shows other channels, now. */
   async show(channels: readonly number[]): Promise<void> {
     this.channels = channels;
-    if (!this.playing) await this.advance(0);
+    if (!this.playing) await this.inTurn(() => this.advance(0));
   }
 
   /** Growths by number, as `difference` is asked of them. */
@@ -121,37 +125,41 @@ export class Player {
     this.playing = false;
     this.onChange = () => {};
     const { ids } = this;
-    Promise.resolve(this.waiting)
-      .then(() => ask('drop', { ids }))
-      .catch(() => {});
+    this.inTurn(() => ask('drop', { ids })).catch(() => {});
+  }
+
+  /** One thing at a time, in the order in which it was asked for. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    this.pending++;
+    const done = this.queue.then(work).finally(() => this.pending--);
+    this.queue = done.catch(() => {});
+    return done;
   }
 
   private tick(): void {
     if (!this.playing || this.gone) return;
     requestAnimationFrame(() => this.tick());
     const { most, every } = SPEEDS[this.speed];
-    if (this.waiting || ++this.frame % every !== 0) return;
-    const left = this.target === null ? Number.POSITIVE_INFINITY : this.target - this.steps;
-    if (left <= 0) {
-      this.pause();
-      return;
-    }
-    this.advance(Math.min(most, left)).catch(error => {
+    if (this.pending > 0 || ++this.frame % every !== 0) return;
+    this.inTurn(async () => {
+      const left = this.target === null ? Number.POSITIVE_INFINITY : this.target - this.steps;
+      if (left > 0) await this.advance(Math.min(most, left));
+      else this.pause();
+    }).catch(error => {
       this.pause();
       this.onError(error as Error);
     });
   }
 
+  private async toSeed(): Promise<void> {
+    await ask('reset', { ids: this.ids });
+    this.since = { time: performance.now(), steps: 0 };
+    await this.advance(0);
+  }
+
   private async advance(most: number): Promise<void> {
-    await this.waiting;
     const { budget } = SPEEDS[this.speed];
-    const work = ask('advance', { ids: this.ids, most, budget, channels: this.channels });
-    this.waiting = work.catch(() => {});
-    try {
-      this.draw(await work);
-    } finally {
-      this.waiting = null;
-    }
+    this.draw(await ask('advance', { ids: this.ids, most, budget, channels: this.channels }));
   }
 
   private draw({ steps, done, busy, pictures }: Frame): void {

@@ -22,10 +22,9 @@ export class GrowView extends NcaView {
 
   protected async begin(weights: Float32Array, still: () => boolean): Promise<void> {
     const { spec } = this.set!;
+    const seed = this.seed ?? this.usualSeed;
     this.info = await engine();
-    const player = await Player.make([
-      { spec, weights, size: this.size, seeds: [this.seed ?? this.usualSeed] },
-    ]);
+    const player = await Player.make([{ spec, weights, size: this.size, seeds: [seed] }]);
     if (!still()) {
       player.dispose();
       return;
@@ -40,6 +39,7 @@ export class GrowView extends NcaView {
     player.onChange = () => this.update();
     player.onError = error => this.fail(error);
     this.draws(player);
+    player.canvases[0].dataset.seed = String(seed);
     player.play();
   }
 
