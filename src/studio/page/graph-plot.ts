@@ -191,7 +191,8 @@ export class GraphPlot {
       return;
     }
     const { default: Renderer } = await import('sigma');
-    const ink = getComputedStyle(document.body).color;
+    const style = getComputedStyle(document.body);
+    const [ink, faded] = [style.color, style.getPropertyValue('--line')];
     this.sigma = new Renderer(graph as never, this.place, {
       allowInvalidContainer: true,
       labelColor: { color: ink },
@@ -217,14 +218,16 @@ export class GraphPlot {
         return {
           ...data,
           ...(node === centre && { highlighted: true }),
-          ...(!near && { color: '#8a919e40' }),
+          ...(!near && { color: faded }),
         };
       },
       edgeReducer: (edge, data) => {
         const centre = this.chosen ?? this.hovered;
         const weak = Math.abs(data.weight as number) < this.least;
-        const hidden = centre === null ? weak : !this.graph!.extremities(edge).includes(centre);
-        return { ...data, hidden };
+        if (centre === null) return { ...data, hidden: weak };
+        // A node's own edges may be seen.
+        const own = this.graph!.extremities(edge).includes(centre);
+        return { ...data, hidden: !own, size: 1 + 1.4 * data.size, color: String(data.color).slice(0, 7) };
       },
     });
     const enter = (node: string | null) => {

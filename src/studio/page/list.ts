@@ -27,6 +27,18 @@ export class NcaList {
     return this.found;
   }
 
+  /** Scrolls to a row that is not in sight, once the list is there. */
+  reveal(inside: HTMLElement, set: SetInfo, row: number): void {
+    requestAnimationFrame(() => {
+      const scroller = inside.querySelector('.scroller');
+      const place = this.rowsOf(set).indexOf(row);
+      if (!scroller || place < 0) return;
+      const { scrollTop, clientHeight } = scroller;
+      if (place * ITEM < scrollTop || (place + 1) * ITEM > scrollTop + clientHeight)
+        scroller.scrollTop = Math.max(0, (place - 1) * ITEM);
+    });
+  }
+
   template(set: SetInfo, chosen: number | null, choose: (row: number) => void): TemplateResult {
     const rows = this.rowsOf(set);
     const first = Math.max(0, Math.floor(this.top / ITEM) - BEYOND);

@@ -16,3 +16,6 @@ export const figure = (value: number): string =>
 /** `1 weight`, `2 weights` */
 export const counted = (count: number, noun: string): string =>
   `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
+
+/** What kind of texture a name is of: what stands before its number, `acg-bricks` of `acg-bricks-0144`. */
+export const familyOf = (name: string): string => name.replace(/[-_ ]?\d+$/, '');

@@ -1,41 +1,44 @@
 /** A run's methods side by side: which is best, on what it fails, and what each grows. */
 import { html, nothing } from 'lit';
-import type { RunInfo, SetInfo } from '../../api.ts';
+import type { RunInfo, SetInfo, SourceInfo } from '../../api.ts';
+import {
+  alikeTo,
+  bestOf,
+  type Compared,
+  compared,
+  extremeOf,
+  KINDS,
+  type Kind,
+  type Row,
+  rowsOf,
+} from '../comparison.ts';
 import { playControls } from '../controls.ts';
 import { Player } from '../player.ts';
+import type { GrowthRequest } from '../protocol.ts';
 import { hrefOf, type Route } from '../route.ts';
-import { pictureUrl, rowsAt, runInfo, setInfo } from '../server.ts';
+import { library, pictureUrl, rowsAt } from '../server.ts';
 import { View } from '../view.ts';
-import { figure } from '../words.ts';
+import { familyOf, figure } from '../words.ts';
 
-const KINDS = ['denoiser', 'baseline', 'bound'] as const;
-type Kind = (typeof KINDS)[number];
 const KIND_NAMES: Readonly<Record<Kind, string>> = {
   denoiser: 'denoisers',
   baseline: 'baselines',
   bound: 'bound',
 };
 
-/** A method with its mean and its values by texture, for one metric. */
-interface Row {
-  readonly method: string;
-  readonly kind: Kind;
-  readonly mean: number;
-  readonly low: number;
-  readonly high: number;
-  readonly values: readonly number[];
-}
-
 type MethodOrder = 'mean' | 'name' | 'texture';
 
 export class CompareView extends View {
   private route: Route | null = null;
-  private run: RunInfo | null = null;
-  private set: SetInfo | null = null;
+  /** The run of the route, and those that were added to it. */
+  private compared: readonly Compared[] = [];
+  /** Other runs that have the same textures and metrics. */
+  private others: readonly SourceInfo[] = [];
   private metric = '';
   private method = '';
   private texture = 0;
   private sought = '';
+  private family = '';
   private readonly kinds = new Set<Kind>(KINDS);
   private order: { readonly by: MethodOrder; readonly falling: boolean } = { by: 'mean', falling: false };
   private textures: { readonly by: 'value' | 'name'; readonly falling: boolean } = {
@@ -50,18 +53,44 @@ export class CompareView extends View {
     super('compare');
   }
 
+  /** The run of the route. */
+  private get run(): RunInfo | null {
+    return this.compared[0]?.run ?? null;
+  }
+
+  private get set(): SetInfo | null {
+    return this.compared[0]?.set ?? null;
+  }
+
   protected async open(route: Route): Promise<void> {
-    const run = await runInfo(route.source);
+    const { sources } = await library();
+    const first = await compared(sources.find(({ id }) => id === route.source)!);
     if (this.route?.source !== route.source) {
-      this.metric = run.metrics[0].name;
-      this.run = run;
+      this.compared = [first];
+      this.metric = first.run.metrics[0].name;
+      this.family = '';
       const best = this.best('denoiser') ?? this.rows()[0];
       this.method = best.method;
       this.texture = this.extreme(best, 'worst');
     }
     this.route = route;
-    this.run = run;
-    this.set = route.set ? await setInfo(route.set) : null;
+    this.update();
+    const candidates = await Promise.all(
+      sources
+        .filter(source => source.compared && source.id !== route.source)
+        .map(async source => ((await alikeTo(first.run, source)) ? source : null)),
+    );
+    this.others = candidates.filter(source => source !== null);
+    await this.grow();
+  }
+
+  /** Adds another run, or takes it away. */
+  private async toggle(source: SourceInfo): Promise<void> {
+    const there = this.compared.some(other => other.source === source.id);
+    this.compared = there
+      ? this.compared.filter(other => other.source !== source.id)
+      : [...this.compared, await compared(source)];
+    if (!this.rows().some(({ method }) => method === this.method)) this.method = this.rows()[0].method;
     this.update();
     await this.grow();
   }
@@ -78,25 +107,15 @@ export class CompareView extends View {
 
   /** All methods under the chosen metric. */
   private rows(): Row[] {
-    const { run, metric } = this;
-    return run!.summary.map(({ method, kind, metrics }) => {
-      const values = run!.perTexture.find(row => row.method === method)?.[metric] as number[] | undefined;
-      const { mean, low, high } = metrics[metric];
-      return { method, kind, mean, low, high, values: values ?? [] };
-    });
+    return rowsOf(this.compared, this.metric);
   }
 
   private best(kind: Kind): Row | undefined {
-    const sign = this.lower ? 1 : -1;
-    return this.rows()
-      .filter(row => row.kind === kind)
-      .sort((a, b) => sign * (a.mean - b.mean))[0];
+    return bestOf(this.rows(), kind, this.lower);
   }
 
-  /** The texture at which a method is worst or best. */
-  private extreme({ values }: Row, which: 'worst' | 'best'): number {
-    const most = this.lower === (which === 'worst') ? Math.max(...values) : Math.min(...values);
-    return Math.max(0, values.indexOf(most));
+  private extreme(row: Row, which: 'worst' | 'best'): number {
+    return extremeOf(row, which, this.lower);
   }
 
   /** What kinds, families and words leave, in the order of the table. */
@@ -118,21 +137,24 @@ export class CompareView extends View {
   /** Every method's NCA for the chosen texture, from the seed, under the masks it was measured under. */
   private async grow(): Promise<void> {
     const opening = ++this.opening;
-    const { set, texture } = this;
-    const kept = set?.kept;
-    if (!set || !kept) return;
-    const weights = await rowsAt(
-      set,
-      kept.columns.map((_, column) => column * kept.textures.length + texture),
-    );
-    const player = await Player.make([
-      {
-        spec: set.spec,
-        weights,
-        size: kept.size,
-        seeds: kept.columns.map(() => kept.seeds[texture]),
-      },
-    ]);
+    const { texture } = this;
+    const rows = this.rows();
+    const requests: GrowthRequest[] = [];
+    const growing: string[] = [];
+    for (const { set, source } of this.compared) {
+      const kept = set?.kept;
+      if (!set || !kept) continue;
+      const weights = await rowsAt(
+        set,
+        kept.columns.map((_, column) => column * kept.textures.length + texture),
+      );
+      const seeds = kept.columns.map(() => kept.seeds[texture]);
+      requests.push({ spec: set.spec, weights, size: kept.size, seeds });
+      for (const column of kept.columns)
+        growing.push(rows.find(row => row.of.source === source && row.name === column.name)?.method ?? '');
+    }
+    if (requests.length === 0) return;
+    const player = await Player.make(requests);
     if (opening !== this.opening) {
       player.dispose();
       return;
@@ -140,10 +162,10 @@ export class CompareView extends View {
     player.speed = this.player?.speed ?? 'normal';
     this.player?.dispose();
     this.player = player;
-    this.growing = kept.columns.map(({ name }) => name);
+    this.growing = growing;
     player.onChange = () => this.update();
     player.onError = error => this.fail(error);
-    await player.playTo(kept.steps);
+    await player.playTo(this.set?.kept?.steps ?? 0);
     this.update();
   }
 
@@ -172,6 +194,11 @@ export class CompareView extends View {
         if (!this.kinds.delete(kind)) this.kinds.add(kind);
         this.update();
       }}><span class="kind ${kind}"></span>${KIND_NAMES[kind]}</button>`,
+  )}
+  ${this.others.map(
+    source =>
+      html`<button aria-pressed=${this.compared.some(other => other.source === source.id)} data-with=${source.id} @click=${() =>
+        this.toggle(source).catch(error => this.fail(error as Error))}>with ${source.title}</button>`,
   )}
   <input type="search" placeholder="search methods" aria-label="search methods" data-do="methods" .value=${this.sought} @input=${(
     event: InputEvent,
@@ -239,7 +266,9 @@ ${rows.map(
   private textureTable({ method, kind, values }: Row) {
     const { by, falling } = this.textures;
     const { textures } = this.run!;
-    const rows = [...textures.keys()].sort((a, b) => {
+    const families = [...new Set(textures.map(familyOf))].sort();
+    const shown = [...textures.keys()].filter(i => !this.family || familyOf(textures[i]) === this.family);
+    const rows = shown.sort((a, b) => {
       const difference = by === 'name' ? textures[a].localeCompare(textures[b]) : values[a] - values[b];
       return falling ? -difference : difference;
     });
@@ -249,7 +278,15 @@ ${rows.map(
         this.textures = { by: key, falling: by === key ? !falling : key === 'value' };
         this.update();
       }}>${title}</button></th>`;
-    return html`<div class="box"><table data-table="textures"><thead><tr>${head('name', 'texture')}${head('value', method)}<th></th></tr></thead><tbody>
+    const several = families.length > 1 && families.length < textures.length;
+    return html`<div class="box">${
+      several
+        ? html`<label class="family">family <select data-do="family" @change=${(event: Event) => {
+            this.family = (event.target as HTMLSelectElement).value;
+            this.update();
+          }}><option value="">all</option>${families.map(name => html`<option ?selected=${name === this.family}>${name}</option>`)}</select></label>`
+        : nothing
+    }<table data-table="textures"><thead><tr>${head('name', 'texture')}${head('value', method)}<th></th></tr></thead><tbody>
 ${rows.map(
   i =>
     html`<tr data-pick=${textures[i]} aria-selected=${i === this.texture} @click=${() => this.choose({ texture: i })}><td>${textures[i]}</td><td class="number">${figure(values[i])}</td><td><span class="bar ${kind}" .style=${`width: ${(3.5 * Math.abs(values[i])) / most}rem`}></span></td></tr>`,
@@ -257,25 +294,16 @@ ${rows.map(
   }
 
   private tiles() {
-    const { set, player, texture, route } = this;
+    const { set, player, texture } = this;
     const kept = set!.kept!;
     return html`${player ? playControls(player, kept.steps) : nothing}
 <div class="tiles">${set!.pictures[texture] ? html`<div class="tile"><img src=${pictureUrl(set!, texture)} alt="the target">the target</div>` : nothing}
-${this.shown().map(({ method, kind, values }) => {
+${this.shown().map(({ method, name, of, kind, values }) => {
   const column = this.growing.indexOf(method);
+  const place = of.set?.kept?.columns.findIndex(column => column.name === name) ?? -1;
+  const row = Math.max(0, place) * kept.textures.length + texture;
   return html`<div class="tile ${method === this.method ? 'chosen' : ''}" data-tile=${method}>
-<a href=${hrefOf({
-    view: 'grow',
-    source: route!.source,
-    set: set!.id,
-    row:
-      Math.max(
-        0,
-        kept.columns.findIndex(({ name }) => name === method),
-      ) *
-        kept.textures.length +
-      texture,
-  })} title="open this NCA">${player && column >= 0 ? player.canvases[column] : nothing}</a>
+<a href=${hrefOf({ view: 'grow', source: of.source, set: of.set?.id ?? null, row })} title="open this NCA">${player && column >= 0 ? player.canvases[column] : nothing}</a>
 <span class="kind ${kind}"></span>${method} <span class="value">${figure(values[texture])}</span></div>`;
 })}</div>`;
   }

@@ -24,6 +24,7 @@ export abstract class NcaView extends View {
     this.set = set;
     this.row = Math.min(route.row ?? 0, set.names.length - 1);
     this.update();
+    this.list.reveal(this.element, set, this.row);
     const weights = await rows(set, this.row);
     if (opening !== this.opening) return;
     this.weights = weights;

@@ -37,7 +37,7 @@ const MOVES: readonly Move[] = [
   {
     title: 'shuffle hidden units',
     group: 'hidden-permutation',
-    hint: 'every hidden unit goes to another place and takes its weights along',
+    hint: 'the hidden units change places and take their weights along',
     make: sampled('hidden-permutation'),
   },
   {
@@ -165,18 +165,18 @@ export class SymmetryView extends NcaView {
     if (!set) return html`<p class="dim">Opening …</p>`;
     const { spec } = set;
     return html`${this.listTemplate()}
-<div class="stage">
+<div class="stage wide">
   <h2>${set.names[this.row]}: other weights, the same automaton</h2>
   <div class="moves" role="group" aria-label="symmetries">${MOVES.map(move => {
     const obstacle = SYMMETRIES[move.group].obstacle(spec);
     return html`<button data-move=${move.title} ?disabled=${obstacle !== null} title=${obstacle === null ? move.hint : `not exact here: ${obstacle}`} @click=${() => this.act(move)}>${move.title}</button>`;
   })}<button data-move="undo" ?disabled=${last === null} @click=${() => this.act(null)}>undo all</button></div>
-  <div class="pair"><figure><div>${player?.canvases[0] ?? nothing}</div><figcaption>the NCA</figcaption></figure>
+  <div class="playground"><div><div class="pair"><figure><div>${player?.canvases[0] ?? nothing}</div><figcaption>the NCA</figcaption></figure>
   <figure><div>${player?.canvases[1] ?? nothing}</div><figcaption>its copy</figcaption></figure></div>
   ${weights && moved && g ? this.verdict(spec, g, weights, moved) : nothing}
-  ${player ? playControls(player, set.steps) : nothing}
-  <div class="columns"><span>what a cell perceives</span><span>hidden units of the copy, each in the colour of the place it had</span><span>what a cell changes</span></div>
-  ${this.plot.element}
+  ${player ? playControls(player, set.steps) : nothing}</div>
+  <div><div class="columns"><span>what a cell perceives</span><span>hidden units of the copy, in the colours of their old places</span><span>what a cell changes</span></div>
+  ${this.plot.element}</div></div>
 </div>`;
   }
 
