@@ -18,6 +18,6 @@ export function playControls(player: Player, target: number): TemplateResult {
         player.onChange();
       }}>${SPEED_NAMES[name]}</button>`,
   )}</span>
-<output class="steps" aria-live="off"><b data-steps=${steps}>${steps.toLocaleString('en')}</b> steps${playing && rate > 0 ? html`, <b>${Math.round(rate)}</b> a second` : ''}</output>
+<output class="steps" aria-live="off" data-busy-steps=${player.busy.steps} data-busy-milliseconds=${player.busy.milliseconds}><b data-steps=${steps}>${steps.toLocaleString('en')}</b> steps${playing && rate > 0 ? html`, <b>${Math.round(rate)}</b> a second` : ''}</output>
 </div>`;
 }
