@@ -37,6 +37,7 @@ import {
   zooFolder,
 } from '../src/index.ts';
 import {
+  csvTable,
   drawnSection,
   figureSection,
   image,
@@ -170,6 +171,11 @@ async function mapSection(
   const [near, plain] = [upper(matched), upper(unmatched)];
   // Equal up to the rounding of a matching that leaves every unit in its place.
   const aligned = near.filter((distance, i) => plain[i] <= distance * (1 + 1e-9)).length / near.length;
+  const places = (points: readonly (readonly number[])[]) =>
+    csvTable(
+      ['name', 'kind', 'x', 'y'],
+      names.map((name, i) => [name, families[i], points[i][0], points[i][1]]),
+    );
   const percent = (share: number) => `${(100 * share).toFixed(0)}%`;
   const section: Section = {
     title: 'Two maps',
@@ -177,8 +183,8 @@ async function mapSection(
 compared after the best matching of hidden units; for ${percent(aligned)} of the pairs that matching leaves every unit in its place${aligned > 0.5 ? ': the NCAs of this zoo keep their units in one order' : ''}.</p>
 <p class="dim">Classical multidimensional scaling (Torgerson 1952): the plane keeps ${percent(byWeights.explained)} of the weights' distances (share of the positive eigenvalues) and
 ${percent(byPictures.explained)} of the pictures'. Thumbnails are moved apart so as not to hide each other. The frame is the kind of texture, where there are at most eight.</p>
-${image(maps['map-weights.png'], `${names.length} NCAs by their weights`, 'image/png', true)}
-${image(maps['map-pictures.png'], `the same NCAs by ${of}`, 'image/png', true)}
+${image(maps['map-weights.png'], `${names.length} NCAs by their weights`, { smooth: true, csv: places(byWeights.points) })}
+${image(maps['map-pictures.png'], `the same NCAs by ${of}`, { smooth: true, csv: places(byPictures.points) })}
 ${table(
   ['', 'found', 'by chance', 'p'],
   [
@@ -243,7 +249,7 @@ const graphStudy: Experiment<Parameters> = {
     };
     run.write(
       'report.html',
-      renderReport({
+      await renderReport({
         title: `weightloom: ${graphStudy.name}`,
         question: graphStudy.question,
         sections: [maps.section, figures.section, drawings.section, weights.section],

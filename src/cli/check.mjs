@@ -1,5 +1,5 @@
 // Part of `npm run check`: the order of the house, held by its imports. Imports go down the floors and never up; a folder is entered by its
-// index.ts and nothing deeper; no file, types included, is reached from itself. And what a group shows is described: every export of its
+// index.ts (or web.ts, what it has for browsers alone) and nothing deeper; no file, types included, is reached from itself. And what a group shows is described: every export of its
 // face has a docstring.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
@@ -10,6 +10,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 /** From top to bottom; folders of one line do not know each other. */
 const FLOORS = [
   ['src/cli'],
+  ['src/studio'],
   ['experiments'],
   ['src/index.ts', 'src/testing'],
   ['src/export'],
@@ -69,7 +70,7 @@ for (const [file, imports] of importsOf) {
     }
     if (home === 'experiments' && !isFace(path))
       faults.push(`${file}: imports ${path} instead of a public face`);
-    else if (path !== other && path !== `${other}/index.ts`)
+    else if (path !== other && path !== `${other}/index.ts` && path !== `${other}/web.ts`)
       faults.push(`${file}: imports ${path} instead of ${other}/index.ts`);
   }
 }

@@ -45,6 +45,11 @@ export const COMMANDS: readonly { word: string; about: string; load: readonly ((
       load: [() => import('./commands/sample.ts')],
     },
     {
+      word: 'studio',
+      about: 'Show zoos, runs and weights in the browser: growing, compared, turned about, as graphs',
+      load: [() => import('./commands/studio.ts')],
+    },
+    {
       word: 'runs',
       about: GROUPS.runs,
       load: [() => import('./commands/runs.ts'), () => import('./commands/runs-pull.ts')],

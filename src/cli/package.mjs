@@ -3,10 +3,11 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { builds, ensureKernels, kernelFolders } from '../compute/build.mjs';
+import { builtProgram, ensureProgram } from '../report/browser.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const dist = join(root, 'dist');
@@ -23,6 +24,11 @@ await ensureKernels(builds);
 for (const folder of kernelFolders) copy(join(folder, '..', 'build'));
 for (const name of readdirSync(join(root, 'src', 'compute')).filter(name => /\.(mjs|d\.mts)$/.test(name)))
   copy(join('src', 'compute', name));
+for (const name of ['browser.mjs', 'browser.d.mts']) copy(join('src', 'report', name));
+for (const name of ['studio', 'report']) {
+  await ensureProgram(name);
+  copy(relative(root, builtProgram(name)));
+}
 copy(join('src', 'cli', 'templates'));
 copy('configs');
 

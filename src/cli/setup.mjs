@@ -1,5 +1,5 @@
 // Runs before `npm start`, `npm test` and `npm run bench`: installs the dependencies when they are missing or
-// older than the lock file, then compiles the kernels when their sources changed. Plain JavaScript, no
+// older than the lock file, then compiles the kernels, and the script of reports, when their sources changed. Plain JavaScript, no
 // dependency: on a fresh clone nothing else can run yet.
 import './preflight.mjs';
 import { spawnSync } from 'node:child_process';
@@ -32,5 +32,8 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
   writeFileSync(stamp, wanted);
 }
 
-const { ensureKernels } = await import('../compute/build.mjs');
-await ensureKernels();
+const { ensureKernels, preferredBuilds } = await import('../compute/build.mjs');
+// A report holds the build that every browser runs.
+await ensureKernels([...new Set([...preferredBuilds().slice(0, 1), 'simd'])]);
+const { ensureProgram } = await import('../report/browser.mjs');
+await ensureProgram('report');

@@ -1,13 +1,14 @@
 /**
  * The one shared WebAssembly memory, and its allocator.
  *
- * The whole 4 GiB address space is reserved at once: the operating system backs only the pages that are touched, and a
+ * The whole address space (4 GiB; in a browser less) is reserved at once: the operating system backs only the pages that are touched, and a
  * memory that never grows keeps every typed-array view valid for the life of the process.
  *
  * Only the main thread allocates. Blocks are 64-byte aligned and rounded up to a size class (eight per power of two), each with
  * a free list: training loops ask for the same sizes over and over, so a freed block is nearly always the next one handed out.
  */
 import { UserError } from '../config/index.ts';
+import { MOST_PAGES } from './host.ts';
 
 const PAGE = 65536;
 const ALIGN = 64;
@@ -27,9 +28,9 @@ export interface MemoryStatistics {
 }
 
 function reserve(): WebAssembly.Memory {
-  for (let pages = 65536; ; pages /= 2) {
+  for (let pages = MOST_PAGES; ; pages /= 2) {
     try {
-      return new WebAssembly.Memory({ initial: pages, maximum: 65536, shared: true });
+      return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     } catch (error) {
       if (pages <= 4096) throw error;
     }
@@ -37,7 +38,7 @@ function reserve(): WebAssembly.Memory {
 }
 
 /**
- * The one WebAssembly memory that tensors, kernels and threads share: shared and of fixed size, 4 GiB, or half of that as often as the
+ * The one WebAssembly memory that tensors, kernels and threads share: shared and of fixed size, 4 GiB in Node, or half of that as often as the
  * system refuses (256 MiB at least).
  */
 export const memory = reserve();

@@ -5,20 +5,9 @@
  * for every band, on the calling thread and on the workers. What a band computes depends on the band alone, never on the
  * thread that runs it or on how many there are: so results are bit-identical for any number of threads.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
-import { setFlagsFromString } from 'node:v8';
-import { Worker } from 'node:worker_threads';
 import { UserError } from '../config/index.ts';
-import {
-  type Build,
-  builds,
-  kernelFolders,
-  nodeMajor,
-  preferredBuilds,
-  upToDate,
-  wasmPath,
-} from './build.mjs';
+import type { Build } from './build.mjs';
+import { initialThreads, isGone, loadKernels, startHelper } from './host.ts';
 import { memory } from './memory.ts';
 import {
   ARGUMENTS,
@@ -62,20 +51,7 @@ export interface Kernel {
 const control = new Int32Array(memory.buffer, CONTROL, SLOTS);
 const args = new Float64Array(memory.buffer, ARGUMENTS, 64);
 
-/** Reads a small positive number from the environment; anything else is an error that says so. */
-function fromEnvironment(name: string, otherwise: number): number {
-  const text = process.env[name];
-  if (text === undefined || text === '') return otherwise;
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 64) {
-    throw new UserError(
-      `environment variable ${name}: expected a whole number from 1 to 64, found "${text}"`,
-    );
-  }
-  return value;
-}
-
-let threads = fromEnvironment('WEIGHTLOOM_THREADS', Math.min(availableParallelism(), 16));
+let threads = initialThreads();
 
 /** How many threads `parallel` uses, the calling one included. */
 export const threadCount = () => threads;
@@ -95,32 +71,13 @@ interface Libraries {
 }
 let loaded: Libraries | undefined;
 
-/** Loads the best kernel build this runtime accepts; WEIGHTLOOM_BUILD=simd|fma|wide forces one. */
+/** The kernel libraries that the host has, instantiated for this thread. */
 function libraries(): Libraries {
   if (loaded) return loaded;
-  // Node 20 has relaxed SIMD behind a flag, later ones without; V8 complains on stderr of a flag it does not know.
-  if (nodeMajor < 21) setFlagsFromString('--experimental-wasm-relaxed-simd');
-  const candidates = preferredBuilds();
-  if (candidates.length === 0) {
-    throw new UserError(
-      `environment variable WEIGHTLOOM_BUILD: expected ${builds.join(' or ')}, found "${process.env.WEIGHTLOOM_BUILD}"`,
-    );
-  }
-  if (candidates[0] === 'wide' && nodeMajor >= 24) setFlagsFromString('--experimental-wasm-revectorize');
-  for (const build of candidates) {
-    const files = kernelFolders.map(folder => wasmPath(folder, build));
-    if (!files.every(existsSync) || !upToDate(build)) continue;
-    const binaries = files.map(file => readFileSync(file));
-    if (!binaries.every(binary => WebAssembly.validate(binary))) continue;
-    const modules = binaries.map(binary => new WebAssembly.Module(binary));
-    const exports = modules.map(module => instantiate(module, memory) as Record<string, KernelFunction>);
-    const names = exports.map(library => Object.keys(library).sort());
-    loaded = { build, modules, exports, names };
-    return loaded;
-  }
-  throw new UserError(
-    `no kernel build (${candidates.join(', ')}) is both compiled from the present sources and accepted by this Node (${process.version}); \`node src/cli/setup.mjs\` compiles them`,
-  );
+  const { build, modules } = loadKernels();
+  const exports = modules.map(module => instantiate(module, memory) as Record<string, KernelFunction>);
+  loaded = { build, modules, exports, names: exports.map(library => Object.keys(library).sort()) };
+  return loaded;
 }
 
 /** Which kernel build runs. */
@@ -143,8 +100,8 @@ export function kernel(name: string): Kernel {
   throw new Error(`no kernel is called ${name}`);
 }
 
-const workers: Worker[] = [];
-/** What ended a worker. What it had claimed is never finished, so nothing more can be trusted to the pool. */
+let helpers = 0;
+/** What ended a helper. What it had claimed is never finished, so nothing more can be trusted to the pool. */
 let lost: string | undefined;
 
 function lose(what: string): never {
@@ -154,36 +111,23 @@ function lose(what: string): never {
   );
 }
 
-function startWorkers(count: number): void {
+function startHelpers(count: number): void {
   const { modules, names } = libraries();
-  while (workers.length < count) {
-    let worker: Worker;
+  for (; helpers < count; helpers++) {
     try {
-      worker = new Worker(new URL('./worker.mjs', import.meta.url), {
-        workerData: { memory, modules, names, thread: workers.length + 1 },
-        execArgv: [],
-        env: {},
+      startHelper({ memory, modules, names, thread: helpers + 1 }, what => {
+        lost ??= what;
       });
     } catch (error) {
       lose(`it could not start: ${(error as Error).message}`);
     }
-    worker.on('error', error => {
-      lost ??= error.message;
-    });
-    worker.on('exit', code => {
-      lost ??= `exit code ${code}`;
-    });
-    worker.unref();
-    workers.push(worker);
   }
 }
 
-/** Looks for a worker that has gone without a word: the events that would tell of it wait until the call ends. */
+/** Looks for a helper that has gone without a word. */
 function findDead(): void {
-  if (!existsSync('/proc/self/task')) return;
-  for (let thread = 1; thread <= workers.length; thread++) {
-    const id = control[SYSTEM_THREADS + thread];
-    if (id !== 0 && !existsSync(`/proc/self/task/${id}`)) lose('it is no longer there');
+  for (let thread = 1; thread <= helpers; thread++) {
+    if (isGone(control[SYSTEM_THREADS + thread])) lose('it is no longer there');
   }
 }
 
@@ -200,7 +144,7 @@ export function parallel(kernel: Kernel, bands: number, ...values: number[]): vo
   }
   if (bands >= MAX_BANDS) throw new RangeError(`kernel ${kernel.name}: ${bands} bands are too many`);
   if (lost !== undefined) lose(lost);
-  if (workers.length < threads - 1) startWorkers(threads - 1);
+  if (helpers < threads - 1) startHelpers(threads - 1);
   control[JOB]++;
   control[BANDS] = bands;
   control[LIBRARY] = kernel.library;

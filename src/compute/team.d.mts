@@ -15,6 +15,14 @@ export function posted(bands: number, team: number): number;
 export function hasWork(word: number, thread: number): boolean;
 export const SPINS: number;
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): WebAssembly.Exports;
+/** What a helper is told: the memory, the kernel libraries and the names of their functions in order, and which thread it is. */
+export interface HelperData {
+  readonly memory: WebAssembly.Memory;
+  readonly modules: readonly WebAssembly.Module[];
+  readonly names: readonly (readonly string[])[];
+  readonly thread: number;
+}
+export function help(data: HelperData, id?: number): never;
 export function runBands(
   control: Int32Array,
   args: Float64Array,

@@ -69,3 +69,22 @@ export function runBands(control, args, thread, kernelOf) {
     if (Atomics.add(control, DONE, 1) + 1 === bands) Atomics.notify(control, DONE);
   }
 }
+
+/** What a helper does all its life: sleeps until a job is posted, helps with its bands, sleeps again. `id` is what the system calls the thread. */
+export function help({ memory, modules, names, thread }, id = 0) {
+  const control = new Int32Array(memory.buffer, CONTROL, SLOTS);
+  const args = new Float64Array(memory.buffer, ARGUMENTS, 64);
+  const libraries = modules.map(module => instantiate(module, memory));
+  const kernelOf = (library, kernel) => libraries[library][names[library][kernel]];
+  control[SYSTEM_THREADS + thread] = id;
+  for (;;) {
+    let word = Atomics.load(control, REMAINING);
+    // Between kernels a helper looks on for a moment; a thread that is not of the team sleeps at once.
+    const mine = word === 0 || thread < Math.floor(word / MAX_BANDS);
+    for (let spins = mine ? SPINS : 0; spins > 0 && !hasWork(word, thread); spins--) {
+      word = Atomics.load(control, REMAINING);
+    }
+    if (!hasWork(word, thread)) Atomics.wait(control, REMAINING, word);
+    runBands(control, args, thread, kernelOf);
+  }
+}

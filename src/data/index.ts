@@ -17,13 +17,16 @@ export {
   entryIndex,
   readZoo,
   readZooImage,
+  readZooImageFile,
   splitIndices,
   type Zoo,
   type ZooEntry,
   ZooEntryCodec,
   type ZooManifest,
   ZooManifestCodec,
+  type ZooPictures,
   zooHash,
   zooWeights,
 } from './zoo.ts';
+export { openZoo, type ZooRows } from './zoo-rows.ts';
 export { writeZoo, type ZooDraft, type ZooImage } from './zoo-write.ts';

@@ -157,28 +157,40 @@ export function checkEntries(folder: string, entries: readonly ZooEntry[], where
   });
 }
 
+/** The manifest of a zoo, decoded and checked: names, splits, and a hash for every picture. */
+export async function readManifest(folder: string): Promise<ZooManifest> {
+  const where = join(folder, MANIFEST);
+  if (!existsSync(where)) refuse(folder, `a zoo (a folder with ${MANIFEST})`, 'none');
+  await fileInside(folder, MANIFEST, folder, MANIFEST);
+  const manifest = decodeManifest(await settle(readJson(where)), where);
+  checkEntries(folder, manifest.entries, where);
+  manifest.entries.forEach(({ image, rendering }, i) => {
+    for (const [kind, path] of Object.entries({ image, rendering })) {
+      if (path === null || Object.hasOwn(manifest.files, path)) continue;
+      refuse(where, `the SHA-256 of ${path} in files`, 'none', { field: `entries[${i}].${kind}` });
+    }
+  });
+  return manifest;
+}
+
+/** The path of a zoo's weights, which are those that its manifest was written for. */
+export async function verifiedWeights(folder: string, { files }: ZooManifest): Promise<string> {
+  const path = await fileInside(folder, WEIGHTS, join(folder, MANIFEST), 'files');
+  if ((await sha256OfFile(path)) !== files[WEIGHTS]) {
+    refuse(path, `the file that ${MANIFEST} was written for`, 'another one (SHA-256)');
+  }
+  return path;
+}
+
 /**
  * Reads a zoo: manifest decoded, weights verified against their hash, shapes and finiteness checked. Pictures are read on demand.
  * @returns a TaskEither: run it with settle()
  */
 export const readZoo = (folder: string): TE.TaskEither<Failure, Zoo> =>
   attempt(folder, async () => {
-    const where = join(folder, MANIFEST);
-    if (!existsSync(where)) refuse(folder, `a zoo (a folder with ${MANIFEST})`, 'none');
-    await fileInside(folder, MANIFEST, folder, MANIFEST);
-    const manifest = decodeManifest(await settle(readJson(where)), where);
+    const manifest = await readManifest(folder);
     const { spec, entries } = manifest;
-    checkEntries(folder, entries, where);
-    entries.forEach(({ image, rendering }, i) => {
-      for (const [kind, path] of Object.entries({ image, rendering })) {
-        if (path === null || Object.hasOwn(manifest.files, path)) continue;
-        refuse(where, `the SHA-256 of ${path} in files`, 'none', { field: `entries[${i}].${kind}` });
-      }
-    });
-    const path = await fileInside(folder, WEIGHTS, where, 'files');
-    if ((await sha256OfFile(path)) !== manifest.files[WEIGHTS]) {
-      refuse(path, `the file that ${MANIFEST} was written for`, 'another one (SHA-256)');
-    }
+    const path = await verifiedWeights(folder, manifest);
     const { tensors } = await settle(readSafetensors(path));
     const tensor = (name: string, shape: number[]): Float32Array => {
       const { data, shape: found } = tensors[name] ?? refuse(path, `a tensor ${name}`, 'none');
@@ -219,11 +231,26 @@ export const splitIndices = (zoo: Pick<Zoo, 'entries'>, split: Split): number[] 
  * @returns a TaskEither: run it with settle()
  */
 export const readZooImage = (
-  zoo: Zoo,
+  zoo: ZooPictures,
   index: number,
-  kind: 'image' | 'rendering' | 'condition',
+  kind: PictureKind,
   options: ImageOptions = {},
 ): TE.TaskEither<Failure, Picture> =>
+  attempt(zoo.folder, async () => {
+    const { bytes, path } = await settle(readZooImageFile(zoo, index, kind));
+    return settle(decodeImage(bytes, path, options));
+  });
+
+/** What is needed of a zoo to read its pictures. */
+export type ZooPictures = Pick<Zoo, 'folder' | 'entries' | 'manifest'>;
+type PictureKind = 'image' | 'rendering' | 'condition';
+
+/** The same picture as its file has it. @returns a TaskEither: run it with settle() */
+export const readZooImageFile = (
+  zoo: ZooPictures,
+  index: number,
+  kind: PictureKind,
+): TE.TaskEither<Failure, { readonly bytes: Buffer; readonly path: string }> =>
   attempt(zoo.folder, async () => {
     const entry = zoo.entries[index];
     const where = join(zoo.folder, MANIFEST);
@@ -235,5 +262,5 @@ export const readZooImage = (
     if (sha256(bytes) !== zoo.manifest.files[name]) {
       refuse(path, `the picture that ${MANIFEST} was written for`, 'another one (SHA-256)');
     }
-    return settle(decodeImage(bytes, path, options));
+    return { bytes, path };
   });

@@ -49,3 +49,4 @@ export {
 } from './samplers.ts';
 export { SCHEDULES, type ScheduleName, type ScheduleOptions } from './schedules.ts';
 export { largestDeviation, spectrumNoise } from './spectrum.ts';
+export { sampleTrajectory, type Trajectory } from './trajectory.ts';

@@ -1,7 +1,7 @@
 /** Writes all that a comparison leaves behind: report.html, gallery.png, results.json, results.csv, results.md, results.tex; and says the outcome on the terminal. */
 import { type MethodResult, type PairMetric, summarise } from '../evaluation/index.ts';
 import { encodeGif } from '../formats/index.ts';
-import { type NcaSpec, rollout, seedState, seedsFor, toRgb } from '../nca/index.ts';
+import { type NcaSpec, rollout, seedState, seedsFor, toRgb, weightCount } from '../nca/index.ts';
 import {
   comparisonCsv,
   comparisonGallery,
@@ -13,7 +13,9 @@ import {
   comparisonTable,
   html,
   image,
+  liveTiles,
   metricLabel,
+  number,
   pairedTable,
   renderReport,
   type Section,
@@ -25,6 +27,7 @@ import { backendReport, tf } from '../tensor/index.ts';
 import type { ContenderRecord } from './contender.ts';
 import type { SamplingDraws } from './draws.ts';
 import type { Experiment, RunContext } from './experiment.ts';
+import { KEPT_METHODS, KEPT_TRAJECTORY, writeKeptNcas } from './kept-ncas.ts';
 import type { Protocol } from './protocol.ts';
 import { auditComparison, measureSampling, requireSamplers, samplingSection } from './sections/index.ts';
 
@@ -92,6 +95,47 @@ async function growth(
   );
 }
 
+/** Keeps what every method gave every texture, and how the first model's samples came into being: both grow again in `weightloom studio`. */
+async function keepNcas<P>(
+  { run }: RunContext,
+  { study: { heldOut, spec, size }, ncaSteps: steps, maskSeed }: Protocol,
+  { experiment, results, draws }: WrittenComparison<P>,
+  targets: Float32Array,
+): Promise<void> {
+  const all = { steps, size, seeds: seedsFor(maskSeed, heldOut.names.length) };
+  await writeKeptNcas(
+    run.file(KEPT_METHODS),
+    spec,
+    {
+      ...all,
+      kind: 'methods',
+      label: experiment.name,
+      columns: results.map(({ name, kind }) => ({ name, kind })),
+      textures: [...heldOut.names],
+    },
+    results.map(({ weights }) => weights),
+    targets,
+  );
+  const watched = draws?.find(({ trajectory }) => trajectory !== null);
+  if (!watched?.trajectory) return;
+  const { sigmas, denoised, weights } = watched.trajectory;
+  const count = weights.length / weightCount(spec);
+  await writeKeptNcas(
+    run.file(KEPT_TRAJECTORY),
+    spec,
+    {
+      ...all,
+      kind: 'trajectory',
+      label: watched.label,
+      columns: [...sigmas, 0].map(sigma => ({ name: `sigma ${number(sigma)}`, sigma })),
+      textures: heldOut.names.slice(0, count),
+      seeds: all.seeds.slice(0, count),
+    },
+    [denoised, weights],
+    targets.subarray(0, count * size * size * 3),
+  );
+}
+
 /** The denoiser of the best mean: what it grows is worth watching. */
 function leaderOf(results: readonly MethodResult[], { name, better }: PairMetric): MethodResult | undefined {
   const sign = better === 'lower' ? 1 : -1;
@@ -115,7 +159,7 @@ const contenderTable = (contenders: readonly ContenderRecord[]) =>
   );
 
 /**
- * Writes the comparison with the audit of its denoisers into the run folder: gallery.png, results.csv, results.md, results.tex, report.html and, last,
+ * Writes the comparison with the audit of its denoisers into the run folder: gallery.png, weights.safetensors, results.csv, results.md, results.tex, report.html and, last,
  * results.json, which says that the run is finished. On the terminal it says the outcome.
  *
  *     await writeComparison(context, protocol, { experiment, parameters, results, contenders });
@@ -141,6 +185,7 @@ export async function writeComparison<P>(
     `${experiment.name}: held-out ${pictured}s and what each method grows`,
   );
   run.write('gallery.png', gallery);
+  await keepNcas(context, protocol, written, targets);
   run.write('results.csv', comparisonCsv(heldOut.names, results));
   run.write('results.md', comparisonMarkdown(summarise(results), metrics));
   run.write('results.tex', comparisonLatex(results, metrics, { command: context.command }));
@@ -166,6 +211,14 @@ export async function writeComparison<P>(
   const animations = leader
     ? await growth(spec, leader.weights, heldOut.names.length, size, ncaSteps, 0)
     : [];
+  const { live, over } = liveTiles({
+    spec,
+    names: heldOut.names,
+    results,
+    size,
+    steps: ncaSteps,
+    seeds: seedsFor(protocol.maskSeed, heldOut.names.length),
+  });
   const sections: Section[] = [
     ...(written.leading ?? []),
     {
@@ -191,13 +244,17 @@ ${pairedTable(results, lead)}`,
     ...(sampling.length > 0 ? [samplingSection(sampling)] : []),
     {
       title: 'Gallery',
-      body: image(gallery, 'target, denoisers, baselines and bound, one row a held-out texture'),
+      body: html`<p class="dim">A click on a tile of ${live.places.length < heldOut.names.length ? `the first ${live.places.length} rows` : 'any row'} grows that NCA in its place.</p>
+${image(gallery, 'target, denoisers, baselines and bound, one row a held-out texture', { csv: comparisonCsv(heldOut.names, results), over })}`,
     },
     ...(leader
       ? [
           {
             title: `Growing: ${leader.name}`,
-            body: strip(animations.map((bytes, i) => ({ bytes, caption: heldOut.names[i] }))),
+            body: strip(
+              animations.map((bytes, i) => ({ bytes, caption: heldOut.names[i] })),
+              comparisonCsv(heldOut.names, [leader]),
+            ),
           },
         ]
       : []),
@@ -206,13 +263,14 @@ ${pairedTable(results, lead)}`,
   ];
   run.write(
     'report.html',
-    renderReport({
+    await renderReport({
       title: `weightloom: ${experiment.name}`,
       question: experiment.question,
       sections,
       command: context.command,
       config: parameters,
       environment: environment({ backend }),
+      live,
     }),
   );
   // The last one: a run that has its results is finished.

@@ -11,9 +11,12 @@ import {
   type SamplerName,
   type SampleWeightsOptions,
   sampleCanonicalWeights,
+  sampleTrajectory,
   sampleWeights,
+  type Trajectory,
 } from '../diffusion/index.ts';
 import { finiteOrbit, patchSlicedWasserstein, type SymmetryName } from '../nca/index.ts';
+import { tf } from '../tensor/index.ts';
 import {
   featureOrbit,
   ROLLOUT_DEFAULTS,
@@ -113,6 +116,8 @@ export interface Contender extends ContenderRecord {
   readonly normaliser: Normaliser;
   /** Samples weights [n * D] for the pictures of a set: before another contender of the study is trained, where the encoder has a trained part. */
   sample(set: StudySet, options?: ContenderSampleOptions): Promise<Float32Array>;
+  /** How the samples that `sample` gives for the first `count` pictures of a set came into being. */
+  trajectory(set: StudySet, count: number): Promise<Trajectory>;
   dispose(): void;
 }
 
@@ -281,6 +286,20 @@ export async function trainContender(
     if (result.stopped === 'non-finite')
       throw new UserError(`${label}: the training loss is not finite at step ${result.steps + 1}.`);
     context.signal.throwIfAborted();
+    const settingsOf = (options: ContenderSampleOptions): SampleSettings => {
+      const { steps, guidance, sampler } = { ...sampling, ...options.sampling };
+      return {
+        denoiser,
+        encoder,
+        diffusion: samplingProcess(config, diffusion, sampler),
+        normaliser,
+        seed: options.seed ?? seed,
+        steps,
+        guidance: guidance === 1 ? undefined : { scale: guidance },
+        onProgress: options.onProgress,
+        signal: context.signal,
+      };
+    };
     return {
       label,
       symmetries: denoiser.symmetries,
@@ -291,23 +310,16 @@ export async function trainContender(
       trainingSeconds: result.seconds,
       parameterCount: Object.values(denoiser.variables).reduce((sum, { size }) => sum + size, 0),
       sample: (set, options = {}) => {
-        const { canonical, conditional = true, onProgress } = options;
-        const { steps, guidance, sampler } = { ...sampling, ...options.sampling };
-        const common = {
-          denoiser,
-          encoder,
-          diffusion: samplingProcess(config, diffusion, sampler),
-          normaliser,
-          seed: options.seed ?? seed,
-          steps,
-          guidance: guidance === 1 ? undefined : { scale: guidance },
-          onProgress,
-          signal: context.signal,
-        };
+        const { canonical, conditional = true } = options;
+        const common = settingsOf(options);
         if (!conditional) return sampleWeights({ ...common, features: null, count: set.names.length });
         return canonical
           ? sampleInFrame(study, set, canonical, common)
           : sampleWeights({ ...common, features: set.features });
+      },
+      trajectory: async ({ features, names }, count) => {
+        const first = tf.slice(features, 0, Math.min(count, names.length));
+        return sampleTrajectory({ ...settingsOf({}), features: first }).finally(() => first.dispose());
       },
       dispose: () => {
         denoiser.dispose();

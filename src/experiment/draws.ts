@@ -12,6 +12,7 @@ import {
   normaliserOf,
   nothingAdded,
   sampleWeights,
+  type Trajectory,
 } from '../diffusion/index.ts';
 import { weightCount } from '../nca/index.ts';
 import { randomStream, tf } from '../tensor/index.ts';
@@ -35,7 +36,12 @@ export interface SamplingDraws {
   readonly bins:
     | readonly { readonly level: number; readonly loss: number; readonly nullLoss: number }[]
     | null;
+  /** How the first few textures' measured samples came into being. Null where nothing is sampled, and for the null model. */
+  readonly trajectory: Trajectory | null;
 }
+
+/** Textures whose sampling is kept step by step. */
+const WATCHED = 6;
 
 /** Noise levels at which denoising is measured: the middles of so many bins of equal probability. */
 const BINS = 8;
@@ -140,6 +146,7 @@ export async function drawSamples(
       oneStep: config ? await contender.sample(heldOut, { seed: DRAWS, sampling: { steps: 1 } }) : null,
       unconditional: regression ? null : await contender.sample(heldOut, { seed: DRAWS, conditional: false }),
       bins: config ? await lossesByBin(study, contender, config) : null,
+      trajectory: regression ? null : await contender.trajectory(heldOut, WATCHED),
     };
   } finally {
     bar.stop();
@@ -193,5 +200,6 @@ export async function drawNullModel(
     oneStep: await sampleWeights({ ...common, seed: DRAWS, steps: 1 }),
     unconditional: null,
     bins: null,
+    trajectory: null,
   };
 }

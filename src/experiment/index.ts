@@ -21,6 +21,13 @@ export {
   type SamplingDraws,
 } from './draws.ts';
 export { type Experiment, experimentNames, loadExperiment, type RunContext } from './experiment.ts';
+export {
+  KEPT_METHODS,
+  KEPT_TRAJECTORY,
+  type KeptNcas,
+  readKeptNcas,
+  writeKeptNcas,
+} from './kept-ncas.ts';
 export * from './model/index.ts';
 export {
   contestKeys,

@@ -91,6 +91,8 @@ export interface Protocol {
   readonly metrics: readonly PairMetric[];
   /** NCA steps to the measured picture. */
   readonly ncaSteps: number;
+  /** Of the masks of the measured pictures: held-out texture i has the i-th of `seedsFor` it. */
+  readonly maskSeed: number;
   /**
    * Work on this study that a resumed run takes from its folder where an earlier try had finished it: the trainings of `contend`, and
    * whatever else takes long.
@@ -201,6 +203,7 @@ function protocolOf(
     study,
     metrics,
     ncaSteps,
+    maskSeed: evaluation.seed,
     once,
     measure,
     on: other => protocolOf(context, other, { evaluation }),

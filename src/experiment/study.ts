@@ -64,7 +64,7 @@ export const zooFolder = (zoo: string): string =>
   OWN_ZOOS.includes(zoo) ? fileURLToPath(new URL(`../../configs/zoo/${zoo}`, import.meta.url)) : zoo;
 
 /** NCA steps to the pictures of a zoo: those its own renderings took. */
-export function renderingSteps({ manifest: { provenance } }: Zoo): number {
+export function renderingSteps({ manifest: { provenance } }: Pick<Zoo, 'manifest'>): number {
   const rendering = (provenance.rendering ?? (provenance.config as Record<string, unknown>)?.rendering) as
     | { steps?: unknown }
     | undefined;

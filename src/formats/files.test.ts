@@ -53,7 +53,10 @@ test('a failed write leaves the old file and no traces', async () => {
 test('what cannot be written is one sentence', async () => {
   writeFileSync(file('plain'), '');
   for (const path of [join(file('plain'), 'x.png'), join(file('plain'), 'deeper', 'x.png')]) {
-    assert.match(await sentence(writeAtomically(path, '')), /plain.(x\.png|deeper): expected a folder, found a file/);
+    assert.match(
+      await sentence(writeAtomically(path, '')),
+      /plain.(x\.png|deeper): expected a folder, found a file/,
+    );
   }
   assert.match(await sentence(writeAtomically('/proc/none/x', '')), /expected .*, found/);
 });

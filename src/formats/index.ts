@@ -53,6 +53,7 @@ export {
   writeSafetensors,
 } from './safetensors.ts';
 export type { SafetensorsHeader } from './safetensors-header.ts';
+export { readSafetensorsRows } from './safetensors-rows.ts';
 export { isTorchSave } from './torch-file.ts';
 export { readTorchState, type TensorInfo, type TorchStateOptions } from './torch-state.ts';
 export { encodeTorchState } from './torch-write.ts';

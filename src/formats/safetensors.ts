@@ -20,7 +20,7 @@ import { writeAll, writeAtomically } from './atomic.ts';
 import { readInto, withFile } from './files.ts';
 import { MOST_HEADER, parseSafetensorsHeader, type SafetensorsHeader } from './safetensors-header.ts';
 
-async function readHeader(file: FileHandle, size: number, path: string): Promise<SafetensorsHeader> {
+export async function readHeader(file: FileHandle, size: number, path: string): Promise<SafetensorsHeader> {
   const start = Buffer.alloc(8);
   if (size < 8) refuse(path, 'a safetensors file', `only ${size} bytes`);
   await readInto(file, start, 0, path);

@@ -1,4 +1,5 @@
 /** Neural cellular automata: spec, weights, rollouts, symmetries, training. */
+export { Growth, type GrowthOptions } from './growth.ts';
 export { maskBit, maskSeed, seedsFor } from './masks.ts';
 export { FILTER_KERNELS, plainPerception, plainRollout, plainStep } from './plain.ts';
 export { type RolloutOptions, rollout, seedState, toRgb } from './rollout.ts';

@@ -4,6 +4,8 @@
  */
 import * as vega from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
+import { escapeMarkup } from '../formats/index.ts';
+import { csvTable } from './plain-tables.ts';
 
 /** Grey that reads on light and on dark ground: text, axes and rules of every chart. */
 export const INK = '#7a808c';
@@ -27,7 +29,24 @@ const config = {
   range: { category: PALETTE },
 } as const;
 
-/** Renders a vega-lite specification to an SVG string. */
+interface Drawn {
+  readonly data?: { readonly values?: readonly Record<string, unknown>[] };
+  readonly layer?: readonly Drawn[];
+}
+
+/** The numbers that a specification draws, each set of them once, as CSV. */
+function numbersOf(spec: Drawn): string {
+  const sets = new Set([spec, ...(spec.layer ?? [])].map(({ data }) => data?.values ?? []));
+  const rows = [...sets].flat();
+  const keys = [...new Set(rows.flatMap(row => Object.keys(row)))];
+  const cell = (value: unknown) => (typeof value === 'number' ? value : String(value ?? ''));
+  return csvTable(
+    keys,
+    rows.map(row => keys.map(key => cell(row[key]))),
+  );
+}
+
+/** Renders a vega-lite specification to an SVG string, which carries its numbers as CSV in its metadata. */
 export async function renderSvg(spec: Omit<TopLevelSpec, '$schema'>): Promise<string> {
   const compiled = compile({ config, ...spec } as TopLevelSpec, {
     logger: vega.logger(vega.Error),
@@ -35,8 +54,20 @@ export async function renderSvg(spec: Omit<TopLevelSpec, '$schema'>): Promise<st
   const view = new vega.View(vega.parse(compiled), { renderer: 'none' });
   const svg = await view.toSVG();
   view.finalize();
-  return svg;
+  return svg.replace(
+    /<svg[^>]*>/,
+    `$&<metadata>${escapeMarkup(numbersOf(spec as Drawn)).replaceAll('$', '$$$$')}</metadata>`,
+  );
 }
+
+/** A chart without its numbers, and they (as they stand in markup), null where it has none. */
+export function withoutNumbers(svg: string): { readonly drawing: string; readonly csv: string | null } {
+  const found = /<metadata>([^<]*)<\/metadata>/.exec(svg);
+  return { drawing: found ? svg.replace(found[0], '') : svg, csv: found ? plainText(found[1]) : null };
+}
+
+const SIGNS: Record<string, string> = { lt: '<', gt: '>', amp: '&', quot: '"', '#39': "'" };
+const plainText = (text: string) => text.replace(/&(lt|gt|amp|quot|#39);/g, (_, name) => SIGNS[name]);
 
 /** The title of an axis, with what it cannot show: a logarithm has no place for values at or below 0. */
 export const logTitle = (title: string, left: number): string =>

@@ -17,6 +17,7 @@ export interface Gallery {
 
 const GAP = 6;
 const ROW_LABEL = 132;
+const CELL = 96;
 const MAGENTA = [255, 0, 255];
 
 /** Long labels are broken at spaces, dashes, slashes or underscores into at most three lines. */
@@ -68,19 +69,33 @@ function draw(
   }
 }
 
+const headerOf = (title?: string) => (title ? 28 : 0) + 48;
+
+/** Where the cell of a row and a column lies in a gallery with a title, and how large that is: pixels of its PNG, at the usual size of a cell. */
+export function galleryCell(rows: number, columns: number, row: number, column: number) {
+  const pitch = CELL + GAP;
+  return {
+    left: ROW_LABEL + column * pitch,
+    top: headerOf('title') + row * pitch,
+    side: CELL,
+    width: ROW_LABEL + columns * pitch + GAP,
+    height: headerOf('title') + rows * pitch + GAP,
+  };
+}
+
 /** Renders the grid as a PNG. Throws when a row has another number of cells than there are columns. */
 export async function renderGallery({
   title,
   columns,
   rows,
   cells,
-  cell = 96,
+  cell = CELL,
 }: Gallery): Promise<Uint8Array> {
   for (const row of cells) {
     if (row.length !== columns.length)
       throw new Error(`gallery row of ${row.length} cells under ${columns.length} columns`);
   }
-  const header = (title ? 28 : 0) + 48;
+  const header = headerOf(title);
   const pitch = cell + GAP;
   const width = ROW_LABEL + columns.length * pitch + GAP;
   const height = header + rows.length * pitch + GAP;

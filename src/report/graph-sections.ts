@@ -18,6 +18,7 @@ import { lineChart, stripChart } from './charts.ts';
 import { intervalText, number } from './figures.ts';
 import { type Html, html } from './html.ts';
 import { image, plots, type Section, sideBySide, table } from './page.ts';
+import { csvTable } from './plain-tables.ts';
 
 /** NCAs that are studied. */
 export interface StudiedNcas {
@@ -217,6 +218,13 @@ ${most.association ? html`<p>What depends most on the kind of texture: ${most.fi
 const DRAWN = { width: 860, height: 660 };
 const GROWN = 104;
 
+/** The weights of a graph as CSV. */
+const edgesCsv = (graph: ParameterGraph): string =>
+  csvTable(
+    ['source', 'target', 'weight'],
+    graph.mapEdges((_, { weight }, source, target) => [source, target, Number(weight.toPrecision(6))]),
+  );
+
 /** A graph as an SVG, and as a PNG with what its NCA grows in a corner. */
 async function drawGraph(
   spec: NcaSpec,
@@ -254,7 +262,7 @@ export async function drawnSection(
   const add = async (graph: ParameterGraph, row: number, title: string, file: string, caption: string) => {
     const { svg, png } = await drawGraph(spec, graph, title, pictures[row]);
     files[`${file}-${names[row].replaceAll(/[^\w.-]/g, '_')}.svg`] = svg;
-    figures.push(image(png, caption, 'image/png', true));
+    figures.push(image(png, caption, { smooth: true, csv: edgesCsv(graph) }));
   };
   let row = -1;
   for (const graph of balancedGraphs(ncas)) {

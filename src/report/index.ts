@@ -35,8 +35,10 @@ export {
 } from './goal-times.ts';
 export { drawnSection, figureSection, type StudiedNcas, weightSection } from './graph-sections.ts';
 export { Html, html, raw } from './html.ts';
+export { type LiveNcas, liveTiles } from './live-gallery.ts';
 export {
   type Cell,
+  type ImageOptions,
   image,
   plots,
   type Report,

@@ -173,7 +173,7 @@ export async function writeRunsReport(
   );
   await write(
     'report.html',
-    renderReport({
+    await renderReport({
       title: 'weightloom: report over runs',
       question: [...new Set(runs.map(({ results }) => results.experiment))].join(', '),
       sections,

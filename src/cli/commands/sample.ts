@@ -9,9 +9,19 @@ import {
   SAMPLERS,
   type SamplerName,
   sampleCanonicalWeights,
+  sampleTrajectory,
   sampleWeights,
+  type Trajectory,
 } from '../../diffusion/index.ts';
-import { MODEL, type Model, readModel, textureLossFor, useAverage } from '../../experiment/index.ts';
+import {
+  KEPT_TRAJECTORY,
+  MODEL,
+  type Model,
+  readModel,
+  textureLossFor,
+  useAverage,
+  writeKeptNcas,
+} from '../../experiment/index.ts';
 import { type Picture, readImage, writeGif, writePng } from '../../formats/index.ts';
 import { finiteOrbit, trainNca, weightCount } from '../../nca/index.ts';
 import { interruption, progressBar } from '../../runs/index.ts';
@@ -37,12 +47,16 @@ interface Options {
   size: number;
   ncaSteps?: number;
   gif: boolean;
+  trajectory?: boolean;
 }
 
 const FRAMES = 40;
 
 async function sample(options: Options): Promise<void> {
   const { run, out, count, seed, size } = options;
+  if (options.trajectory && options.canonical) {
+    throw new UserError('option --trajectory: expected without --canonical, found both.', 2);
+  }
   if (!existsSync(join(run, MODEL))) {
     refuse(join(run, MODEL), 'the model of a finished training', 'nothing there', {
       hint: existsSync(join(run, 'checkpoints'))
@@ -73,7 +87,9 @@ async function sample(options: Options): Promise<void> {
     if (options.autoguidance) {
       weaker = await readModel(options.autoguidance, { modules: options.module, trust: options.trust });
     }
-    let weights = await weightsFor(model, weaker, pictures, options, signal);
+    const sampled = await weightsFor(model, weaker, pictures, options, signal);
+    let { weights } = sampled;
+    if (sampled.trajectory) await writeTrajectory(model, names, pictures, sampled.trajectory, options);
     if (options.finetune > 0) weights = await finetuned(model, weights, pictures, options, signal);
     const D = weightCount(model.spec);
     const steps = options.ncaSteps ?? model.ncaSteps;
@@ -117,14 +133,48 @@ async function sample(options: Options): Promise<void> {
   }
 }
 
-/** Weights [pictures * count, D], in the order of the pictures. */
+/** Writes what the denoiser took every sample's weights for at every noise level, beside the samples. */
+async function writeTrajectory(
+  { spec, config, pictureSize, ncaSteps }: Model,
+  names: readonly string[],
+  pictures: readonly Picture[],
+  { sigmas, denoised, weights }: Trajectory,
+  { count, out, seed, ncaSteps: steps = ncaSteps }: Options,
+): Promise<void> {
+  const textures = names.flatMap(name =>
+    Array.from({ length: count }, (_, k) => (count > 1 ? `${name}-${k}` : name)),
+  );
+  const each = pictureSize ** 2 * 3;
+  const targets = new Float32Array(textures.length * each);
+  if (pictures.length > 0)
+    textures.forEach((_, i) => {
+      targets.set(pictures[Math.floor(i / count)].data, i * each);
+    });
+  await writeKeptNcas(
+    join(out, KEPT_TRAJECTORY),
+    spec,
+    {
+      kind: 'trajectory',
+      label: config.denoiser.kind,
+      columns: [...sigmas, 0].map(sigma => ({ name: `sigma ${sigma.toPrecision(3)}`, sigma })),
+      textures,
+      steps,
+      size: pictureSize,
+      seeds: textures.map(() => seed),
+    },
+    [denoised, weights],
+    pictures.length > 0 ? targets : undefined,
+  );
+}
+
+/** Weights [pictures * count, D], in the order of the pictures, and how they came into being where that was asked for. */
 async function weightsFor(
   model: Model,
   weaker: Model | undefined,
   pictures: readonly Picture[],
   options: Options,
   signal: AbortSignal,
-) {
+): Promise<{ readonly weights: Float32Array; readonly trajectory?: Trajectory }> {
   const { encoder, pictureSize: side } = model;
   const { count, steps, seed } = options;
   const total = Math.max(1, pictures.length) * count;
@@ -143,8 +193,13 @@ async function weightsFor(
     signal,
     onProgress: (done: number) => bar.update(done),
   };
+  const sampled = async (features: tf.Tensor3D | null) => {
+    if (!options.trajectory) return { weights: await sampleWeights({ ...common, features }) };
+    const trajectory = await sampleTrajectory({ ...common, features });
+    return { weights: trajectory.weights, trajectory };
+  };
   try {
-    if (!encoder) return await sampleWeights({ ...common, features: null });
+    if (!encoder) return await sampled(null);
     const images = new Float32Array(pictures.length * side * side * 3);
     pictures.forEach(({ data }, i) => {
       images.set(data, i * side * side * 3);
@@ -158,11 +213,11 @@ async function weightsFor(
         trainFeatures: model.trainFeatures!,
         elements: finiteOrbit(model.spec, options.canonical),
       });
-      return weights;
+      return { weights };
     }
     const features = tf.tidy(() => encoder.features(tf.tensor4d(images, [pictures.length, side, side, 3])));
     try {
-      return await sampleWeights({ ...common, features });
+      return await sampled(features);
     } finally {
       features.dispose();
     }
@@ -273,6 +328,10 @@ export const register = (program: Command): void => {
     .option('--size <n>', 'side of the pictures written', whole(3, 4096), 128)
     .option('--nca-steps <n>', 'NCA steps to a picture (default: as the zoo was rendered)', whole(1, 100000))
     .option('--no-gif', 'write no GIFs')
+    .option(
+      '--trajectory',
+      'keep what the denoiser takes the weights for at every noise level, for `weightloom studio` (not with --canonical)',
+    )
     .addHelpText(
       'after',
       `

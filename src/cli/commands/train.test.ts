@@ -7,6 +7,7 @@ import { weightloom } from '../../../property-tests/command-line.ts';
 import { writeTinyZoo } from '../../../property-tests/tiny-zoo.ts';
 import { settle } from '../../config/index.ts';
 import { loadWeights } from '../../data/index.ts';
+import { KEPT_TRAJECTORY, readKeptNcas } from '../../experiment/index.ts';
 import { lock } from '../../formats/index.ts';
 
 const test = suite('weightloom train, sample, runs');
@@ -100,6 +101,25 @@ test('train, show, compare, sample', async () => {
   assert.equal(readdirSync(at('out')).sort(), ['nca-7-0.png', 'nca-7-1.png', 'nca-7.safetensors']);
   const nca = await settle(loadWeights(`${at('out')}/nca-7.safetensors#1`));
   assert.is(nca.spec.name, 'compact');
+
+  const picture = ['--image', join(at('zoo'), 'images', 'nca-7.png'), '--size', '8', '--nca-steps', '3'];
+  const watched = await weightloom(
+    ...['sample', '--run', at('b'), ...picture, '--no-gif', '--trajectory', '--out', at('watched')],
+  );
+  assert.is(watched.code, 0, watched.text);
+  const kept = await readKeptNcas(join(at('watched'), KEPT_TRAJECTORY));
+  const last = kept.kept.columns.length - 1;
+  assert.equal(
+    kept.kept.columns.map(({ sigma }) => sigma! > 0),
+    [...new Array(last).fill(true), false],
+  );
+  // The last column is the sample itself.
+  assert.equal(
+    (await settle(loadWeights(`${join(at('watched'), KEPT_TRAJECTORY)}#${last}`))).flat,
+    (await settle(loadWeights(join(at('watched'), 'nca-7.safetensors')))).flat,
+  );
+  const both = await weightloom('sample', '--run', at('b'), ...picture, '--trajectory', '--canonical', 'd4');
+  assert.is(both.code, 2, both.text);
 });
 
 test('of two resumes of one training the second is refused by name', async () => {

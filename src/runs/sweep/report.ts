@@ -255,7 +255,7 @@ export async function writeSweepReport(report: SweepReport): Promise<SweepTable>
       : null;
   await write(
     'report.html',
-    renderReport({
+    await renderReport({
       title: `weightloom: sweep of ${experiment.name}`,
       question: experiment.question,
       sections: [

@@ -1,0 +1,2 @@
+/** What a page does before its first kernel, beside what every program finds in index.ts. */
+export { provideKernels } from './host.web.ts';

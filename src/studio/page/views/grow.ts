@@ -1,0 +1,121 @@
+/** One NCA, live. */
+import { html, nothing } from 'lit';
+import { FILTERS, specText, weightCount } from '../../../nca/index.ts';
+import { playControls } from '../controls.ts';
+import { type EngineInfo, engine } from '../engine.ts';
+import { Player } from '../player.ts';
+import { pictureUrl } from '../server.ts';
+import { NcaView } from './nca-view.ts';
+
+const SIZES = [64, 128, 256, 512];
+
+export class GrowView extends NcaView {
+  private player: Player | null = null;
+  private info: EngineInfo | null = null;
+  private size = 128;
+  private seed: number | null = null;
+  private brush = 8;
+
+  constructor() {
+    super('grow');
+  }
+
+  protected async begin(weights: Float32Array, still: () => boolean): Promise<void> {
+    const { spec } = this.set!;
+    const seed = this.seed ?? this.usualSeed;
+    this.info = await engine();
+    const player = await Player.make([{ spec, weights, size: this.size, seeds: [seed] }]);
+    if (!still()) {
+      player.dispose();
+      return;
+    }
+    const before = this.player;
+    this.player = player;
+    if (before) {
+      player.speed = before.speed;
+      if (before.channels.every(c => c < spec.channels)) await player.show(before.channels);
+      before.dispose();
+    }
+    player.onChange = () => this.update();
+    player.onError = error => this.fail(error);
+    this.draws(player);
+    player.canvases[0].dataset.seed = String(seed);
+    player.play();
+  }
+
+  override close(): void {
+    super.close();
+    this.player?.dispose();
+    this.player = null;
+  }
+
+  /** The brush: what the pointer passes over goes back to the seed. */
+  private draws(player: Player): void {
+    const [canvas] = player.canvases;
+    canvas.setAttribute('aria-label', 'the NCA; draw on it to erase');
+    const erase = ({ clientX, clientY }: PointerEvent) => {
+      const { left, top, width } = canvas.getBoundingClientRect();
+      const scale = canvas.width / width;
+      player.erase((clientX - left) * scale, (clientY - top) * scale, this.brush);
+    };
+    canvas.addEventListener('pointerdown', event => {
+      canvas.setPointerCapture(event.pointerId);
+      erase(event);
+    });
+    canvas.addEventListener('pointermove', event => {
+      if (event.buttons & 1) erase(event);
+    });
+  }
+
+  private set3(place: number, channel: number): void {
+    const channels = [...(this.player?.channels ?? [0, 1, 2])];
+    channels[place] = channel;
+    this.player?.show(channels).then(() => this.update());
+  }
+
+  protected template() {
+    const { set, player, row, size, info } = this;
+    if (!set) return html`<p class="dim">Opening …</p>`;
+    const { spec } = set;
+    const seed = this.seed ?? this.usualSeed;
+    const chosen = player?.channels ?? [0, 1, 2];
+    const argument = set.argument.by === 'row' ? `#${row}` : set.names.length > 1 ? `#${set.names[row]}` : '';
+    const command = `npx weightloom nca render --weights ${set.argument.path}${argument} --steps ${set.steps} --size ${size} --seed ${seed} --out picture.png`;
+    return html`${this.listTemplate()}
+<div class="stage">
+  <h2>${set.names[row]}</h2>
+  <div class="canvases"><figure class="main">${player?.canvases[0] ?? html`<div class="empty"></div>`}<figcaption>growing — draw on it to erase</figcaption></figure>
+  ${set.pictures[row] ? html`<figure class="target"><img src=${pictureUrl(set, row)} alt="the texture"><figcaption>the texture it was made for</figcaption></figure>` : nothing}</div>
+  ${player ? playControls(player, set.steps) : nothing}
+  <div class="settings">
+    <label>size <select data-do="size" @change=${(event: Event) => {
+      this.size = Number((event.target as HTMLSelectElement).value);
+      this.again();
+    }}>${SIZES.map(value => html`<option value=${value} ?selected=${value === size}>${value} × ${value}</option>`)}</select></label>
+    <label>seed of the masks <input type="number" min="0" max="4294967295" .value=${String(seed)} data-do="seed" @change=${(
+      event: Event,
+    ) => {
+      this.seed = Number((event.target as HTMLInputElement).value) >>> 0;
+      this.again();
+    }}></label>
+    <label>brush <input type="range" min="2" max="32" .value=${String(this.brush)} @input=${(
+      event: Event,
+    ) => {
+      this.brush = Number((event.target as HTMLInputElement).value);
+    }}></label>
+    <span class="channels">${['red', 'green', 'blue'].map(
+      (colour, place) =>
+        html`<label class=${colour}>${colour} <select data-channel=${place} @change=${(event: Event) =>
+          this.set3(place, Number((event.target as HTMLSelectElement).value))}>${Array.from(
+          { length: spec.channels },
+          (_, c) =>
+            html`<option value=${c} ?selected=${chosen[place] === c}>channel ${c}${c < 3 ? '' : ' (latent)'}</option>`,
+        )}</select></label>`,
+    )}</span>
+  </div>
+  <details><summary>what it is</summary><p>${specText(spec)}. Every cell sees ${FILTERS.length} filters of ${spec.channels} channels; ${weightCount(spec).toLocaleString('en')} weights say how it changes.</p>
+  <p>Step ${set.steps} is the picture that this writes, from the same weights, seed and masks:</p><pre><code>${command}</code></pre>
+  ${info ? html`<p class="dim">Kernel build ${info.build}, ${info.threads === 1 ? 'one thread' : `${info.threads} threads`}.</p>` : nothing}</details>
+</div>`;
+  }
+}
