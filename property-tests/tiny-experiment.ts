@@ -8,7 +8,7 @@ import { metricsOf } from 'weightloom/runs';
 import { randomStream, t } from 'weightloom';
 
 const metrics = metricsOf({ metrics: [{ name: 'patch-sw', better: 'lower' }, { name: 'ssim', better: 'higher' }] });
-const textures = ['dots', 'stripes', 'waves', 'bricks'];
+const textures = ['dots', 'stripes', 'waves', 'bricks', 'scales', 'grain', 'weave', 'cells', 'moss', 'sand'];
 
 function method(name, kind, level, seed) {
   const values = metric => Float64Array.from(randomStream(seed, name + metric).normals(textures.length, level, 0.05));

@@ -4,7 +4,7 @@
  */
 import { type NcaSpec, rollout, seedState, seedsFor, toRgb, weightCount } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
-import { crossedInterval } from './crossed.ts';
+import { crossedInterval, holm, signFlipP, studentP } from './crossed.ts';
 import { displayable, divergence, type PairMetric, type RolloutHealth } from './metrics/index.ts';
 import { type Interval, meanInterval, type PairedDifference, pairedDifference } from './statistics.ts';
 
@@ -215,26 +215,51 @@ export const summarise = (results: readonly MethodResult[]): Summary[] =>
   }));
 
 /** a - b, texture by texture and, where seeds were trained, seed by seed, for one metric. */
-export function paired(a: Measured, b: Measured, metric: string): PairedDifference {
+export function paired(a: Measured, b: Measured, metric: string): TestedDifference {
   const plain = pairedDifference(a.values[metric], b.values[metric]);
   const [mine, other] = [a.bySeed?.[metric], b.bySeed?.[metric]];
   const seeds = mine?.length ?? other?.length ?? 1;
-  if (seeds < 2 || plain.count < 2 || (mine && other && mine.length !== other.length)) return plain;
+  if (seeds < 2 || plain.count < 2 || (mine && other && mine.length !== other.length))
+    return { ...plain, p: fixedSeedP(a.values[metric], b.values[metric], plain) };
   const crossed = crossedInterval(
     Array.from({ length: seeds }, (_, s) => {
       const [x, y] = [mine?.[s] ?? a.values[metric], other?.[s] ?? b.values[metric]];
       return x.map((value, t) => value - y[t]);
     }),
   );
-  return { ...crossed, lower: plain.lower, significant: crossed.low > 0 || crossed.high < 0 };
+  return {
+    ...crossed,
+    lower: plain.lower,
+    significant: crossed.low > 0 || crossed.high < 0,
+    p: studentP(crossed),
+  };
 }
+
+/** A paired difference with the p of there being none, for itself: correct a family of them by `holm`. */
+export interface TestedDifference extends PairedDifference {
+  readonly p: number;
+}
+
+/** Up to so many textures all sign flips are counted; with more Student's t is as good. */
+const FLIPPED = 24;
+
+/** p over textures, the seed held fixed. */
+function fixedSeedP(a: ArrayLike<number>, b: ArrayLike<number>, { mean, std, count }: Interval): number {
+  if (count < 2) return 1;
+  if (count <= FLIPPED) return signFlipP(Float64Array.from({ length: count }, (_, t) => a[t] - b[t]));
+  return studentP({ mean, error: std / Math.sqrt(count), freedom: count - 1 });
+}
+
+/** Which of a family of differences are told from zero when all are judged together: Holm's correction at 5 %. */
+export const toldApart = (differences: readonly Pick<TestedDifference, 'p'>[]): boolean[] =>
+  holm(differences.map(({ p }) => p)).map(p => p < 0.05);
 
 /** What tables need of a result to set its mean in bold. */
 type Measured = Pick<MethodResult, 'kind' | 'values' | 'bySeed'>;
 
 /**
- * The results that every table sets in bold: the one with the best mean and all whose paired difference to it has an interval that holds
- * zero. Bounds are never among them; none is where that would be all, for then nothing is told apart.
+ * The results that every table sets in bold: the one with the best mean and all that are not told from it when all are judged together (Holm).
+ * Bounds are never among them; none is where that would be all, for then nothing is told apart.
  */
 export function leaders<R extends Measured>(
   results: readonly R[],
@@ -245,6 +270,8 @@ export function leaders<R extends Measured>(
   const sign = better === 'lower' ? 1 : -1;
   const total = ({ values }: R) => sign * values[name].reduce((sum, value) => sum + value, 0);
   const best = contenders.reduce((a, b) => (total(b) < total(a) ? b : a));
-  const leading = contenders.filter(result => result === best || !paired(result, best, name).significant);
+  const others = contenders.filter(result => result !== best);
+  const worse = toldApart(others.map(result => paired(result, best, name)));
+  const leading = [best, ...others.filter((_, i) => !worse[i])];
   return new Set(leading.length < contenders.length ? leading : []);
 }

@@ -2,7 +2,26 @@
  * Intervals where textures and training seeds are crossed: every seed is measured on every texture, y = mean + texture + seed + rest. Both would come out otherwise in
  * another experiment, so both belong into the interval; averaging seeds first leaves their share out.
  */
-import { type Interval, studentQuantile } from './statistics.ts';
+import { type Interval, studentCdf, studentQuantile } from './statistics.ts';
+
+/** An interval by Student's t, with what it was made of. */
+export interface StudentInterval extends Interval {
+  /** Standard error of the mean. */
+  readonly error: number;
+  /** Degrees of freedom, not always whole. */
+  readonly freedom: number;
+}
+
+/** Two-sided p of a mean of zero, by Student's t; degrees of freedom that are not whole are rounded down. 1 where nothing varies about zero. */
+export function studentP({
+  mean,
+  error,
+  freedom,
+}: Pick<StudentInterval, 'mean' | 'error' | 'freedom'>): number {
+  if (mean === 0) return 1;
+  if (error === 0) return 0;
+  return 2 * (1 - studentCdf(Math.abs(mean) / error, Math.max(1, Math.floor(freedom))));
+}
 
 /**
  * The quantile of Student's t for any number of degrees of freedom from 1: between whole numbers linear in their reciprocal, some 2 % wide
@@ -22,7 +41,7 @@ export function studentQuantileAt(probability: number, freedom: number): number 
  * @param values [S] of [T], every seed on the same textures; S and T at least 2
  * @returns `std` is the deviation of the textures' means over seeds, `count` is T
  */
-export function crossedInterval(values: readonly ArrayLike<number>[], level = 0.95): Interval {
+export function crossedInterval(values: readonly ArrayLike<number>[], level = 0.95): StudentInterval {
   const S = values.length;
   const T = values[0]?.length ?? 0;
   if (S < 2 || T < 2)
@@ -48,12 +67,13 @@ export function crossedInterval(values: readonly ArrayLike<number>[], level = 0.
   const E = rest / ((S - 1) * (T - 1));
   const std = Math.sqrt(spread / (T - 1));
   const total = Math.max(A, E) + Math.max(B, E) - E;
-  if (!(total > 0)) return { mean, low: mean, high: mean, std, count: T };
+  if (!(total > 0)) return { mean, low: mean, high: mean, std, count: T, error: 0, freedom: 1 };
   const uncertain =
     Math.max(A, E) ** 2 / (T - 1) + (B > E ? B ** 2 / (S - 1) + E ** 2 / ((S - 1) * (T - 1)) : 0);
-  const reach =
-    studentQuantileAt(1 - (1 - level) / 2, Math.max(1, total ** 2 / uncertain)) * Math.sqrt(total / (S * T));
-  return { mean, low: mean - reach, high: mean + reach, std, count: T };
+  const freedom = Math.max(1, total ** 2 / uncertain);
+  const error = Math.sqrt(total / (S * T));
+  const reach = studentQuantileAt(1 - (1 - level) / 2, freedom) * error;
+  return { mean, low: mean - reach, high: mean + reach, std, count: T, error, freedom };
 }
 
 /**

@@ -23,8 +23,17 @@ export {
   renderWeights,
   type Summary,
   summarise,
+  type TestedDifference,
+  toldApart,
 } from './comparison.ts';
-export { crossedInterval, holm, signFlipP, studentQuantileAt } from './crossed.ts';
+export {
+  crossedInterval,
+  holm,
+  type StudentInterval,
+  signFlipP,
+  studentP,
+  studentQuantileAt,
+} from './crossed.ts';
 export * from './equivariance/index.ts';
 export { type FineTuned, type FineTuneOptions, fineTune } from './fine-tuning.ts';
 export {

@@ -231,14 +231,14 @@ Diverged rollouts (non-finite or saturated) are counted in the last column and s
     {
       title: 'Results',
       body: html`<p class="dim">Mean over held-out textures with 95% interval; arrows say which way is better. Intervals are over textures and training seeds, by two-way variance components, where a method was
-trained with several seeds, and over textures by Student's t, for the one seed, where it was not. Bold: the best, and what its paired
-interval does not part from it. Much of these distances is colour; "structure" removes the mean colour first.</p>
+trained with several seeds, and over textures by Student's t, for the one seed, where it was not. Bold: the best, and what is not told
+apart from it: paired by texture, exact sign flips where one seed is held fixed, and Holm's correction over all of a column. Much of these distances is colour; "structure" removes the mean colour first.</p>
 ${comparisonTable(results, metrics)}${await comparisonPlots(results, metrics.slice(0, 2))}`,
     },
     {
       title: `Texture by texture: ${metricLabel(lead.name)}`,
       body: html`<p class="dim">Each denoiser minus each other method, paired on the same textures, with 95% interval: ${lead.better === 'lower' ? 'negative' : 'positive'} means the
-denoiser is nearer to the target, bold that the interval says so too.</p>
+denoiser is nearer to the target, bold that it is told apart when all of the table is judged together (Holm).</p>
 ${pairedTable(results, lead)}`,
     },
     ...(sampling.length > 0 ? [samplingSection(sampling)] : []),

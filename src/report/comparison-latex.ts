@@ -83,7 +83,7 @@ export function comparisonLatex(
     '% needs \\usepackage{booktabs}',
     '\\begin{table}',
     '  \\centering',
-    `  \\caption{${latexText(caption)} Mean with 95\\% interval; arrows say which way is better; bold: the best, and what its paired interval does not part from it.${made}}`,
+    `  \\caption{${latexText(caption)} Mean with 95\\% interval; arrows say which way is better; bold: the best, and what is not told apart from it (paired, with Holm's correction).${made}}`,
     `  \\label{${label}}`,
     `  \\begin{tabular}{l${'r'.repeat(metrics.length + 1)}}`,
     '    \\toprule',

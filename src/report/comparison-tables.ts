@@ -6,6 +6,7 @@ import {
   paired,
   type Summary,
   summarise,
+  toldApart,
 } from '../evaluation/index.ts';
 import { intervalChart } from './charts.ts';
 import { intervalText, number } from './figures.ts';
@@ -48,19 +49,24 @@ export function comparisonTable(results: readonly MethodResult[], metrics: reado
   );
 }
 
-/** Every denoiser (column) against every other method (row), paired by texture: mean difference with 95% interval; bold where it surely is better. */
+/**
+ * Every denoiser (column) against every other method (row), paired by texture: mean difference with 95% interval; bold where it is better and told apart
+ * when all of the table is judged together (Holm).
+ */
 export function pairedTable(results: readonly MethodResult[], metric: PairMetric): Html {
   const denoisers = results.filter(({ kind }) => kind === 'denoiser');
   const sign = metric.better === 'lower' ? 1 : -1;
+  const pairs = results.flatMap(other =>
+    denoisers.flatMap(denoiser => (denoiser === other ? [] : [{ denoiser, other }])),
+  );
+  const found = pairs.map(({ denoiser, other }) => paired(denoiser, other, metric.name));
+  const told = toldApart(found);
   const rows = results.map(other => [
     other.kind === 'bound' ? `${other.name} (bound)` : other.name,
     ...denoisers.map((denoiser): Cell => {
-      if (denoiser === other) return { text: '' };
-      const difference = paired(denoiser, other, metric.name);
-      return {
-        text: intervalText(difference),
-        best: sign * (sign > 0 ? difference.high : difference.low) < 0,
-      };
+      const at = pairs.findIndex(pair => pair.denoiser === denoiser && pair.other === other);
+      if (at < 0) return { text: '' };
+      return { text: intervalText(found[at]), best: told[at] && sign * found[at].mean < 0 };
     }),
   ]);
   return table(['against', ...denoisers.map(({ name }) => name)], rows);

@@ -58,7 +58,7 @@ test.before(async () => {
   runs.c = await run('c', 'kind=graph', 'rate=0.5');
   runs.d = await run('d', 'rate=0.5');
   runs.other = altered(runs.a, 'other', results => {
-    results.textures = ['w', 'x', 'y', 'z'];
+    results.textures = Array.from({ length: 10 }, (_, i) => `other ${i}`);
   });
 });
 
@@ -103,8 +103,8 @@ test('a report has the merged table, every run with its command, and the same nu
   assert.not.match(html, /src="(?!data:)/);
   const lines = text('results.csv').trim().split('\n');
   assert.is(lines[0], 'run,method,kind,texture,patch-sw,ssim,health');
-  // Three runs, three methods, four textures.
-  assert.is(lines.length, 1 + 3 * 3 * 4);
+  // Three runs, three methods, ten textures.
+  assert.is(lines.length, 1 + 3 * 3 * 10);
   assert.match(text('results.md'), /^\| graph \| denoiser \| 1\./m);
   assert.match(text('results.tex'), /^ {4}mlp & /m);
 });
@@ -149,7 +149,7 @@ test('what is no run, or one of another version, gets one sentence, and nothing 
     ],
     [[others], 'ROOT/others: expected results of a comparison of methods, found others, of tiny.'],
     [[runs.a, `${runs.a}/`], 'ROOT/a/: expected every run once, found the same folder twice.'],
-    [[short], 'ROOT/short/results.json: perTexture: mlp: patch-sw: expected 4 values, found 1.'],
+    [[short], 'ROOT/short/results.json: perTexture: mlp: patch-sw: expected 10 values, found 1.'],
     [[runs.a, foreign], 'ROOT/foreign: expected a metric in common with a (patch-sw, ssim), found psnr.'],
   ];
   for (const [folders, sentence] of cases) assert.is(await refusal(() => report(...folders)), sentence);

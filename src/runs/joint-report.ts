@@ -72,7 +72,7 @@ async function groupSection(group: RunGroup, several: boolean): Promise<Section>
   return {
     title: several ? `Side by side: ${subject(runs)}` : 'Side by side',
     body: html`<p>${names(runs)}</p><p class="dim">Mean over the same ${textures.length} held-out textures with 95% interval; arrows say which way is better. Bold: the best,
-and what its paired interval does not part from it. ${mergedSentences(group).join(' ')}</p>
+and what is not told apart from it (paired, with Holm's correction). ${mergedSentences(group).join(' ')}</p>
 ${comparisonTable(methods, metrics)}${await comparisonPlots(methods, metrics.slice(0, 2))}
 <p class="dim">Difference in ${metricLabel(lead.name)}, paired by texture, of each denoiser (column) and every other method (row), those of other runs too, with 95%
 interval; bold where the denoiser is surely better.</p>

@@ -41,7 +41,7 @@ async function curveCharts(
   return plots(...(await Promise.all(charts)));
 }
 
-/** Starts by checkpoints; bold the best of a column and what the paired interval does not part from it. */
+/** Starts by checkpoints; bold the best of a column and what is not told apart from it. */
 function metricTable({ checkpoints, curves, bound }: Tuning, metric: PairMetric): Html {
   const bold = checkpoints.map((_, i) =>
     leaders(
@@ -147,7 +147,7 @@ ${galleries.map((png, i) => {
     },
     {
       title: 'Every checkpoint',
-      body: html`<p class="dim">Mean over held-out textures with 95% interval, by iterations. Bold: the best of its column, and what its paired interval does not part from it.</p>
+      body: html`<p class="dim">Mean over held-out textures with 95% interval, by iterations. Bold: the best of its column, and what is not told apart from it (paired, with Holm's correction).</p>
 ${[first, second].map(metric => metricTable(tuning, metric))}
 <details><summary>other metrics</summary>${others.map(metric => metricTable(tuning, metric))}</details>`,
     },

@@ -264,7 +264,7 @@ export async function writeSweepReport(report: SweepReport): Promise<SweepTable>
           body: html`<p class="dim">Mean with 95% interval over the held-out textures${sweep.overSeeds ? ', each the mean over seeds' : ''};
 arrows say which way is better. ${
             sweep.paired
-              ? 'Bold: the best, and what its paired interval does not part from it.'
+              ? 'Bold: the best, and what is not told apart from it (paired, with Holm’s correction).'
               : 'Nothing is bold: the cells were measured on different textures, and cannot be paired.'
           }</p>
 ${htmlTable(sweep)}${chart}`,

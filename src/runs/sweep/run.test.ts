@@ -146,7 +146,7 @@ test('rows are set in bold by pairs of textures, and not at all where cells have
   const { cells, table } = await sweep(folder, ['rate=0.1,0.4']);
   const report = () => readFileSync(join(folder, 'report.html'), 'utf8');
   assert.ok(table.paired);
-  assert.match(report(), 'what its paired interval does not part from it');
+  assert.match(report(), 'what is not told apart from it (paired, with Holm’s correction)');
   assert.match(report(), '<td class="best">');
   const results = join(folder, cells[0].id, 'results.json');
   const other = JSON.parse(readFileSync(results, 'utf8'));
