@@ -133,7 +133,8 @@ test('what is no run, or one of another version, gets one sentence, and nothing 
   });
   const foreign = altered(runs.a, 'foreign', results => {
     results.metrics = [{ name: 'psnr', better: 'higher' }];
-    for (const row of results.perTexture as Record<string, unknown>[]) row.psnr = Array.from({ length: 10 }, (_, i) => i);
+    for (const row of results.perTexture as Record<string, unknown>[])
+      row.psnr = Array.from({ length: 10 }, (_, i) => i);
   });
   await createRunFolder('tiny', {}, { folder: at('stopped') });
   const cases: [string[], string][] = [

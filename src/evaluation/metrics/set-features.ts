@@ -3,15 +3,7 @@ import type { Encoder } from '../../conditioning/index.ts';
 import { tf } from '../../tensor/index.ts';
 import type { Inception } from '../pretrained/index.ts';
 import { displayable } from './divergence.ts';
-import {
-  FeatureSet,
-  type FidOptions,
-  fid,
-  fidInfinity,
-  type KidOptions,
-  kid,
-  type SetDistance,
-} from './sets.ts';
+import { FeatureSet, fid, fidInfinity, type KidOptions, kid, type SetDistance } from './sets.ts';
 
 /** A source of features by which sets of pictures are compared. */
 export interface SetFeatures {
@@ -74,7 +66,7 @@ export const setMetricName = (metric: string, source: Pick<SetFeatures, 'name'>)
   source.name === 'inception' ? metric : `${metric}@${source.name}`;
 
 /** Options of FID, FID-infinity and KID together. */
-export interface SetMetricOptions extends FidOptions, KidOptions {}
+export interface SetMetricOptions extends KidOptions {}
 
 /** FID, FID-infinity and KID of two sets of one source's features, by name. */
 export function setMetrics(
@@ -84,7 +76,7 @@ export function setMetrics(
   options: SetMetricOptions = {},
 ): Record<string, SetDistance> {
   return {
-    [setMetricName('fid', source)]: fid(images, targets, options),
+    [setMetricName('fid', source)]: fid(images, targets),
     [setMetricName('fid-infinity', source)]: fidInfinity(images, targets, options),
     [setMetricName('kid', source)]: kid(images, targets, options),
   };

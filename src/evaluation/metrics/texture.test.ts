@@ -102,6 +102,18 @@ test('patch distance is symmetric and keeps the triangle inequality', () => {
   });
 });
 
+test('a nearly flat target explodes no distance', () => {
+  tf.tidy(() => {
+    const grey = (value: number) => tf.fill([1, SIZE, SIZE, 3], value) as tf.Tensor4D;
+    for (const distance of Object.values(distances)) {
+      const [near, far] = [distance(grey(0.5), grey(0.52)), distance(pictures(11, 1), grey(0.52))].map(
+        d => d.dataSync()[0],
+      );
+      assert.ok(near < 0.5 && far <= 1.5, `${near}, ${far}`);
+    }
+  });
+});
+
 test('what is left without the mean colour has mean grey', () => {
   tf.tidy(() => {
     const mean = tf.mean(withoutMeanColour(pictures(10, 2)), [1, 2]).dataSync();

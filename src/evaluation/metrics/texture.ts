@@ -45,22 +45,22 @@ export const structureOnly =
 export type FeatureMaps = (images: tf.Tensor4D) => tf.Tensor4D[];
 
 /**
- * Gram distance (Gatys et al. 2015): per scale the mean square of the difference of F F^T / (h w), over the mean square of the target's,
- * averaged over scales. Relative, so that no scale outweighs the others.
+ * Gram distance (after Gatys et al. 2015): per scale the mean square of the difference of F F^T / (h w), over the mean squares of both, averaged over scales.
+ * Relative, so that no scale outweighs the others, and to both pictures: Gram matrices go by the square of the contrast and this by its fourth power, so
+ * that over the target's alone one nearly flat target would outweigh a hundred others. In [0, 1]: Gram matrices have no negative product.
  */
 export const gramDistance =
   (features: FeatureMaps): TextureDistance =>
   (images, targets) =>
     tf.tidy(() => {
       const wanted = features(targets).map(gram);
-      // What a faint texture has: a flat target must not make every difference a thousandfold one.
+      // What a faint texture has: between two nearly flat pictures every difference is small.
       const least = features(faintTexture(targets.shape[1], targets.shape[2])).map(gram);
+      const size = (grams: tf.Tensor3D) => tf.mean(tf.square(grams), [1, 2]);
       const terms = features(images).map((maps, scale) => {
-        const difference = tf.mean(tf.square(tf.sub(gram(maps), wanted[scale])), [1, 2]);
-        return tf.div(
-          difference,
-          tf.add(tf.mean(tf.square(wanted[scale]), [1, 2]), tf.mean(tf.square(least[scale]))),
-        );
+        const found = gram(maps);
+        const difference = size(tf.sub(found, wanted[scale]) as tf.Tensor3D);
+        return tf.div(difference, tf.add(tf.add(size(found), size(wanted[scale])), size(least[scale])));
       });
       return tf.mean(tf.stack(terms), 0) as tf.Tensor1D;
     });

@@ -17,7 +17,7 @@ import {
   type SetFeatures,
   setMetrics,
 } from '../../evaluation/index.ts';
-import { html, intervalText, type Section, table } from '../../report/index.ts';
+import { html, intervalText, number, type Section, table } from '../../report/index.ts';
 import { tf } from '../../tensor/index.ts';
 import type { RunContext } from '../experiment.ts';
 import type { Protocol } from '../protocol.ts';
@@ -83,7 +83,8 @@ export async function compareSets(
 }
 const RENDERING_SEED = 77;
 
-const cell = ({ value, low, high }: SetDistance) => intervalText({ mean: value, low, high });
+const cell = ({ value, low, high }: SetDistance) =>
+  low === null || high === null ? number(value) : intervalText({ mean: value, low, high });
 
 function section(record: SetComparison, count: number): Section {
   const [first] = Object.values(record);
@@ -92,8 +93,8 @@ function section(record: SetComparison, count: number): Section {
   );
   return {
     title: 'Whole sets of pictures',
-    body: html`<p class="dim">Frechet and kernel distances between all ${count} pictures of a method and all targets, once over the whole set, with 95% bootstrap
-interval; the name says whose features they are on. Sets this small bias FID upwards; FID-infinity extrapolates that away, KID has no bias. The row of the target NCAs is what the
+    body: html`<p class="dim">Frechet and kernel distances between all ${count} pictures of a method and all targets, once over the whole set; KID with 95% bootstrap
+interval, FID without, for none can be had from sets this small; the name says whose features they are on. FID is biased upwards here; FID-infinity extrapolates that away, KID has no bias. The row of the target NCAs is what the
 best initialiser could reach against the targets; against NCA renderings it is the distance between two renderings of the same NCAs.</p>
 ${table(
   ['method', ...columns.map(({ target, metric }) => `${metric}, against ${target} ↓`)],
