@@ -38,6 +38,48 @@ const prepare = (more: Record<string, unknown> = {}) =>
   prepareTraining(orThrow(trainConfig({ ...small, ...more }, 'test')), 'test');
 const silent = () => ({ update: () => {}, stop: () => {} });
 
+test('a model around a prior comes back from its file and samples as the trained one does', async () => {
+  const before = tf.memory().numTensors;
+  for (const process of ['edm', 'regression']) {
+    const folder = fresh();
+    const job = await prepare({ diffusion: { process, prior: 'gaussian' } });
+    assert.ok(job.diffusion.prior && job.data.means && job.validation.means);
+    assert.is((await runTraining(job, { folder, resume: false, progress: silent })).stopped, 'steps');
+    const model = await readModel(folder);
+    const [ours, read] = await Promise.all(
+      [job, model].map(({ denoiser, encoder, diffusion, normaliser }) =>
+        sampleWeights({
+          denoiser,
+          encoder,
+          diffusion,
+          normaliser,
+          features: job.study.heldOut.features,
+          seed: 2,
+          steps: 3,
+        }),
+      ),
+    );
+    // The ridge's coefficients are kept in float32.
+    assert.ok(ours.every((w, i) => Math.abs(w - read[i]) < 1e-4 * (1 + Math.abs(w))));
+    model.denoiser.dispose();
+    model.encoder?.dispose();
+    job.dispose();
+  }
+  assert.is(tf.memory().numTensors, before);
+});
+
+test('a prior is not fitted to weights that are augmented', async () => {
+  const job = await prepare({
+    diffusion: { process: 'edm', prior: 'gaussian' },
+    augmentation: { groups: ['hidden-permutation'], cached: [] },
+  });
+  assert.match(
+    await refusal(() => runTraining(job, { folder: fresh(), resume: false, progress: silent })),
+    'no augmentation where the process has a prior',
+  );
+  job.dispose();
+});
+
 test('a run leaves metrics, events, previews, checkpoints and a model that samples as the trained one does', async () => {
   const before = tf.memory().numTensors;
   const folder = fresh();
