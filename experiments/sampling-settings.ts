@@ -78,10 +78,7 @@ const samplingSettings: Experiment<Parameters> = {
       await writeComparison(context, protocol, {
         experiment: samplingSettings,
         parameters,
-        results: [
-          ...(await protocol.measure(methods)),
-          ...(await protocol.baselines(seed, ['mean', 'nearest', 'ridge', 'own NCA, second rendering'])),
-        ],
+        results: [...(await protocol.measure(methods)), ...(await protocol.baselines(seed))],
         contenders,
         draws,
         requireSampling: sampling.require,

@@ -45,6 +45,11 @@ export const COMMANDS: readonly { word: string; about: string; load: readonly ((
       load: [() => import('./commands/sample.ts')],
     },
     {
+      word: 'evaluate',
+      about: 'Measure a trained model on the held-out textures of a zoo, beside all baselines',
+      load: [() => import('./commands/evaluate.ts')],
+    },
+    {
       word: 'studio',
       about: 'Show zoos, runs and weights in the browser: growing, compared, turned about, as graphs',
       load: [() => import('./commands/studio.ts')],

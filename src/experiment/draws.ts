@@ -43,6 +43,10 @@ export interface SamplingDraws {
 /** Textures whose sampling is kept step by step. */
 const WATCHED = 6;
 
+/** What is asked of a model to draw from it. */
+export type Drawable = Pick<Contender, 'label' | 'denoiser' | 'diffusion' | 'normaliser' | 'sample'> &
+  Partial<Pick<Contender, 'trajectory'>>;
+
 /** Noise levels at which denoising is measured: the middles of so many bins of equal probability. */
 const BINS = 8;
 
@@ -87,7 +91,7 @@ async function nullModelOf(study: Study, contender: Pick<Contender, 'diffusion' 
 }
 
 /** Mean squared error by noise level, of the contender and of the null model. */
-async function lossesByBin(study: Study, contender: Contender, { sampling }: EdmConfig) {
+async function lossesByBin(study: Study, contender: Drawable, { sampling }: EdmConfig) {
   const { diffusion, normaliser } = contender;
   const { heldOut, spec, encoder } = study;
   const count = heldOut.names.length;
@@ -124,7 +128,7 @@ async function lossesByBin(study: Study, contender: Contender, { sampling }: Edm
 export async function drawSamples(
   context: RunContext,
   study: Study,
-  contender: Contender,
+  contender: Drawable,
   count: number,
 ): Promise<SamplingDraws> {
   const { label, diffusion } = contender;
@@ -146,7 +150,7 @@ export async function drawSamples(
       oneStep: config ? await contender.sample(heldOut, { seed: DRAWS, sampling: { steps: 1 } }) : null,
       unconditional: regression ? null : await contender.sample(heldOut, { seed: DRAWS, conditional: false }),
       bins: config ? await lossesByBin(study, contender, config) : null,
-      trajectory: regression ? null : await contender.trajectory(heldOut, WATCHED),
+      trajectory: regression ? null : ((await contender.trajectory?.(heldOut, WATCHED)) ?? null),
     };
   } finally {
     bar.stop();
@@ -175,7 +179,7 @@ export interface ComparedDraws {
 /** A last look for `contend`: draws `count` samples a texture; with `nullModel` those of the null model too. */
 export const drawing =
   (context: RunContext, study: Study, count: number, { nullModel }: { readonly nullModel: boolean }) =>
-  async (contender: Contender): Promise<ComparedDraws> => ({
+  async (contender: Drawable): Promise<ComparedDraws> => ({
     own: await drawSamples(context, study, contender, count),
     nullModel: nullModel ? await drawNullModel(study, contender, count, context.signal) : null,
   });

@@ -14,6 +14,7 @@ export {
 } from './contender.ts';
 export {
   type ComparedDraws,
+  type Drawable,
   drawing,
   drawNullModel,
   drawSamples,

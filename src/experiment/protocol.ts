@@ -132,7 +132,8 @@ export interface Protocol {
  */
 export async function withProtocol<T>(
   context: RunContext,
-  keys: StudyKeys,
+  /** `pictureSize`: the side that pictures are brought to; default that of the zoo's first. */
+  keys: StudyKeys & { readonly pictureSize?: number },
   work: (protocol: Protocol) => Promise<T>,
 ): Promise<T> {
   const encoder = await buildEncoder(keys.encoder, 0);
@@ -143,6 +144,7 @@ export async function withProtocol<T>(
       encoder,
       picture: keys.picture ?? undefined,
       measured: keys.evaluation.split,
+      size: keys.pictureSize,
       limit: { train: keys.limit.train ?? undefined, heldOut: keys.limit.heldOut ?? undefined },
     });
     const { train, heldOut, spec, size, pictured, zoo } = study;

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -120,6 +120,23 @@ test('train, show, compare, sample', async () => {
   );
   const both = await weightloom('sample', '--run', at('b'), ...picture, '--trajectory', '--canonical', 'd4');
   assert.is(both.code, 2, both.text);
+});
+
+test('a trained model is measured as experiments measure their own', async () => {
+  const found = await weightloom(
+    ...['evaluate', '--run', at('b'), '--zoo', at('zoo'), '--out', at('measured')],
+    ...['sampling.draws=2', 'sampling.steps=2', 'evaluation.steps=3'],
+  );
+  assert.is(found.code, 0, found.text);
+  const results = JSON.parse(readFileSync(join(at('measured'), 'results.json'), 'utf8'));
+  const methods = results.summary.map(({ method }: { method: string }) => method);
+  for (const method of ['transformer', 'ridge', 'nearest-orbit']) assert.ok(methods.includes(method), method);
+  assert.is(results.sampling[0].count, 2);
+  assert.ok(existsSync(join(at('measured'), 'report.html')));
+  const none = await weightloom('evaluate', '--run', at('zoo'), '--out', at('unmeasured'));
+  assert.is(none.code, 1);
+  assert.match(none.text, /^.*model\.safetensors: expected .*$/m);
+  assert.not(existsSync(at('unmeasured')));
 });
 
 test('of two resumes of one training the second is refused by name', async () => {
