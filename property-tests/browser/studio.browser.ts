@@ -40,6 +40,7 @@ test.before(async () => {
     ],
     { env: SIMD },
   );
+  cpSync(at('runs', RUN), at('runs', 'the-same'), { recursive: true });
   mkdirSync(at('runs', 'unfinished'));
   writeFileSync(at('runs', 'unfinished', 'config.yaml'), 'seed: 0\n');
   cpSync('configs/zoo/procedural', at('damaged'), { recursive: true });
@@ -47,7 +48,7 @@ test.before(async () => {
   browser = await openBrowser();
   studio = await startStudio([at('runs'), ZOO, at('damaged'), at('nowhere')], { env: SIMD });
   ({ page, faults } = await openPage(browser));
-  await page.goto(studio.url);
+  await page.goto(`${studio.url}#/compare/${RUN}`);
 });
 test.after(async () => {
   await browser?.close();
@@ -129,6 +130,27 @@ seen(
     }
   },
 );
+
+seen('compare: another run of the same textures is added, and taken away again', async () => {
+  const methods = page.locator('[data-table=methods] tbody tr');
+  const count = await methods.count();
+  await page.locator('[data-with]').click();
+  await page.locator('[data-tile$="the-same"] canvas').first().waitFor();
+  assert.is(await methods.count(), 2 * count);
+  await page.locator('[data-do=to]').click();
+  await until(60);
+  // The same methods twice: every two tiles are alike.
+  const name = (await methods.first().getAttribute('data-pick'))!.split(' · ')[0];
+  const tiles = await Promise.all(
+    [RUN, 'the-same'].map(run => pixelsOf(page.locator(`[data-tile="${name} · ${run}"] canvas`))),
+  );
+  assert.equal(tiles[0], tiles[1]);
+  await page.locator('[data-with]').click();
+  await page.waitForFunction(
+    wanted => document.querySelectorAll('[data-table=methods] tbody tr').length === wanted,
+    count,
+  );
+});
 
 seen('sampling: every noise level is an NCA of its own, the last one the sample', async () => {
   await view('Sampling');
