@@ -185,6 +185,7 @@ seen('a click on a tile opens the NCA that grows there', async () => {
 
 seen('grow: the picture is the one that nca render writes, bit for bit, at every size', async () => {
   await source('embedded');
+  await page.getByPlaceholder('search 472 NCAs').waitFor();
   await page.locator('[role=option]').nth(3).click();
   const name = (await page.locator('[role=option] .name').nth(3).textContent())!;
   await page.locator(`h2:has-text("${name}")`).waitFor();
@@ -353,6 +354,19 @@ seen('what cannot be read is a sentence on the page and in the terminal, and the
   await source('embedded');
   await page.locator('.main canvas').waitFor();
   assert.is(await page.locator('header .problem').count(), 0);
+});
+
+seen('a list that was scrolled is there when its view comes back', async () => {
+  await page.goto(`${studio.url}#/grow/embedded/embedded/400`);
+  await page.locator('[role=option][data-row="400"][aria-selected=true]').waitFor();
+  await view('Map');
+  await view('Grow');
+  await page.locator('[role=option]').first().waitFor();
+  await page.locator('.scroller').evaluate(scroller => {
+    scroller.scrollTop = 0;
+  });
+  await page.locator('[role=option][data-row="2"]').click();
+  await page.locator('[role=option][data-row="2"][aria-selected=true]').waitFor();
 });
 
 seen('back and forward, and an address that was kept', async () => {
