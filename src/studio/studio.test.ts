@@ -287,6 +287,27 @@ test('what grows on the page is what the command line renders, byte for byte', a
   );
 });
 
+test('a run that has finished meanwhile, and a new one, are there when the page is loaded again', async () => {
+  mkdirSync(at('later', 'first'), { recursive: true });
+  writeFileSync(at('later', 'first', 'config.yaml'), 'seed: 0\n');
+  const first = await openSources([at('later'), at('zoo')]);
+  assert.match(first[0].info.problem!, /it did not finish/);
+  writeFileSync(at('later', 'first', 'results.json'), JSON.stringify(results()));
+  mkdirSync(at('later', 'second'));
+  writeFileSync(at('later', 'second', 'results.json'), JSON.stringify(results()));
+  const again = await openSources([at('later'), at('zoo')], first);
+  assert.equal(again.map(({ info }) => [info.title, info.id, info.compared]).sort(), [
+    ['first', 'first', true],
+    ['second', 'second', true],
+    ['zoo', 'zoo', false],
+  ]);
+  // What was whole is not read again.
+  assert.is(
+    again.find(({ info }) => info.id === 'zoo'),
+    first.find(({ info }) => info.id === 'zoo'),
+  );
+});
+
 test('a port that is taken is refused in a sentence', async () => {
   try {
     await serve({ sources, page: at('page'), kernels: {} }, server.port);

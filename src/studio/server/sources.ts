@@ -59,11 +59,23 @@ function shortest(path: string): string {
   return short.startsWith('..') ? path : short;
 }
 
-/** Opens everything given. Never rejects for what is wrong with one of them. */
-export async function openSources(paths: readonly string[]): Promise<Source[]> {
+/**
+ * Opens everything given. Never rejects for what is wrong with one of them.
+ * @param before what was opened of it before: what was whole then stays, the rest may have come right
+ */
+export async function openSources(
+  paths: readonly string[],
+  before: readonly Source[] = [],
+): Promise<Source[]> {
   const sources: Source[] = [];
-  const taken = new Set<string>();
+  const taken = new Set(before.map(({ info }) => info.id));
   for (const path of paths.flatMap(expand)) {
+    const known = before.find(({ info }) => info.path === path);
+    if (known) {
+      const { id, title, problem } = known.info;
+      sources.push(problem === null ? known : await openSource(id, title, path));
+      continue;
+    }
     const title = titleOf(path);
     let id = title.replaceAll(/[^\w.-]+/g, '-') || 'source';
     for (let n = 2; taken.has(id); n++) id = `${id.replace(/~\d+$/, '')}~${n}`;
