@@ -152,6 +152,20 @@ seen('compare: another run of the same textures is added, and taken away again',
   );
 });
 
+seen('the report of a run opens beside it, and lives there too', async () => {
+  const [report] = await Promise.all([
+    page.context().waitForEvent('page'),
+    page.getByRole('link', { name: 'its report' }).click(),
+  ]);
+  await report.locator('.live[data-row="1"][data-method="0"]').click();
+  await report.locator('.live[data-row="1"][data-method="0"][data-steps="60"]').waitFor();
+  const path = at('runs', RUN, 'weights.safetensors');
+  const { kept } = await readKeptNcas(path);
+  const expected = await rendered(at('tile.png'), `${path}#1`, { ...kept, seed: kept.seeds[1] }, SIMD);
+  assert.equal(await pixelsOf(report.locator('.live[data-row="1"][data-method="0"] canvas')), expected);
+  await report.close();
+});
+
 seen('sampling: every noise level is an NCA of its own, the last one the sample', async () => {
   await view('Sampling');
   const path = at('runs', RUN, 'trajectory.safetensors');
