@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { composeConfig, describe, loadConfig } from '../src/config/index.ts';
 import { BASELINES, ORBIT_BASELINES } from '../src/evaluation/index.ts';
-import { experimentNames, loadExperiment } from '../src/experiment/index.ts';
+import { experimentNames, KEPT_METHODS, loadExperiment, readKeptNcas } from '../src/experiment/index.ts';
 import { runExperiment, settle, startBackend, tf } from '../src/index.ts';
 import { readResults } from '../src/runs/index.ts';
 
@@ -114,6 +114,15 @@ for (const name of experimentNames().filter(name => !(name in STUDIES) && name !
     for (const { method } of results.summary) assert.ok(report.includes(method), method);
     assert.not.match(report, /(src|href)="(?!data:)/, 'nothing is loaded from elsewhere');
     isPng(run.file('gallery.png'));
+    // Every number's NCA is kept, row by row.
+    const { kept, targets } = await readKeptNcas(run.file(KEPT_METHODS));
+    assert.equal(
+      kept.columns.map(({ name, kind }) => [name, kind]),
+      results.summary.map(({ method, kind }) => [method, kind]),
+    );
+    assert.equal(kept.textures, results.textures);
+    assert.ok(targets);
+    assert.match(report, /<button class="live" data-row="2"/);
   });
 }
 

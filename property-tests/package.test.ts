@@ -1,8 +1,9 @@
 /** The package as its users get it: packed, installed into an empty project, run by plain Node, checked by tsc. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -112,6 +113,31 @@ test('the command works, and takes a denoiser in TypeScript', () => {
   const found = node(weightloom, 'verify', './my-denoiser.ts', '--trials', '2', '--json');
   assert.match(found, /"symmetry": "hidden-permutation",\s+"claimed": true,\s+"holds": true/);
   node(weightloom, 'run', 'graph-study', '--help');
+});
+
+test('the studio shows its page, from what was built before', async () => {
+  const child = spawn(process.execPath, [join('node_modules', '.bin', 'weightloom'), 'studio'], {
+    cwd: project,
+    env,
+  });
+  const ended = new Promise(resolve => child.on('close', resolve));
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', part => (said += part));
+  try {
+    for (let wait = 0; wait < 300 && !/Ctrl-C/.test(said); wait++) await setTimeout(100);
+    const url = /http:\/\/127\.0\.0\.1:\d+\//.exec(said)?.[0];
+    assert.ok(url, said);
+    const page = await (await fetch(url)).text();
+    for (const [, asset] of page.matchAll(/(?:src|href)="\.\/(.*?)"/g)) {
+      assert.is((await fetch(url + asset)).status, 200, asset);
+    }
+    const kernel = await (await fetch(`${url}kernels/simd.wasm`)).arrayBuffer();
+    assert.ok(WebAssembly.validate(kernel));
+    assert.is((await (await fetch(`${url}api/sets/embedded`)).json()).names.length, 472);
+  } finally {
+    child.kill('SIGINT');
+  }
+  assert.is(await ended, 0);
 });
 
 test.run();

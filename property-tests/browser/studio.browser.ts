@@ -40,6 +40,7 @@ test.before(async () => {
     ],
     { env: SIMD },
   );
+  cpSync(at('runs', RUN), at('runs', 'the-same'), { recursive: true });
   mkdirSync(at('runs', 'unfinished'));
   writeFileSync(at('runs', 'unfinished', 'config.yaml'), 'seed: 0\n');
   cpSync('configs/zoo/procedural', at('damaged'), { recursive: true });
@@ -47,7 +48,7 @@ test.before(async () => {
   browser = await openBrowser();
   studio = await startStudio([at('runs'), ZOO, at('damaged'), at('nowhere')], { env: SIMD });
   ({ page, faults } = await openPage(browser));
-  await page.goto(studio.url);
+  await page.goto(`${studio.url}#/compare/${RUN}`);
 });
 test.after(async () => {
   await browser?.close();
@@ -130,6 +131,41 @@ seen(
   },
 );
 
+seen('compare: another run of the same textures is added, and taken away again', async () => {
+  const methods = page.locator('[data-table=methods] tbody tr');
+  const count = await methods.count();
+  await page.locator('[data-with]').click();
+  await page.locator('[data-tile$="the-same"] canvas').first().waitFor();
+  assert.is(await methods.count(), 2 * count);
+  await page.locator('[data-do=to]').click();
+  await until(60);
+  // The same methods twice: every two tiles are alike.
+  const name = (await methods.first().getAttribute('data-pick'))!.split(' · ')[0];
+  const tiles = await Promise.all(
+    [RUN, 'the-same'].map(run => pixelsOf(page.locator(`[data-tile="${name} · ${run}"] canvas`))),
+  );
+  assert.equal(tiles[0], tiles[1]);
+  await page.locator('[data-with]').click();
+  await page.waitForFunction(
+    wanted => document.querySelectorAll('[data-table=methods] tbody tr').length === wanted,
+    count,
+  );
+});
+
+seen('the report of a run opens beside it, and lives there too', async () => {
+  const [report] = await Promise.all([
+    page.context().waitForEvent('page'),
+    page.getByRole('link', { name: 'its report' }).click(),
+  ]);
+  await report.locator('.live[data-row="1"][data-method="0"]').click();
+  await report.locator('.live[data-row="1"][data-method="0"][data-steps="60"]').waitFor();
+  const path = at('runs', RUN, 'weights.safetensors');
+  const { kept } = await readKeptNcas(path);
+  const expected = await rendered(at('tile.png'), `${path}#1`, { ...kept, seed: kept.seeds[1] }, SIMD);
+  assert.equal(await pixelsOf(report.locator('.live[data-row="1"][data-method="0"] canvas')), expected);
+  await report.close();
+});
+
 seen('sampling: every noise level is an NCA of its own, the last one the sample', async () => {
   await view('Sampling');
   const path = at('runs', RUN, 'trajectory.safetensors');
@@ -163,6 +199,7 @@ seen('a click on a tile opens the NCA that grows there', async () => {
 
 seen('grow: the picture is the one that nca render writes, bit for bit, at every size', async () => {
   await source('embedded');
+  await page.getByPlaceholder('search 472 NCAs').waitFor();
   await page.locator('[role=option]').nth(3).click();
   const name = (await page.locator('[role=option] .name').nth(3).textContent())!;
   await page.locator(`h2:has-text("${name}")`).waitFor();
@@ -331,6 +368,19 @@ seen('what cannot be read is a sentence on the page and in the terminal, and the
   await source('embedded');
   await page.locator('.main canvas').waitFor();
   assert.is(await page.locator('header .problem').count(), 0);
+});
+
+seen('a list that was scrolled is there when its view comes back', async () => {
+  await page.goto(`${studio.url}#/grow/embedded/embedded/400`);
+  await page.locator('[role=option][data-row="400"][aria-selected=true]').waitFor();
+  await view('Map');
+  await view('Grow');
+  await page.locator('[role=option]').first().waitFor();
+  await page.locator('.scroller').evaluate(scroller => {
+    scroller.scrollTop = 0;
+  });
+  await page.locator('[role=option][data-row="2"]').click();
+  await page.locator('[role=option][data-row="2"][aria-selected=true]').waitFor();
 });
 
 seen('back and forward, and an address that was kept', async () => {

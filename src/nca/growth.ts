@@ -41,6 +41,8 @@ export class Growth {
     this.batch = weights.length / weightCount(spec);
     if (options.seeds.length !== this.batch)
       throw new Error(`${options.seeds.length} seeds for ${this.batch} NCAs`);
+    if (options.seeds.some(seed => seed >>> 0 !== seed))
+      throw new Error('seeds are whole numbers below 2^32: see seedsFor and maskSeed');
     this.channels = paddedChannels(spec);
     const bytes = 4 * this.batch * options.size ** 2 * this.channels;
     this.flat = allocate(4 * weights.length);

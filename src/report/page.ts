@@ -19,7 +19,7 @@ p { max-width: 46rem } .dim, figcaption, footer { color: var(--dim); font-size: 
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem } th, td { padding: .3rem .7rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line) }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: var(--ground) } thead th { color: var(--dim); font-weight: 500; vertical-align: bottom }
 td.best { font-weight: 700; color: var(--mark) }
-.under { position: relative; width: max-content; max-width: 100% } .live { position: absolute; padding: 0; border: 0; background: none; cursor: pointer } .live:hover, .live:focus-visible { outline: 2px solid var(--mark) } .live canvas { width: 100%; height: 100%; display: block; image-rendering: pixelated }
+.under { position: relative; width: max-content; max-width: 100% } .live { position: absolute; padding: 0; border: 0; background: none; cursor: pointer } .live:hover, .live:focus-visible { outline: 2px solid var(--mark) } @media (max-width: 48rem) { .under:has(.live) { width: 64rem; max-width: none } .under:has(.live) img { width: 100% } } .live canvas { width: 100%; height: 100%; display: block; image-rendering: pixelated }
 thead th[aria-sort] { cursor: pointer } thead th[aria-sort=ascending]::after { content: " ▲"; font-size: .7em } thead th[aria-sort=descending]::after { content: " ▼"; font-size: .7em }
 a { color: var(--mark) } .csv { font-size: .85rem; white-space: nowrap }
 figure { margin: 1rem 0 } figure img, figure svg { max-width: 100%; height: auto } img.pixel { image-rendering: pixelated }

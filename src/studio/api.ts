@@ -17,6 +17,8 @@ export interface SourceInfo {
   readonly sets: Readonly<Partial<Record<'ncas' | 'methods' | 'trajectory', string>>>;
   /** Whether it has results of a comparison. */
   readonly compared: boolean;
+  /** Whether it has a report of its own. */
+  readonly report: boolean;
 }
 
 /** What the page starts from. */
@@ -52,5 +54,4 @@ export type RunInfo = Pick<
 > & {
   /** Metrics' names in words. */
   readonly labels: Readonly<Record<string, string>>;
-  readonly report: boolean;
 };

@@ -99,7 +99,7 @@ test.before(async () => {
   // A damaged manifest, a run not finished, one whose results are a link out of it, a whole one.
   mkdirSync(at('damaged'));
   writeFileSync(at('damaged', 'zoo.json'), readFileSync(at('zoo', 'zoo.json'), 'utf8').slice(0, 200));
-  for (const name of ['unfinished', 'outside', 'run']) {
+  for (const name of ['unfinished', 'outside', 'run', 'model', 'study']) {
     mkdirSync(at(name));
     writeFileSync(at(name, 'config.yaml'), 'seed: 0\n');
   }
@@ -107,6 +107,8 @@ test.before(async () => {
   symlinkSync(at('secret.txt'), at('outside', 'report.html'));
   writeFileSync(at('run', 'results.json'), JSON.stringify(results()));
   writeFileSync(at('run', 'report.html'), '<p>a report</p>');
+  writeFileSync(at('model', 'model.safetensors'), '');
+  writeFileSync(at('study', 'results.json'), '{"version": 1, "experiment": "graph-study"}');
   await writeKeptNcas(
     at('run', KEPT_METHODS),
     spec,
@@ -135,6 +137,8 @@ test.before(async () => {
       'outside',
       'run',
       'single.safetensors',
+      'model',
+      'study',
       'empty',
       'nowhere',
     ].map(name => at(name)),
@@ -161,6 +165,8 @@ test('what is wrong with one of what was given is a sentence, and the rest is se
   );
   assert.match(problems.outside, /a link that leads out of it/);
   assert.match(problems.empty, /expected a zoo .*, a run .* or a file of weights/);
+  assert.match(problems.model, /a trained model\. `weightloom sample --run .* --trajectory/);
+  assert.match(problems.study, /results of graph-study, which compares no methods/);
   assert.match(problems.nowhere, /expected .*exists, found nothing there/);
 });
 
@@ -278,6 +284,27 @@ test('what grows on the page is what the command line renders, byte for byte', a
   assert.equal(
     painted.filter((_, i) => i % 4 !== 3),
     new Uint8ClampedArray(pictureBytes(rendered.data)),
+  );
+});
+
+test('a run that has finished meanwhile, and a new one, are there when the page is loaded again', async () => {
+  mkdirSync(at('later', 'first'), { recursive: true });
+  writeFileSync(at('later', 'first', 'config.yaml'), 'seed: 0\n');
+  const first = await openSources([at('later'), at('zoo')]);
+  assert.match(first[0].info.problem!, /it did not finish/);
+  writeFileSync(at('later', 'first', 'results.json'), JSON.stringify(results()));
+  mkdirSync(at('later', 'second'));
+  writeFileSync(at('later', 'second', 'results.json'), JSON.stringify(results()));
+  const again = await openSources([at('later'), at('zoo')], first);
+  assert.equal(again.map(({ info }) => [info.title, info.id, info.compared]).sort(), [
+    ['first', 'first', true],
+    ['second', 'second', true],
+    ['zoo', 'zoo', false],
+  ]);
+  // What was whole is not read again.
+  assert.is(
+    again.find(({ info }) => info.id === 'zoo'),
+    first.find(({ info }) => info.id === 'zoo'),
   );
 });
 

@@ -23,7 +23,7 @@ import {
   writeKeptNcas,
 } from '../../experiment/index.ts';
 import { type Picture, readImage, writeGif, writePng } from '../../formats/index.ts';
-import { finiteOrbit, trainNca, weightCount } from '../../nca/index.ts';
+import { finiteOrbit, maskSeed, trainNca, weightCount } from '../../nca/index.ts';
 import { interruption, progressBar } from '../../runs/index.ts';
 import { startBackend, tf } from '../../tensor/index.ts';
 import { whole, within } from '../options.ts';
@@ -160,7 +160,7 @@ async function writeTrajectory(
       textures,
       steps,
       size: pictureSize,
-      seeds: textures.map(() => seed),
+      seeds: textures.map(() => maskSeed(seed)),
     },
     [denoised, weights],
     pictures.length > 0 ? targets : undefined,

@@ -1,4 +1,5 @@
 /** The script of a report: tables sort by a click on their head, tiles of the gallery grow by a click on them. It runs from the disk, on one thread. */
+import { setThreadCount } from '../../compute/index.ts';
 import { provideKernels } from '../../compute/web.ts';
 import { Growth, weightCount } from '../../nca/index.ts';
 import type { LiveNcas } from '../live-gallery.ts';
@@ -54,6 +55,8 @@ const bytes = (base64: string) => Uint8Array.from(atob(base64), sign => sign.cha
 function alive({ spec, size, steps, seeds, places, ...encoded }: LiveNcas & { kernel: string }): void {
   let ready: Promise<Float32Array> | undefined;
   const prepare = async () => {
+    // The page's own thread may not wait for others, even where a server lets it have them.
+    setThreadCount(1);
     provideKernels({ build: 'simd', modules: [await WebAssembly.compile(bytes(encoded.kernel))] });
     return new Float32Array(bytes(encoded.weights).buffer);
   };

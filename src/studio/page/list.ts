@@ -36,6 +36,10 @@ export class NcaList {
       const { scrollTop, clientHeight } = scroller;
       if (place * ITEM < scrollTop || (place + 1) * ITEM > scrollTop + clientHeight)
         scroller.scrollTop = Math.max(0, (place - 1) * ITEM);
+      // A view that was put away and comes back has forgotten how far it was scrolled.
+      this.top = scroller.scrollTop;
+      this.height = clientHeight;
+      this.update();
     });
   }
 

@@ -70,6 +70,7 @@ function top({ sources }: Library, route: Route) {
     view =>
       html`<a href=${hrefOf({ view, source: source.id, set: route.row === null ? setFor(source, view) || null : route.set, row: route.row })} aria-current=${view === route.view ? 'page' : 'false'}>${VIEWS[view].title}</a>`,
   )}</nav>
+${source.report ? html`<a class="report" href="/runs/${encodeURIComponent(source.id)}/report.html" target="_blank" rel="noopener">its report</a>` : nothing}
 ${source.problem === null ? nothing : html`<p class="problem" role="alert">${source.problem}</p>`}`;
 }
 

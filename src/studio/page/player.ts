@@ -25,7 +25,9 @@ export class Player {
   rate = 0;
   /** All steps done so far and the milliseconds the kernels took for them. */
   readonly busy = { steps: 0, milliseconds: 0 };
-  /** Told after every picture, and when playing begins and ends. */
+  /** Told after every picture. */
+  onFrame: () => void = () => {};
+  /** Told when playing begins and ends, and of steps done: while it plays ten times a second, for the page is slower to change than the picture. */
   onChange: () => void = () => {};
   /** Told what went wrong. */
   onError: (error: Error) => void = () => {};
@@ -33,6 +35,7 @@ export class Player {
   private queue: Promise<unknown> = Promise.resolve();
   private pending = 0;
   private since = { time: 0, steps: 0 };
+  private told = 0;
   private gone = false;
 
   private constructor(
@@ -175,6 +178,9 @@ export class Player {
       const { width } = this.canvases[i];
       this.canvases[i].getContext('2d')?.putImageData(new ImageData(pixels, width), 0, 0);
     });
+    this.onFrame();
+    if (this.playing && now - this.told < 100) return;
+    this.told = now;
     this.onChange();
   }
 }

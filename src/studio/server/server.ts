@@ -17,6 +17,8 @@ import { principalPlane } from './zoo-map.ts';
 /** What is served. */
 export interface Served {
   readonly sources: readonly Source[];
+  /** Looks again: a run may be finished by now, or a new one be there. */
+  again?(): Promise<readonly Source[]>;
   /** Folder of the built page. */
   readonly page: string;
   /** Compiled kernels by build, the best first: paths of the files. */
@@ -89,12 +91,8 @@ const missing = (): never => {
   throw new NotFound('nothing of that name is served here');
 };
 
-/** Answers by path. Every name in a path is looked up in a table. */
-function router({ sources, page, kernels }: Served) {
-  const sets = new Map(sources.flatMap(source => source.sets.map(set => [set.info.id, set] as const)));
-  const runs = new Map(
-    sources.flatMap(source => (source.run ? [[source.info.id, source.run] as const] : [])),
-  );
+/** Tables of everything that is served, by the names that paths have. */
+function tablesOf({ sources, page, kernels }: Omit<Served, 'again'>) {
   const files = new Map<string, string>(
     sources.flatMap(({ info, files }) =>
       Object.entries(files).map(
@@ -109,6 +107,17 @@ function router({ sources, page, kernels }: Served) {
   if (index) files.set('/', index);
   for (const [build, path] of Object.entries(kernels)) files.set(`/kernels/${build}.wasm`, path);
   const library: Library = { sources: sources.map(({ info }) => info), builds: Object.keys(kernels) };
+  return {
+    sets: new Map(sources.flatMap(source => source.sets.map(set => [set.info.id, set] as const))),
+    runs: new Map(sources.flatMap(source => (source.run ? [[source.info.id, source.run] as const] : []))),
+    files,
+    library,
+  };
+}
+
+/** Answers by path. Every name in a path is looked up in a table. */
+function router(served: Served) {
+  let tables = tablesOf(served);
   const maps = new Map<string, Promise<Float32Array>>();
   const mapOf = ({ info, rows }: NcaSet) => {
     const known = maps.get(info.id) ?? principalPlane({ count: info.names.length, rows });
@@ -119,16 +128,19 @@ function router({ sources, page, kernels }: Served) {
     /^\d{1,9}$/.test(text ?? '') ? Number(text) : missing();
 
   return async (path: string): Promise<Answer> => {
-    const file = files.get(path);
+    const file = tables.files.get(path);
     if (file) {
       const policy = path.endsWith('/report.html') ? REPORT_POLICY : undefined;
       return { body: await readFile(file), type: typeOf(file), policy };
     }
     const [, api, group, name, what, ...rest] = path.split('/').map(decodeURIComponent);
     if (api !== 'api') return missing();
-    if (group === 'library' && name === undefined) return json(library);
-    if (group === 'runs' && what === undefined) return json(runs.get(name) ?? missing());
-    const set = group === 'sets' ? (sets.get(name) ?? missing()) : missing();
+    if (group === 'library' && name === undefined) {
+      if (served.again) tables = tablesOf({ ...served, sources: await served.again() });
+      return json(tables.library);
+    }
+    if (group === 'runs' && what === undefined) return json(tables.runs.get(name) ?? missing());
+    const set = group === 'sets' ? (tables.sets.get(name) ?? missing()) : missing();
     if (what === undefined) return json(set.info);
     if (what === 'rows' && rest.length === 2) {
       const [first, count] = rest.map(whole);

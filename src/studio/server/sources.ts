@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
 import { describe, failure, UserError } from '../../config/index.ts';
-import { KEPT_METHODS, KEPT_TRAJECTORY, zooFolder } from '../../experiment/index.ts';
+import { KEPT_METHODS, KEPT_TRAJECTORY, MODEL, zooFolder } from '../../experiment/index.ts';
 import { fileInside } from '../../formats/index.ts';
 import { metricLabel } from '../../report/index.ts';
 import { isComparison, RESULTS, readResults, readResultsHead } from '../../runs/index.ts';
@@ -59,11 +59,23 @@ function shortest(path: string): string {
   return short.startsWith('..') ? path : short;
 }
 
-/** Opens everything given. Never rejects for what is wrong with one of them. */
-export async function openSources(paths: readonly string[]): Promise<Source[]> {
+/**
+ * Opens everything given. Never rejects for what is wrong with one of them.
+ * @param before what was opened of it before: what was whole then stays, the rest may have come right
+ */
+export async function openSources(
+  paths: readonly string[],
+  before: readonly Source[] = [],
+): Promise<Source[]> {
   const sources: Source[] = [];
-  const taken = new Set<string>();
+  const taken = new Set(before.map(({ info }) => info.id));
   for (const path of paths.flatMap(expand)) {
+    const known = before.find(({ info }) => info.path === path);
+    if (known) {
+      const { id, title, problem } = known.info;
+      sources.push(problem === null ? known : await openSource(id, title, path));
+      continue;
+    }
     const title = titleOf(path);
     let id = title.replaceAll(/[^\w.-]+/g, '-') || 'source';
     for (let n = 2; taken.has(id); n++) id = `${id.replace(/~\d+$/, '')}~${n}`;
@@ -96,7 +108,14 @@ async function openSource(id: string, title: string, path: string): Promise<Sour
     const set = await weightsSet(id, title, path);
     const kind = set.info.kept?.kind ?? 'ncas';
     return {
-      info: { ...about, kind: 'weights', problem: null, sets: { ncas: id, [kind]: id }, compared: false },
+      info: {
+        ...about,
+        kind: 'weights',
+        problem: null,
+        sets: { ncas: id, [kind]: id },
+        compared: false,
+        report: false,
+      },
       sets: [set],
       run: null,
       files: {},
@@ -113,7 +132,14 @@ interface About {
 }
 
 const broken = (about: About, problem: string): Source => ({
-  info: { ...about, kind: isFolder(about.path) ? 'run' : 'weights', problem, sets: {}, compared: false },
+  info: {
+    ...about,
+    kind: isFolder(about.path) ? 'run' : 'weights',
+    problem,
+    sets: {},
+    compared: false,
+    report: false,
+  },
   sets: [],
   run: null,
   files: {},
@@ -122,7 +148,7 @@ const broken = (about: About, problem: string): Source => ({
 async function zooSource(about: About): Promise<Source> {
   const set = await zooSet(about.id, about.title, about.path);
   return {
-    info: { ...about, kind: 'zoo', problem: null, sets: { ncas: about.id }, compared: false },
+    info: { ...about, kind: 'zoo', problem: null, sets: { ncas: about.id }, compared: false, report: false },
     sets: [set],
     run: null,
     files: {},
@@ -141,8 +167,16 @@ async function runSource(about: About): Promise<Source> {
   const inside = (name: string) => fileInside(path, name, path, name);
   const run = await attempt(async () => {
     if (existsSync(join(path, RESULTS))) await inside(RESULTS);
-    const { raw } = await readResultsHead(path);
-    return isComparison(raw) ? runInfo(path) : null;
+    else if (existsSync(join(path, MODEL))) {
+      throw new UserError(
+        `${path}: a trained model. \`weightloom sample --run ${path} --image PICTURE --trajectory --out samples\` asks it for NCAs, and \`weightloom studio samples\` shows them.`,
+      );
+    }
+    const { raw, experiment } = await readResultsHead(path);
+    if (isComparison(raw)) return runInfo(path);
+    throw new UserError(
+      `${path}: results of ${experiment}, which compares no methods; its report shows them.`,
+    );
   });
   const sets: Partial<Record<'methods' | 'trajectory', NcaSet>> = {};
   for (const [kind, name] of [
@@ -173,6 +207,7 @@ async function runSource(about: About): Promise<Source> {
       problem: problems.join(' ') || null,
       sets: Object.fromEntries(Object.entries(sets).map(([kind, set]) => [kind, set.info.id])),
       compared: run !== null,
+      report: files['report.html'] !== undefined,
     },
     sets: Object.values(sets),
     run,
@@ -190,7 +225,6 @@ async function runInfo(path: string): Promise<RunInfo> {
     summary,
     perTexture,
     labels: Object.fromEntries(metrics.map(({ name }) => [name, metricLabel(name)])),
-    report: existsSync(join(path, 'report.html')),
   };
 }
 

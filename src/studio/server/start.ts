@@ -39,10 +39,15 @@ export async function startStudio({ paths = [], port, onProblem }: StudioOptions
   const offered = builds.length > 0 ? builds : BROWSER_BUILDS;
   await ensureKernels([...offered]);
   const page = await ensureProgram('studio');
-  const sources = await openSources(paths.length > 0 ? paths : defaultPaths());
+  const given = () => (paths.length > 0 ? paths : defaultPaths());
+  let sources = await openSources(given());
+  const again = async () => {
+    sources = await openSources(given(), sources);
+    return sources;
+  };
   for (const { info } of sources) if (info.problem !== null) onProblem?.(info.problem);
   const kernels = Object.fromEntries(offered.map(build => [build, wasmPath(KERNELS, build)]));
-  const running = await serve({ sources, page, kernels }, port);
+  const running = await serve({ sources, again, page, kernels }, port);
   const verifying = setTimeout(async () => {
     for (const set of sources.flatMap(source => source.sets)) {
       await set.verify().catch(error => onProblem?.(sentenceOf(error)));

@@ -213,8 +213,7 @@ ${
   set
     ? this.tiles()
     : html`<p class="dim">The run kept no weights, so nothing can be grown: run it again with this version.</p>`
-}
-${run.report ? html`<p><a href="/runs/${encodeURIComponent(this.route!.source)}/report.html" target="_blank" rel="noopener">the whole report</a> <span class="dim">of ${run.command}</span></p>` : nothing}`;
+}`;
   }
 
   /** The answers first: the best denoiser, where it is worst, where it is best, what it is up against. */

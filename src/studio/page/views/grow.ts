@@ -1,6 +1,6 @@
 /** One NCA, live. */
 import { html, nothing } from 'lit';
-import { FILTERS, specText, weightCount } from '../../../nca/index.ts';
+import { FILTERS, maskSeed, specText, weightCount } from '../../../nca/index.ts';
 import { playControls } from '../controls.ts';
 import { type EngineInfo, engine } from '../engine.ts';
 import { Player } from '../player.ts';
@@ -24,7 +24,7 @@ export class GrowView extends NcaView {
     const { spec } = this.set!;
     const seed = this.seed ?? this.usualSeed;
     this.info = await engine();
-    const player = await Player.make([{ spec, weights, size: this.size, seeds: [seed] }]);
+    const player = await Player.make([{ spec, weights, size: this.size, seeds: [maskSeed(seed)] }]);
     if (!still()) {
       player.dispose();
       return;
@@ -92,10 +92,10 @@ export class GrowView extends NcaView {
       this.size = Number((event.target as HTMLSelectElement).value);
       this.again();
     }}>${SIZES.map(value => html`<option value=${value} ?selected=${value === size}>${value} × ${value}</option>`)}</select></label>
-    <label>seed of the masks <input type="number" min="0" max="4294967295" .value=${String(seed)} data-do="seed" @change=${(
+    <label>seed of the masks <input type="number" min="0" max=${Number.MAX_SAFE_INTEGER} .value=${String(seed)} data-do="seed" @change=${(
       event: Event,
     ) => {
-      this.seed = Number((event.target as HTMLInputElement).value) >>> 0;
+      this.seed = Math.max(0, Math.floor(Number((event.target as HTMLInputElement).value))) || 0;
       this.again();
     }}></label>
     <label>brush <input type="range" min="2" max="32" .value=${String(this.brush)} @input=${(

@@ -58,10 +58,8 @@ export class SamplingView extends View {
     player.speed = this.player?.speed ?? 'normal';
     this.player?.dispose();
     this.player = player;
-    player.onChange = () => {
-      this.enlarge();
-      this.update();
-    };
+    player.onFrame = () => this.enlarge();
+    player.onChange = () => this.update();
     player.onError = error => this.fail(error);
     await player.playTo(steps);
     this.update();
