@@ -6,9 +6,11 @@ import * as t from 'io-ts';
 import { natural, optional, whole } from '../config/index.ts';
 import { zooHash } from '../data/index.ts';
 import {
+  BASELINES,
   compareMethods,
   type Method,
   type MethodResult,
+  ORBIT_BASELINES,
   type PairMetric,
   pairMetrics,
 } from '../evaluation/index.ts';
@@ -24,7 +26,7 @@ import {
 } from './contender.ts';
 import type { RunContext } from './experiment.ts';
 import { buildEncoder } from './model/index.ts';
-import { baselineMethods, openStudy, renderingSteps, type Study, zooFolder } from './study.ts';
+import { BOUND, baselineMethods, openStudy, renderingSteps, type Study, zooFolder } from './study.ts';
 import { sourceOf } from './unfinished.ts';
 
 /** A registered kind, or the path of a TypeScript file, and its parameters. */
@@ -53,8 +55,12 @@ export const studyKeys = {
   encoder: KindCodec,
   evaluation: t.intersection([
     t.strict({ steps: optional(natural), seed: whole }),
-    /** Whose textures are answered and measured; default held-out. Settings are chosen on validation. */
-    t.partial({ split: t.keyof({ 'held-out': null, validation: null }) }),
+    t.partial({
+      /** Whose textures are answered and measured; default held-out. Settings are chosen on validation. */
+      split: t.keyof({ 'held-out': null, validation: null }),
+      /** The baselines that are measured; default all. Those over orbits encode 384 pictures a texture. */
+      baselines: t.array(t.keyof({ ...BASELINES, ...ORBIT_BASELINES, [BOUND]: null })),
+    }),
   ]),
   /** For trials: only so many NCAs of each split. */
   limit: t.strict({ train: optional(natural), heldOut: optional(natural) }),
@@ -209,7 +215,7 @@ function protocolOf(
     once,
     measure,
     on: other => protocolOf(context, other, { evaluation }),
-    async baselines(seed, only) {
+    async baselines(seed, only = evaluation.baselines) {
       const bar = context.progress('baselines', heldOut.names.length);
       const methods = await baselineMethods(study, seed, {
         only,
