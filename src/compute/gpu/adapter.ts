@@ -58,21 +58,33 @@ export interface AdapterChoice {
  * Opens a device of `gpu`: a card, or what `name` asks for (software too).
  * @throws GpuError `absent` that says why there is none
  */
-export async function openDevice(gpu: GPU, { name, required = [] }: AdapterChoice = {}): Promise<OpenedDevice> {
+export async function openDevice(
+  gpu: GPU,
+  { name, required = [] }: AdapterChoice = {},
+): Promise<OpenedDevice> {
   let adapter: GPUAdapter | null;
   try {
     adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   } catch (error) {
-    throw new GpuError('absent', `no GPU: the driver gave no adapter (${firstLine((error as Error).message)})`);
+    throw new GpuError(
+      'absent',
+      `no GPU: the driver gave no adapter (${firstLine((error as Error).message)})`,
+    );
   }
   if (!adapter) throw new GpuError('absent', 'no GPU: no driver with Vulkan, Metal or Direct3D 12 was found');
   const { info, limits } = adapter;
   const found = nameOf(info);
   const software = isSoftware(info);
   if (name === undefined && software) {
-    throw new GpuError('absent', `no GPU: only a program on the processor (${found}); WEIGHTLOOM_GPU=NAME takes it`);
+    throw new GpuError(
+      'absent',
+      `no GPU: only a program on the processor (${found}); WEIGHTLOOM_GPU=NAME takes it`,
+    );
   }
-  if (name !== undefined && !`${found} ${info.vendor} ${info.device}`.toLowerCase().includes(name.toLowerCase())) {
+  if (
+    name !== undefined &&
+    !`${found} ${info.vendor} ${info.device}`.toLowerCase().includes(name.toLowerCase())
+  ) {
     throw new GpuError('absent', `no GPU called "${name}": found ${found}`);
   }
   const missing = required.filter(feature => !adapter.features.has(feature));

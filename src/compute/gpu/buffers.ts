@@ -1,6 +1,7 @@
 /** Buffers of a device, handed out again when they are given back: training asks for the same sizes over and over. */
-import type { Faults } from './faults.ts';
+
 import { GpuError, mib } from './failure.ts';
+import type { Faults } from './faults.ts';
 
 /** Values of GPUBufferUsage and GPUMapMode, which are globals of pages alone. */
 export const USAGE = { MAP_READ: 1, COPY_SRC: 4, COPY_DST: 8, STORAGE: 128 } as const;
@@ -74,7 +75,11 @@ export class BufferPool {
     }
     this.taken += size;
     const usage = USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST;
-    const buffer = faults.watch(new Set([label]), () => this.device.createBuffer({ label, size, usage }), size);
+    const buffer = faults.watch(
+      new Set([label]),
+      () => this.device.createBuffer({ label, size, usage }),
+      size,
+    );
     const id = this.nextId++;
     this.inUse.add(id);
     return { id, buffer, bytes, size, batch: -1 };
@@ -96,7 +101,7 @@ export class BufferPool {
 
   /** Gives everything spare back to the driver. */
   trim(): void {
-    for (const list of this.free.values()) list.splice(0).forEach(block => this.destroy(block));
+    for (const list of this.free.values()) for (const block of list.splice(0)) this.destroy(block);
     this.spare = 0;
   }
 

@@ -17,13 +17,17 @@ export interface GpuProgram {
 }
 
 /** A block, or `bytes` of it from `offset` (a multiple of 256). */
-export type GpuBinding = GpuBlock | { readonly block: GpuBlock; readonly offset: number; readonly bytes: number };
+export type GpuBinding =
+  | GpuBlock
+  | { readonly block: GpuBlock; readonly offset: number; readonly bytes: number };
 
 /** Numbers that can be sent. */
 export type GpuNumbers = Float32Array | Uint32Array | Int32Array;
 
 const partOf = (binding: GpuBinding) =>
-  'block' in binding ? binding : { block: binding, offset: 0, bytes: binding.size };
+  'block' in binding
+    ? binding
+    : { block: binding, offset: 0, bytes: Math.max(16, Math.ceil(binding.bytes / 4) * 4) };
 
 /** Dispatches that wait before they are submitted, and bind groups that are kept. */
 const ENOUGH = 128;
@@ -85,7 +89,10 @@ export class Gpu {
 
   private async compile(label: string, code: string): Promise<GpuProgram> {
     const refused = (reason: string) =>
-      new GpuError('refused', `${label}: its shader does not compile on ${this.report.name}: ${firstLine(reason)}`);
+      new GpuError(
+        'refused',
+        `${label}: its shader does not compile on ${this.report.name}: ${firstLine(reason)}`,
+      );
     this.device.pushErrorScope('validation');
     const module = this.device.createShaderModule({ label, code });
     const wrong = await this.device.popErrorScope();
@@ -182,7 +189,10 @@ export class Gpu {
     if (x * y * z === 0) return;
     const most = this.report.maxWorkgroups;
     if (Math.max(x, y, z) > most) {
-      throw new GpuError('limit', `${program.label}: ${x} x ${y} x ${z} workgroups, and this GPU takes ${most} a side`);
+      throw new GpuError(
+        'limit',
+        `${program.label}: ${x} x ${y} x ${z} workgroups, and this GPU takes ${most} a side`,
+      );
     }
     this.operators.add(program.label);
     const group = this.groupOf(program, bindings);

@@ -2,7 +2,7 @@
  * What went wrong on a device. WebGPU throws nothing: a refused command is dropped, and with it all others of its command buffer. So every
  * batch is watched by error scopes, what nobody watched comes as an event, and whoever reads asks here first.
  */
-import { firstLine, type GpuFault, GpuError, mib } from './failure.ts';
+import { firstLine, GpuError, type GpuFault, mib } from './failure.ts';
 
 /** Faults of one device, first come first. */
 export class Faults {
