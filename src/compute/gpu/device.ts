@@ -38,6 +38,7 @@ export class Gpu {
   private readonly pool: BufferPool;
   private readonly programs = new Map<string, Promise<GpuProgram>>();
   private readonly groups = new Map<string, GPUBindGroup>();
+  private readonly constants = new Map<string, GpuBlock>();
   private readonly staging = new Map<number, GPUBuffer[]>();
   private encoder: GPUCommandEncoder | undefined;
   private pass: GPUComputePassEncoder | undefined;
@@ -133,6 +134,17 @@ export class Gpu {
     return block;
   }
 
+  /** A block that holds `numbers` for as long as the device lives; the same numbers are sent once. */
+  constant(numbers: Uint32Array, label: string): GpuBlock {
+    const key = numbers.join(' ');
+    let block = this.constants.get(key);
+    if (!block) {
+      block = this.upload(numbers, label);
+      this.constants.set(key, block);
+    }
+    return block;
+  }
+
   /** Writes numbers to a block, after everything encoded so far. */
   write(block: GpuBlock, numbers: GpuNumbers, offset = 0): void {
     // The queue writes before commands that are only encoded.
@@ -195,6 +207,7 @@ export class Gpu {
       );
     }
     this.operators.add(program.label);
+    this.faults.operators = this.operators;
     const group = this.groupOf(program, bindings);
     this.pass ??= this.open().beginComputePass();
     this.pass.setPipeline(program.pipeline);

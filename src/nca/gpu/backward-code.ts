@@ -3,9 +3,10 @@
  * memory and is gathered by the next kernel: nothing is added by two threads at once, so that sums have one order. Weight gradients are summed per
  * region, over all steps.
  */
-import { type Cut, type KernelSpec, outerTile, type PackedLayout, type Torus } from './plan.ts';
+import { type Cut, type KernelSpec, outerTile, type PackedLayout } from './plan.ts';
 import {
   clipped,
+  dimensions,
   type Each,
   header,
   hiddenProduct,
@@ -50,10 +51,9 @@ function unclip({ clip }: KernelSpec, each: Each): string {
     workgroupBarrier();`;
 }
 
-/** Bindings: state, packed weights, mask words, gradient of the later state (changed by a state clip), of perceptions, of weights by region. */
+/** Bindings: state, packed weights, mask words, gradient of the later state (changed by a state clip), of perceptions, of weights by region, the torus. */
 export function backwardCode(
   spec: KernelSpec,
-  torus: Torus,
   layout: PackedLayout,
   cut: Cut,
   flat: FlatOffsets,
@@ -76,7 +76,7 @@ export function backwardCode(
 @group(0) @binding(3) var<storage, read_write> after: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dP: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> part: array<f32>;
-${header(torus, layout, cut)}
+${dimensions(6)}${header(layout, cut)}
 var<workgroup> P: array<vec4f, ${layout.inputs * cut.stride}>;
 var<workgroup> S: array<vec4f, ${layout.hidden * cut.stride}>;
 var<workgroup> G: array<vec4f, ${layout.channels * cut.stride}>;

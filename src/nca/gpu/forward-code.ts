@@ -1,7 +1,8 @@
 /** One step of a batch, computing only the cells whose mask bit is 1. A workgroup is a region of one sample. */
-import type { Cut, KernelSpec, PackedLayout, Torus } from './plan.ts';
+import type { Cut, KernelSpec, PackedLayout } from './plan.ts';
 import {
   clipped,
+  dimensions,
   type Each,
   header,
   hiddenProduct,
@@ -11,13 +12,13 @@ import {
   updateProduct,
 } from './wgsl.ts';
 
-/** Bindings: state, packed weights, mask words of the step, the next state. */
-export const forwardCode = (spec: KernelSpec, torus: Torus, layout: PackedLayout, cut: Cut, each: Each) => `
+/** Bindings: state, packed weights, mask words of the step, the next state, the torus. */
+export const forwardCode = (spec: KernelSpec, layout: PackedLayout, cut: Cut, each: Each) => `
 @group(0) @binding(0) var<storage, read> state: array<vec4f>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4f>;
 @group(0) @binding(2) var<storage, read> masks: array<u32>;
 @group(0) @binding(3) var<storage, read_write> next: array<f32>;
-${header(torus, layout, cut)}
+${dimensions(4)}${header(layout, cut)}
 var<workgroup> S: array<vec4f, ${Math.max(layout.inputs, layout.hidden) * cut.stride}>;
 @compute @workgroup_size(${cut.threads})
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) tid: u32) {

@@ -22,7 +22,7 @@ import {
   wordsOf,
 } from './plan.ts';
 import { gatherCode, masksCode, packCode, reduceCode } from './small-code.ts';
-import { eachOf } from './wgsl.ts';
+import { dimensionsOf, eachOf } from './wgsl.ts';
 
 const offsetsOf = (spec: KernelSpec): FlatOffsets => {
   const at = Object.fromEntries(weightBlocks(spec).map(({ name, offset }) => [name, offset]));
@@ -37,6 +37,8 @@ export class NcaKernels {
     readonly torus: Torus,
     readonly layout: PackedLayout,
     readonly cuts: { readonly forward: Cut; readonly backward: Cut },
+    /** The torus as the kernels read it. */
+    readonly dims: GpuBlock,
     readonly programs: Record<'masks' | 'pack' | 'forward' | 'backward' | 'gather' | 'reduce', GpuProgram>,
   ) {}
 
@@ -64,17 +66,18 @@ export class NcaKernels {
     const flat = offsetsOf(spec);
     const each = eachOf(unroll);
     const codes = {
-      masks: masksCode(torus),
+      masks: masksCode,
       pack: packCode(spec, layout, flat),
-      forward: forwardCode(spec, torus, layout, cuts.forward, each),
-      backward: backwardCode(spec, torus, layout, cuts.backward, flat, each),
-      gather: gatherCode(spec, torus, layout),
+      forward: forwardCode(spec, layout, cuts.forward, each),
+      backward: backwardCode(spec, layout, cuts.backward, flat, each),
+      gather: gatherCode(spec, layout),
       reduce: reduceCode(flat),
     };
     const compiled = await Promise.all(
       Object.entries(codes).map(async ([name, code]) => [name, await gpu.program(`NCA ${name}`, code)]),
     );
-    return new NcaKernels(gpu, spec, torus, layout, cuts, Object.fromEntries(compiled));
+    const dims = gpu.constant(dimensionsOf(torus), 'NCA sizes');
+    return new NcaKernels(gpu, spec, torus, layout, cuts, dims, Object.fromEntries(compiled));
   }
 
   /** Cells of one sample. */
@@ -162,7 +165,7 @@ export class GpuRollout {
   }
 
   private writeMasks(): void {
-    const { gpu, torus, programs } = this.kernels;
+    const { gpu, torus, programs, dims } = this.kernels;
     const { batch, steps, firstStep, seeds, masks } = this.task;
     const { row, all } = wordsOf(torus);
     if (masks) {
@@ -178,7 +181,7 @@ export class GpuRollout {
       return;
     }
     const task = gpu.upload(Uint32Array.of(firstStep, batch * all, this.stride, ...seeds), 'NCA seeds');
-    gpu.run(programs.masks, [task, this.masks], Math.ceil((batch * all) / 64), steps);
+    gpu.run(programs.masks, [task, this.masks, dims], Math.ceil((batch * all) / 64), steps);
     gpu.release(task);
   }
 
@@ -191,10 +194,10 @@ export class GpuRollout {
   }
 
   private step(t: number, before: GpuBlock, after: GpuBlock): void {
-    const { gpu, programs, cuts } = this.kernels;
+    const { gpu, programs, cuts, dims } = this.kernels;
     gpu.run(
       programs.forward,
-      [before, this.packed, this.maskOf(t), after],
+      [before, this.packed, this.maskOf(t), after, dims],
       this.regions(cuts.forward),
       this.task.batch,
     );
@@ -205,7 +208,7 @@ export class GpuRollout {
    */
   backward(lastGradient: GpuBlock): { weights: GpuBlock; state: GpuBlock } {
     const { kernels, task, held } = this;
-    const { gpu, programs, cuts, layout, spec } = kernels;
+    const { gpu, programs, cuts, layout, spec, dims } = kernels;
     const { batch, rows, steps, keepEvery } = task;
     const bytes = kernels.stateBytes(batch);
     const regions = this.regions(cuts.backward);
@@ -230,13 +233,13 @@ export class GpuRollout {
       const to = slopes[t % 2];
       gpu.run(
         programs.backward,
-        [before, this.packed, this.maskOf(t), after, perceptions, part],
+        [before, this.packed, this.maskOf(t), after, perceptions, part, dims],
         regions,
         batch,
       );
       gpu.run(
         programs.gather,
-        [after, perceptions, this.maskOf(t), to],
+        [after, perceptions, this.maskOf(t), to, dims],
         Math.ceil((kernels.cells * layout.channels) / 192),
         batch,
       );

@@ -1,15 +1,11 @@
 /** The kernels around a step: masks, packing, the transpose of perception, sums of weight gradients. */
 import type { FlatOffsets } from './backward-code.ts';
-import type { KernelSpec, PackedLayout, Torus } from './plan.ts';
-import { wordsOf } from './plan.ts';
-import { real } from './wgsl.ts';
+import type { KernelSpec, PackedLayout } from './plan.ts';
+import { dimensions, readDimensions, real } from './wgsl.ts';
 
 /** Mask words [steps, batch, words]; the hash of src/nca/masks.ts. \`task\`: first step, words of a step and from one to the next, seeds. */
-export function masksCode(torus: Torus): string {
-  const { row, all } = wordsOf(torus);
-  const left = torus.width % 32;
-  return `
-@group(0) @binding(0) var<storage, read> task: array<u32>;
+export const masksCode = `
+${dimensions(2)}@group(0) @binding(0) var<storage, read> task: array<u32>;
 @group(0) @binding(1) var<storage, read_write> masks: array<u32>;
 fn mix(a: u32) -> u32 {
   var x = (a ^ (a >> 16u)) * 0x7feb352du;
@@ -18,15 +14,15 @@ fn mix(a: u32) -> u32 {
 }
 @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= task[1]) { return; }
-  let b = id.x / ${all}u;
-  let at = id.x % ${all}u;
-  let y = at / ${row}u;
-  let block = at % ${row}u;
+  ${readDimensions}
+  let b = id.x / WORDS;
+  let at = id.x % WORDS;
+  let y = at / ROW;
+  let block = at % ROW;
   var word = mix(mix(mix(task[3u + b] ^ 0x9e3779b9u) ^ (task[0] + id.y)) ^ ((y << 16u) | block));
-  ${left === 0 ? '' : `if (block == ${row - 1}u) { word &= ${2 ** left - 1}u; }`}
+  if (block == ROW - 1u && W % 32u != 0u) { word &= (1u << (W % 32u)) - 1u; }
   masks[id.y * task[2] + id.x] = word;
 }`;
-}
 
 /** Flat weights [rows, D] to packed ones, padding with zeros. */
 export const packCode = (spec: KernelSpec, layout: PackedLayout, flat: FlatOffsets) => `
@@ -57,8 +53,7 @@ const N = ${layout.hidden}u; const K = ${layout.inputs}u; const C = ${layout.cha
 }`;
 
 /** Adds to each cell's own gradient what its nine neighbours' perceptions send back. */
-export function gatherCode(spec: KernelSpec, torus: Torus, { channels }: PackedLayout): string {
-  const { row, all } = wordsOf(torus);
+export function gatherCode(spec: KernelSpec, { channels }: PackedLayout): string {
   const s = spec.filterScale;
   // By the place of the neighbour: filters seen from there.
   const filters = [
@@ -77,8 +72,9 @@ export function gatherCode(spec: KernelSpec, torus: Torus, { channels }: PackedL
 @group(0) @binding(1) var<storage, read> dP: array<vec4f>;
 @group(0) @binding(2) var<storage, read> masks: array<u32>;
 @group(0) @binding(3) var<storage, read_write> before: array<f32>;
-const H = ${torus.height}u; const W = ${torus.width}u; const CELLS = ${torus.height * torus.width}u; const C = ${channels}u;
+${dimensions(4)}const C = ${channels}u;
 @compute @workgroup_size(192) fn main(@builtin(global_invocation_id) id: vec3u) {
+  ${readDimensions}
   let cell = id.x / C;
   let c = id.x % C;
   if (cell >= CELLS) { return; }
@@ -92,7 +88,7 @@ const H = ${torus.height}u; const W = ${torus.width}u; const CELLS = ${torus.hei
   for (var k = 0u; k < 9u; k++) {
     let ny = ys[k / 3u];
     let nx = xs[k % 3u];
-    if (((masks[id.y * ${all}u + ny * ${row}u + nx / 32u] >> (nx & 31u)) & 1u) != 0u) {
+    if (((masks[id.y * WORDS + ny * ROW + nx / 32u] >> (nx & 31u)) & 1u) != 0u) {
       sum += dot(filters[k], dP[(sample + ny * W + nx) * C + c]);
     }
   }

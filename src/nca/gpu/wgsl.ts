@@ -16,7 +16,8 @@ export const eachOf =
           { length: count },
           (_, i) => `{ ${body.replace(new RegExp(`\\b${name}\\b`, 'g'), `${i}u`)} }`,
         ).join('\n')
-      : `for (var ${name} = 0u; ${name} < ${count}u; ${name}++) { ${body} }`;
+      : // A bound that is read from memory: a known one would be written out by the driver.
+        `for (var ${name} = 0u; ${name} < ${count}u + dims[4]; ${name}++) { ${body} }`;
 
 /** A float as WGSL reads it. */
 export const real = (x: number) => {
@@ -36,15 +37,21 @@ fn inside(g: vec4f, v: vec4f, limit: f32) -> vec4f { return select(vec4f(0.0), g
 export const clipped = (text: string, limit: number | null, low = limit === null ? 0 : -limit) =>
   limit === null ? text : `within(${text}, ${real(low)}, ${real(limit)})`;
 
-/** Sizes and the list of a region's active cells. `words`: which cells are active, 32 a word. */
-export function header(torus: Torus, layout: PackedLayout, { cells, stride, threads, words }: Cut): string {
+/** The torus, at binding `binding`: rows, columns, words of a row, words in all, 0. Read once, so that one program serves tori of all sizes. */
+export const dimensions = (binding: number) => `
+@group(0) @binding(${binding}) var<storage, read> dims: array<u32>;
+`;
+export const readDimensions = `
+  let H = dims[0]; let W = dims[1]; let ROW = dims[2]; let WORDS = dims[3]; let CELLS = H * W;
+`;
+export const dimensionsOf = (torus: Torus) => {
   const { row, all } = wordsOf(torus);
+  return Uint32Array.of(torus.height, torus.width, row, all, 0);
+};
+
+/** Sizes and the list of a region's active cells. `words`: which cells are active, 32 a word. */
+export function header(layout: PackedLayout, { cells, stride, threads, words }: Cut): string {
   const sizes = {
-    H: torus.height,
-    W: torus.width,
-    CELLS: torus.height * torus.width,
-    ROW: row,
-    WORDS: all,
     REGION: words,
     T: threads,
     M: cells,
@@ -70,12 +77,12 @@ var<workgroup> list: array<u32, ${words * 32}>;
 var<workgroup> words: array<u32, ${words}>;
 var<workgroup> counts: array<u32, ${words}>;
 var<workgroup> total: u32;
-fn cellOf(at: u32) -> u32 { return (at >> 16u) * W + (at & 0xffffu); }
+fn cellOf(at: u32) -> u32 { return (at >> 16u) * dims[1] + (at & 0xffffu); }
 `;
 }
 
 /** Lists the active cells of the region in order, row above column in 16 bits each; leaves their number in `count`. */
-export const LIST = `
+export const LIST = `${readDimensions}
   let first = wg.x * REGION;
   let sample = wg.y * CELLS;
   for (var i = tid; i < REGION; i += T) {
