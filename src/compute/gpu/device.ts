@@ -33,6 +33,7 @@ const partOf = (binding: GpuBinding) =>
 const ENOUGH = 128;
 const GROUPS = 4096;
 
+/** An open GPU. Everything that computes on it encodes its commands here. */
 export class Gpu {
   readonly faults: Faults;
   private readonly pool: BufferPool;
