@@ -4,7 +4,7 @@
  *
  * Samples are ordered slot by slot, N in each, so that a slot of the pool is one block.
  */
-import { type Gpu, type GpuBlock, GpuError, type GpuProgram } from '../../compute/gpu/index.ts';
+import type { Gpu, GpuBlock, GpuProgram } from '../../compute/gpu/index.ts';
 import type { NdArray } from '../../formats/index.ts';
 import { randomStream } from '../../tensor/index.ts';
 import { keepEveryOf, padChannels } from '../engine.ts';
@@ -325,7 +325,3 @@ export class GpuNcaTrainer implements Trainer {
     this.gpu.release(...this.held.splice(0));
   }
 }
-
-/** Whether a fault only says that this work is not for this device, and the processor can do it. */
-export const isUnfit = (error: unknown): error is GpuError =>
-  error instanceof GpuError && (error.fault === 'limit' || error.fault === 'refused');

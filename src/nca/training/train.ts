@@ -3,7 +3,8 @@ import { type Gpu, GpuError } from '../../compute/gpu/index.ts';
 import { gpuInUse, tellOnce } from '../../compute/index.ts';
 import { UserError } from '../../config/index.ts';
 import type { tf } from '../../tensor/index.ts';
-import { GpuNcaTrainer, isUnfit } from '../gpu/trainer.ts';
+import { GpuNcaTrainer } from '../gpu/trainer.ts';
+import { isUnfit } from '../gpu/unfit.ts';
 import type { NcaSpec } from '../spec.ts';
 import {
   checkOptions,
