@@ -262,6 +262,7 @@ export class Gpu {
       // A loss is told by another promise, which may come later.
       await Promise.race([this.device.lost, new Promise(resolve => setTimeout(resolve, 100))]);
       this.faults.check();
+      if (this.faults.closing) throw new GpuError('lost', 'the GPU was given up while something was read');
       throw new GpuError('refused', `reading from the GPU: ${firstLine((error as Error).message)}`);
     }
     await this.faults.settled();

@@ -94,30 +94,39 @@ function cut(
   return undefined;
 }
 
+/** Sizes to try instead of those that were measured best: cells of a tile, words of a region. */
+export interface CutChoice {
+  readonly forward?: { readonly cells: number; readonly words: number };
+  readonly backward?: { readonly cells: number; readonly words: number };
+}
+
 /** Cuts of both directions for a batch of so many cells; undefined when the NCA is too large for this device. */
 export function cutsFor(
   spec: NcaSizes,
   limits: KernelLimits,
   cells: number,
+  choice: CutChoice = {},
 ): { forward: Cut; backward: Cut } | undefined {
   const layout = packedLayout(spec);
   // Few cells: small regions, so that all multiprocessors have work.
   const large = cells >= 2 ** 18;
+  const { forward: ahead, backward: back } = choice;
+  const rows = Math.max(layout.inputs, layout.hidden);
   const forward = cut(
     layout,
     limits,
-    Math.max(layout.inputs, layout.hidden),
-    [32, 16, 8, 4],
+    rows,
+    ahead ? [ahead.cells] : [32, 16, 8, 4],
     0,
-    large ? 8 : 4,
+    ahead?.words ?? (large ? 8 : 4),
   );
   const backward = cut(
     layout,
     limits,
     layout.inputs + layout.hidden + layout.channels,
-    [64, 32, 16, 8, 4],
+    back ? [back.cells] : [64, 32, 16, 8, 4],
     1,
-    large ? 16 : 4,
+    back?.words ?? (large ? 16 : 4),
   );
   return forward && backward && { forward, backward };
 }

@@ -14,6 +14,7 @@ import { backwardCode, type FlatOffsets } from './backward-code.ts';
 import { forwardCode } from './forward-code.ts';
 import {
   type Cut,
+  type CutChoice,
   cutsFor,
   type KernelSpec,
   type PackedLayout,
@@ -46,6 +47,7 @@ export class NcaKernels {
    * Compiles what is not compiled yet.
    * @param batch samples of the rollouts to come: their number decides how the work is cut
    * @param unroll whether loops are written out, as a card's compiler wants them; default: on cards
+   * @param cuts sizes to try instead of those that were measured best
    * @throws GpuError `limit` for an NCA too large for the device, `refused` when a kernel does not compile
    */
   static async compile(
@@ -53,9 +55,9 @@ export class NcaKernels {
     spec: KernelSpec,
     torus: Torus,
     batch: number,
-    { unroll = !gpu.report.software } = {},
+    { unroll = !gpu.report.software, cuts: choice }: { unroll?: boolean; cuts?: CutChoice } = {},
   ): Promise<NcaKernels> {
-    const cuts = cutsFor(spec, gpu.report, batch * torus.height * torus.width);
+    const cuts = cutsFor(spec, gpu.report, batch * torus.height * torus.width, choice);
     if (!cuts || Math.max(torus.height, torus.width) > 65535) {
       throw new GpuError(
         'limit',
