@@ -149,6 +149,10 @@ export async function main(argv: readonly string[]): Promise<void> {
     } else if (error instanceof UserError) {
       console.error(error.message);
       process.exitCode = error.exitCode;
+    } else if ((error as Error)?.name === 'GpuError') {
+      // By name: the module that has it loads the kernels.
+      console.error((error as Error).message);
+      process.exitCode = 1;
     } else if (sharpMissing(error)) {
       console.error(sharpMissing(error));
       process.exitCode = 1;
