@@ -3,6 +3,7 @@ import { type AdapterChoice, Gpu, GpuError } from './gpu/index.ts';
 
 /** What the package gives: an object like the browser's `navigator.gpu`. */
 interface WebGpuPackage {
+  readonly globals: object;
   create(options: string[]): GPU;
 }
 
@@ -54,6 +55,15 @@ export async function startGpu(choice: AdapterChoice = {}): Promise<Gpu> {
     opened = undefined;
     throw error;
   }
+}
+
+/** Sets what pages have as globals (GPUBufferUsage and the like, navigator.gpu), for packages that were written for pages. */
+export async function gpuGlobals(): Promise<void> {
+  Object.assign(globalThis, (await load()).globals);
+  const gpu = (globalThis as Record<symbol, unknown>)[Symbol.for('weightloom.gpu')];
+  const navigator = globalThis.navigator ?? {};
+  Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true, writable: true });
+  Object.defineProperty(navigator, 'gpu', { value: gpu, configurable: true, writable: true });
 }
 
 /** The GPU that `startGpu` opened, or undefined. */

@@ -1,6 +1,6 @@
 /** Shared memory, its allocator, and the pool of threads that run the kernels; the GPU. */
 export * from './gpu/index.ts';
-export { gpuInUse, startGpu, stopGpu } from './gpu-start.ts';
+export { gpuGlobals, gpuInUse, startGpu, stopGpu } from './gpu-start.ts';
 export { allocate, f32, i32, type MemoryStatistics, memory, release, statistics, u8, u32 } from './memory.ts';
 export {
   type Build,
