@@ -133,7 +133,10 @@ function takeBackend(argv: readonly string[]): string[] {
 export async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('weightloom').description(about.description).version(about.version);
   program.configureHelp({ subcommandTerm: command => command.name() });
-  program.option('--backend <name>', 'where to compute, for every command: loom, gpu, tensorflow or cpu');
+  program.option(
+    '--backend <name>',
+    'where to compute, for every command: loom, gpu, loom-gpu, tensorflow or cpu',
+  );
   try {
     const words = takeBackend(argv);
     const [word] = words[0] === 'help' ? words.slice(1) : words;

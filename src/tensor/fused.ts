@@ -199,6 +199,12 @@ export interface AdamStep {
   readonly scale: number;
 }
 
+/** A scalar: the sum of the squares of all numbers of all tensors. */
+export const squaredNorm = (tensors: readonly tf.Tensor[]): tf.Scalar =>
+  loomGpuInCharge()
+    ? (run('LoomSquaredNorm', Object.fromEntries(tensors.map((x, i) => [`x${i}`, x]))) as tf.Scalar)
+    : (tf.tidy(() => tf.addN(tensors.map(x => tf.sum(tf.square(x))))) as tf.Scalar);
+
 /**
  * One step of Adam (Kingma and Ba 2015): updates the moments and the variable. On loom in place, in one pass over the four of them.
  */

@@ -18,12 +18,13 @@ import {
 } from '../compute/index.ts';
 import { backendOfConfig, UserError } from '../config/index.ts';
 import './backend.ts';
+import { startLoomGpu } from './loom-gpu/start.ts';
 import { mendGradients } from './mended-gradients.ts';
 
-const names = ['tensorflow', 'loom', 'gpu', 'cpu'] as const;
+const names = ['tensorflow', 'loom', 'gpu', 'loom-gpu', 'cpu'] as const;
 /**
  * tfjs's own names: `tensorflow` (the native library), `loom` (our kernels on all cores), `cpu` (tfjs in plain JavaScript); and `gpu`: NCAs train
- * and grow on the GPU through WebGPU, everything else is loom's.
+ * and grow on the GPU through WebGPU, everything else is loom's; with `loom-gpu` tensors are there too, and denoisers train there.
  */
 export type BackendName = (typeof names)[number];
 
@@ -161,13 +162,15 @@ async function choose(
   return { backend: 'loom' };
 }
 
-/** Opens the GPU that was asked for. */
-async function openGpu(): Promise<GpuReport> {
+/** Opens the GPU that was asked for, and makes it the backend of tfjs too where that was asked for. */
+async function openGpu(backend: 'gpu' | 'loom-gpu'): Promise<GpuReport> {
   try {
-    return (await startGpu()).report;
+    const gpu = await startGpu();
+    if (backend === 'loom-gpu') await startLoomGpu(gpu);
+    return gpu.report;
   } catch (error) {
     if (!(error instanceof GpuError)) throw error;
-    throw new UserError({ where: 'backend', expected: 'gpu, as asked for', found: error.message });
+    throw new UserError({ where: 'backend', expected: `${backend}, as asked for`, found: error.message });
   }
 }
 
@@ -182,10 +185,10 @@ async function openGpu(): Promise<GpuReport> {
 export async function startBackend(options: { readonly prefer?: BackendName } = {}): Promise<BackendReport> {
   const passedOver: PassedOver = [];
   const { backend, loaded } = await choose(wanted(options.prefer), passedOver);
-  const gpu = backend === 'gpu' ? await openGpu() : undefined;
+  const gpu = backend === 'gpu' || backend === 'loom-gpu' ? await openGpu(backend) : undefined;
   if (!gpu) stopGpu();
   // `choose` has set TensorFlow's already.
-  if (backend !== 'tensorflow') await tf.setBackend(gpu ? 'loom' : backend);
+  if (backend !== 'tensorflow') await tf.setBackend(backend === 'gpu' ? 'loom' : backend);
   await tf.ready();
   const threads = threadCount();
   const build = kernelBuild();
@@ -193,6 +196,7 @@ export async function startBackend(options: { readonly prefer?: BackendName } = 
   const summaries: Record<BackendName, () => string> = {
     tensorflow: () => tensorflowSummary(loaded!),
     gpu: () => `gpu (NCAs on ${gpuSummary(gpu!)}), the rest on ${loom}`,
+    'loom-gpu': () => `loom-gpu (${gpuSummary(gpu!)})`,
     loom: () => loom,
     cpu: () => 'cpu (tfjs, one thread)',
   };
