@@ -3,7 +3,7 @@
  * same metrics, and set against each other texture by texture.
  */
 import { grow, type NcaSpec, seedState, seedsFor, toRgb, weightCount } from '../nca/index.ts';
-import { onProcessor, tf } from '../tensor/index.ts';
+import { tf } from '../tensor/index.ts';
 import { crossedInterval, holm, signFlipP, studentP } from './crossed.ts';
 import { displayable, divergence, type PairMetric, type RolloutHealth } from './metrics/index.ts';
 import { type Interval, meanInterval, type PairedDifference, pairedDifference } from './statistics.ts';
@@ -143,8 +143,7 @@ export async function compareMethods(options: ComparisonOptions): Promise<Method
   const results: MethodResult[] = [];
   for (const method of options.methods) {
     options.signal?.throwIfAborted();
-    // Measures read pictures number by number.
-    results.push(await onProcessor([options.targets], () => evaluate(method, options)));
+    results.push(await evaluate(method, options));
     options.onProgress?.(results.length, options.methods.length);
   }
   return results;

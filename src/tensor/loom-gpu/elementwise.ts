@@ -69,7 +69,7 @@ const unary: Record<string, string> = {
   Relu: 'select(max(x, 0.0), x, lost(x))',
   Elu: 'select(select(expMinusOne(x), x, x > 0.0), x, lost(x))',
   Expm1: 'select(expMinusOne(x), x, lost(x))',
-  Log1p: 'logOnePlus(x)',
+  Log1p: 'select(logOnePlus(x), x, lost(x) || (endless(x) && x > 0.0))',
   Erf: 'select(erfOf(x), x, lost(x))',
   Gelu: '0.5 * x * (1.0 + erfOf(0.70710678 * x))',
 };

@@ -33,13 +33,13 @@ async function load() {
 function register(): void {
   const theirs = new Map(tf.getKernelsForBackend('webgpu').map(kernel => [kernel.kernelName, kernel]));
   for (const kernelName of new Set([...theirs.keys(), ...kernels.keys()])) {
-    const [own, other] = [kernels.get(kernelName), theirs.get(kernelName)];
+    const other = theirs.get(kernelName);
     tf.registerKernel({
       kernelName,
       backendName: NAME,
       kernelFunc: args => {
         // biome-ignore lint/suspicious/noExplicitAny: tfjs gives kernels' arguments no type
-        const out = own?.(args.inputs as any, args.attrs, args.backend as LoomGpuBackend);
+        const out = kernels.get(kernelName)?.(args.inputs as any, args.attrs, args.backend as LoomGpuBackend);
         if (out) return out;
         if (!other) throw new Error(`${kernelName}: no kernel of ${NAME} for this case`);
         return other.kernelFunc(args);
