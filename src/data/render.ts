@@ -1,6 +1,14 @@
 /** Pictures of NCAs: grown from the seed state, as the files and galleries show them. */
 import type { Picture } from '../formats/index.ts';
-import { grow, maskSeed, type NcaSpec, type NcaWeights, seedState, toRgb, weightCount } from '../nca/index.ts';
+import {
+  grow,
+  maskSeed,
+  type NcaSpec,
+  type NcaWeights,
+  seedState,
+  toRgb,
+  weightCount,
+} from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 
 /** How long NCAs grow, and on what grid. */
@@ -69,7 +77,11 @@ export async function* renderFrames(
     for (let frame = 1; frame <= frames; frame++) {
       const next = Math.round((steps * frame) / frames);
       const before = state;
-      state = await grow(spec, weights, before, { steps: next - done, seeds: [maskSeed(seed)], firstStep: done });
+      state = await grow(spec, weights, before, {
+        steps: next - done,
+        seeds: [maskSeed(seed)],
+        firstStep: done,
+      });
       if (state !== before) before.dispose();
       done = next;
       yield (await picturesOf(spec, state))[0];
