@@ -31,6 +31,8 @@ type TheirClass = new (device: GPUDevice, info?: object) => TheirBackend;
 const NUMBERS = 128 | 8;
 /** Dispatches that wait before they are submitted. */
 const ENOUGH = 64;
+/** Bind groups that are kept. */
+const GROUPS = 8192;
 
 /** A shader of ours: outputs are the first bindings, then inputs, then \`numbers: array<u32>\` where there are some. */
 export interface Shader {
@@ -48,6 +50,8 @@ export interface LoomGpuBackend extends TheirBackend {
     outputs: readonly TensorInfo[],
     numbers: Uint32Array | undefined,
     workgroups: readonly [number, number?, number?],
+    /** Whether the numbers are others in every call: then they are not kept. */
+    changing?: boolean,
   ): void;
   /** A fresh tensor of whatever contents. */
   output(shape: readonly number[], dtype?: DataType): TensorInfo;
@@ -59,6 +63,9 @@ export interface LoomGpuBackend extends TheirBackend {
 export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBackend {
   return class extends Their implements LoomGpuBackend {
     private readonly pipelines = new Map<string, GPUComputePipeline>();
+    private readonly groups = new Map<string, GPUBindGroup>();
+    private readonly ids = new WeakMap<object, number>();
+    private lastId = 0;
     private operators = new Set<string>();
 
     constructor(readonly gpu: Gpu) {
@@ -88,6 +95,26 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
       return pipeline;
     }
 
+    /** A training asks for the same buffers in the same order step after step. */
+    private groupOf(pipeline: GPUComputePipeline, buffers: readonly GPUBuffer[]): GPUBindGroup {
+      const idOf = (thing: object) => {
+        const known = this.ids.get(thing);
+        if (known !== undefined) return known;
+        this.ids.set(thing, ++this.lastId);
+        return this.lastId;
+      };
+      let key = `${idOf(pipeline)}`;
+      for (const buffer of buffers) key += `|${idOf(buffer)}`;
+      let group = this.groups.get(key);
+      if (!group) {
+        const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+        group = this.gpu.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+        if (this.groups.size >= GROUPS) this.groups.clear();
+        this.groups.set(key, group);
+      }
+      return group;
+    }
+
     private bufferOf(tensor: TensorInfo): GPUBuffer {
       this.uploadToGPU(tensor.dataId);
       this.commandQueueOwnedIds.add(tensor.dataId);
@@ -101,6 +128,7 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
       outputs: readonly TensorInfo[],
       numbers: Uint32Array | undefined,
       [x, y = 1, z = 1]: readonly [number, number?, number?],
+      changing = false,
     ): void {
       if (x * y * z === 0) return;
       const { report, device, faults } = this.gpu;
@@ -121,14 +149,14 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
           `${shader.label}: wants to see ${large.size} bytes at once, and this GPU shows a shader at most ${report.maxBinding}`,
         );
       }
-      if (numbers) {
+      if (numbers && !changing) buffers.push(this.gpu.constant(numbers, 'numbers').buffer);
+      if (numbers && changing) {
         const block = this.bufferManager.acquireBuffer(Math.ceil(numbers.byteLength / 16) * 16, NUMBERS);
         device.queue.writeBuffer(block, 0, numbers as Uint32Array<ArrayBuffer>);
         this.uniformPendingDisposal.push(block);
         buffers.push(block);
       }
-      const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
-      const group = device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+      const group = this.groupOf(pipeline, buffers);
       this.ensureCommandEncoderReady();
       this.computePassEncoder ??= this.commandEncoder!.beginComputePass();
       this.computePassEncoder.setPipeline(pipeline);

@@ -165,5 +165,6 @@ export function adamInPlace(
     [value, first, second],
     Uint32Array.of(size, ...settings.map(bits)),
     flat(size),
+    true,
   );
 }
