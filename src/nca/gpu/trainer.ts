@@ -27,7 +27,7 @@ import { GpuRollout, NcaKernels } from './rollout.ts';
 type Programs = Record<'norms' | 'adam' | 'settle' | 'report', GpuProgram>;
 
 /** Bytes of states kept for the gradient when the training does not say. */
-const MEMORY = 2 ** 33;
+const MEMORY = 2 ** 32;
 
 /** Targets [N, height, width, 3] as numbers. */
 export interface TargetPictures {
