@@ -1,6 +1,6 @@
 // Part of `npm run check`: the order of the house, held by its imports. Imports go down the floors and never up; a folder is entered by its
-// index.ts (or web.ts, what it has for browsers alone) and nothing deeper; no file, types included, is reached from itself. And what a group shows is described: every export of its
-// face has a docstring.
+// index.ts (or web.ts, what it has for browsers alone) and nothing deeper; no file, types included, is reached from itself. What a page may
+// load needs nothing of Node. And what a group shows is described: every export of its face has a docstring.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,6 +30,9 @@ const FLOORS = [
 ];
 /** Experiments are written against the public faces alone: the short one, and those of the groups. */
 const isFace = path => path === 'src/index.ts' || /^(src\/[a-z]+|graphs)\/index\.ts$/.test(path);
+
+/** Second faces: what a page may load too. Nothing that is reached from them imports a package or Node. */
+const PAGE_FACES = ['src/compute/gpu/index.ts', 'src/nca/gpu/browser.ts'];
 
 const folderOf = file =>
   FLOORS.flat().find(name => file === name || file.startsWith(`${name}/`)) ?? dirname(file);
@@ -70,7 +73,7 @@ for (const [file, imports] of importsOf) {
     }
     if (home === 'experiments' && !isFace(path))
       faults.push(`${file}: imports ${path} instead of a public face`);
-    else if (path !== other && path !== `${other}/index.ts` && path !== `${other}/web.ts`)
+    else if (![other, `${other}/index.ts`, `${other}/web.ts`, ...PAGE_FACES].includes(path))
       faults.push(`${file}: imports ${path} instead of ${other}/index.ts`);
   }
 }
@@ -91,6 +94,26 @@ function visit(file) {
   way.pop();
 }
 for (const file of files) visit(file);
+
+/** What a file loads when it runs: types are gone by then. */
+const LOADED = /^(?:import|export)(?! type\b) (?:[\w*{][^;=()'`]*? from )?'([^']+)'|\bimport\('([^']+)'/gm;
+const seen = new Map();
+function load(file, from) {
+  if (seen.has(file)) return;
+  seen.set(file, from);
+  for (const [, plain, late] of readFileSync(join(root, file), 'utf8').matchAll(LOADED)) {
+    const path = plain ?? late;
+    if (path.startsWith('.'))
+      load(
+        relative(root, resolve(root, dirname(file), path))
+          .split(sep)
+          .join('/'),
+        file,
+      );
+    else faults.push(`${file}: imports ${path}, and a page loads this file (from ${from})`);
+  }
+}
+for (const face of PAGE_FACES) load(face, 'a page');
 
 /** Docstrings: where each export of a group's face is declared, through re-exports, renames and `export *`. */
 const DECLARATION =

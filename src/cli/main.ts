@@ -114,17 +114,37 @@ function withUsageExits(command: Command) {
   command.commands.forEach(withUsageExits);
 }
 
+/** Takes `--backend NAME` out of the words: every command has it. */
+function takeBackend(argv: readonly string[]): string[] {
+  const words = [...argv];
+  const at = words.findIndex(word => word === '--backend' || word.startsWith('--backend='));
+  const end = words.indexOf('--');
+  if (at < 0 || (end >= 0 && end < at)) return words;
+  const [word, next] = words.slice(at, at + 2);
+  const name = word === '--backend' ? next : word.slice('--backend='.length);
+  if (name === undefined)
+    throw new UserError('option --backend: expected the name of a backend, found nothing', 2);
+  words.splice(at, word === '--backend' ? 2 : 1);
+  process.env.WEIGHTLOOM_BACKEND = name;
+  return words;
+}
+
 /** Runs one command line and sets the exit code: 0 for success, 1 for bad input, 2 for bad usage. */
 export async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('weightloom').description(about.description).version(about.version);
   program.configureHelp({ subcommandTerm: command => command.name() });
-  const [word] = argv[0] === 'help' ? argv.slice(1) : argv;
-  const asked = COMMANDS.find(command => command.word === word);
+  program.option(
+    '--backend <name>',
+    'where to compute, for every command: loom, gpu, loom-gpu, tensorflow or cpu',
+  );
   try {
+    const words = takeBackend(argv);
+    const [word] = words[0] === 'help' ? words.slice(1) : words;
+    const asked = COMMANDS.find(command => command.word === word);
     if (asked) for (const load of asked.load) (await load()).register(program);
     else for (const { word, about: sentence } of COMMANDS) program.command(word).description(sentence);
     withUsageExits(program);
-    await program.parseAsync(argv, { from: 'user' });
+    await program.parseAsync(words, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) {
       // Commander has printed its message; asking for help or the version is no error.
@@ -132,6 +152,10 @@ export async function main(argv: readonly string[]): Promise<void> {
     } else if (error instanceof UserError) {
       console.error(error.message);
       process.exitCode = error.exitCode;
+    } else if ((error as Error)?.name === 'GpuError') {
+      // By name: the module that has it loads the kernels.
+      console.error((error as Error).message);
+      process.exitCode = 1;
     } else if (sharpMissing(error)) {
       console.error(sharpMissing(error));
       process.exitCode = 1;

@@ -9,7 +9,7 @@ const HANDLES = 64;
 const SETTINGS = {
   WEIGHTLOOM_THREADS: [/^([1-9]|[1-5]\d|6[0-4])$/, 'a whole number from 1 to 64'],
   WEIGHTLOOM_BUILD: [/^(simd|fma|wide)$/, 'simd, fma or wide'],
-  WEIGHTLOOM_BACKEND: [/^(tensorflow|loom|cpu)$/, 'tensorflow, loom or cpu'],
+  WEIGHTLOOM_BACKEND: [/^(tensorflow|loom|gpu|loom-gpu|cpu)$/, 'tensorflow, loom, gpu, loom-gpu or cpu'],
 };
 
 function handlesLeft() {

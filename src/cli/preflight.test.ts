@@ -21,7 +21,7 @@ test('settings of the environment are checked before anything else', () => {
     ['WEIGHTLOOM_THREADS', 'many', 'expected a whole number from 1 to 64, found "many"'],
     ['WEIGHTLOOM_THREADS', '0', 'expected a whole number from 1 to 64, found "0"'],
     ['WEIGHTLOOM_BUILD', 'fast', 'expected simd, fma or wide, found "fast"'],
-    ['WEIGHTLOOM_BACKEND', 'gpu', 'expected tensorflow, loom or cpu, found "gpu"'],
+    ['WEIGHTLOOM_BACKEND', 'abacus', 'expected tensorflow, loom, gpu, loom-gpu or cpu, found "abacus"'],
   ]) {
     assert.equal(run({ [name]: value }), {
       status: 1,

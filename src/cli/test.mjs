@@ -1,5 +1,6 @@
 // `npm test [-- PATH-PART ...]`: every *.test.ts (uvu) in a process of its own, as many at a time as there are cores,
-// gathered by Node's test runner.
+// gathered by Node's test runner. `npm run test:gpu`: every *.gpu.test.ts, one at a time, on the adapter that WEIGHTLOOM_GPU names, else on
+// software Vulkan (Mesa 25 or newer).
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -9,12 +10,13 @@ import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const wanted = process.argv.slice(2);
+const onGpu = process.argv.includes('--gpu');
+const wanted = process.argv.slice(2).filter(word => word !== '--gpu');
 const files = ['src', 'graphs', 'experiments', 'property-tests', 'bench']
   .flatMap(folder =>
     readdirSync(join(root, folder), { recursive: true }).map(name => join(folder, String(name))),
   )
-  .filter(name => name.endsWith('.test.ts'))
+  .filter(name => name.endsWith('.test.ts') && name.endsWith('.gpu.test.ts') === onGpu)
   .filter(name => wanted.length === 0 || wanted.some(part => name.includes(part)))
   .sort();
 if (files.length === 0) {
@@ -29,14 +31,19 @@ const run = spawn(
     // What the package's exports call the sources: templates are tested as a user's files, which import 'weightloom'.
     '--conditions=weightloom-sources',
     '--test',
-    `--test-concurrency=${availableParallelism()}`,
+    `--test-concurrency=${onGpu ? 1 : availableParallelism()}`,
     `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`,
     ...files,
   ],
   {
     cwd: root,
     stdio: ['inherit', 'pipe', 'inherit'],
-    env: { ...process.env, WEIGHTLOOM_THREADS: process.env.WEIGHTLOOM_THREADS ?? '2' },
+    env: {
+      WEIGHTLOOM_THREADS: '2',
+      // lavapipe would take all cores.
+      ...(onGpu ? { WEIGHTLOOM_GPU: 'llvmpipe', LP_NUM_THREADS: '1' } : {}),
+      ...process.env,
+    },
   },
 );
 // A uvu suite whose `before` throws runs nothing and still ends well: its tests are counted.

@@ -1,4 +1,6 @@
-/** Shared memory, its allocator, and the pool of threads that run the kernels. */
+/** Shared memory, its allocator, and the pool of threads that run the kernels; the GPU. */
+export * from './gpu/index.ts';
+export { gpuGlobals, gpuInUse, startGpu, stopGpu } from './gpu-start.ts';
 export { allocate, f32, i32, type MemoryStatistics, memory, release, statistics, u8, u32 } from './memory.ts';
 export {
   type Build,
@@ -10,3 +12,4 @@ export {
   setThreadCount,
   threadCount,
 } from './pool.ts';
+export { tellOnce } from './tell.ts';

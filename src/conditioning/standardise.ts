@@ -22,7 +22,7 @@ export const safeDeviation = (deviation: number, mean: number): number =>
 
 /**
  * Mean and standard deviation (n - 1) of every number of the features.
- * @param features [N, T, C] of the training images
+ * @param features [N, T, C] of the training images; where they are on a GPU, `data()` must have read them before
  * Features that do not vary keep std 1 and so become 0.
  */
 export function fitStandardiser(features: tf.Tensor3D): Standardiser {

@@ -14,7 +14,7 @@
  *
  * Overrides: `key.path=value` changes a key that is there, `+key.path=value` adds one, `group=name` chooses another file of a
  * group (`+group=name` a group that the defaults do not name). Values are YAML: numbers, true, null, [lists], {mappings}, text.
- * Mappings merge; anything else replaces.
+ * Mappings merge; anything else replaces. The key `backend` (also as an override) says where to compute and is no part of the configuration.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, extname, join, relative, resolve } from 'node:path';
@@ -23,6 +23,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import type * as t from 'io-ts';
 import { stringify } from 'yaml';
+import { takeBackend } from './backend.ts';
 import { decode, show } from './decode.ts';
 import { attempt, type Failure, orThrow, refuse, suggestion } from './failure.ts';
 import { parseYaml } from './yaml.ts';
@@ -276,6 +277,10 @@ function compose(name: string, { overrides = [], roots = [CONFIGS] }: ComposeOpt
   }
   for (const override of values) {
     const [key] = override.path;
+    if (override.path.join('.') === 'backend') {
+      takeBackend({ backend: override.value });
+      continue;
+    }
     const joins =
       override.adds && override.path.length === 1 && typeof override.value === 'string' && !(key in config);
     config =
@@ -283,7 +288,7 @@ function compose(name: string, { overrides = [], roots = [CONFIGS] }: ComposeOpt
         ? (mergeConfigs(config, result.group(key, key, override.value, 'command line', key)) as Mapping)
         : applyOverride(config, override);
   }
-  return { config, files: result.files, choices: result.choices };
+  return { config: takeBackend(config), files: result.files, choices: result.choices };
 }
 
 /** Composes a configuration by name (a file of the roots) or by the path of a .yaml file. @returns a TaskEither: run it with settle() */

@@ -1,10 +1,10 @@
 /** Pictures of NCAs: grown from the seed state, as the files and galleries show them. */
 import type { Picture } from '../formats/index.ts';
 import {
+  grow,
   maskSeed,
   type NcaSpec,
   type NcaWeights,
-  rollout,
   seedState,
   toRgb,
   weightCount,
@@ -52,15 +52,17 @@ export async function renderNcas(
   { steps, size, seed, clip }: RenderOptions,
 ): Promise<Picture[]> {
   const batch = weights.length / weightCount(spec);
-  const state = tf.tidy(() =>
-    rollout(spec, tf.tensor2d(weights, [batch, weightCount(spec)]), seedState(spec, batch, size, size), {
-      steps,
-      seeds: Array.from({ length: batch }, () => maskSeed(seed)),
-    }),
-  );
-  const pictures = await picturesOf(spec, state, clip);
-  state.dispose();
-  return pictures;
+  const flat = tf.tensor2d(weights, [batch, weightCount(spec)]);
+  const first = seedState(spec, batch, size, size);
+  try {
+    const seeds = Array.from({ length: batch }, () => maskSeed(seed));
+    const state = await grow(spec, flat, first, { steps, seeds });
+    const pictures = await picturesOf(spec, state, clip);
+    state.dispose();
+    return pictures;
+  } finally {
+    tf.dispose([flat, first]);
+  }
 }
 
 /** One NCA as it grows: `frames` pictures at equal distances, the last after `steps` steps. */
@@ -68,24 +70,23 @@ export async function* renderFrames(
   { spec, flat }: NcaWeights,
   { steps, size, seed, frames }: RenderOptions & { frames: number },
 ): AsyncGenerator<Picture> {
+  const weights = tf.tensor2d(flat, [1, flat.length]);
   let state = seedState(spec, 1, size, size);
   let done = 0;
   try {
     for (let frame = 1; frame <= frames; frame++) {
       const next = Math.round((steps * frame) / frames);
       const before = state;
-      state = tf.tidy(() =>
-        rollout(spec, tf.tensor2d(flat, [1, flat.length]), before, {
-          steps: next - done,
-          seeds: [maskSeed(seed)],
-          firstStep: done,
-        }),
-      );
+      state = await grow(spec, weights, before, {
+        steps: next - done,
+        seeds: [maskSeed(seed)],
+        firstStep: done,
+      });
       if (state !== before) before.dispose();
       done = next;
       yield (await picturesOf(spec, state))[0];
     }
   } finally {
-    state.dispose();
+    tf.dispose([state, weights]);
   }
 }

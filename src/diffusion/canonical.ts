@@ -41,9 +41,14 @@ export async function sampleCanonicalWeights(
   const training = tensor(trainFeatures);
   const standardiser = fitStandardiser(training);
   training.dispose();
-  const alike = (features: Float32Array) =>
-    tf.tidy(() => standardise(tensor(features), standardiser).dataSync() as Float32Array);
-  const train = alike(trainFeatures);
+  const numbersOf = async (made: () => tf.Tensor) => {
+    const kept = tf.tidy(made);
+    const numbers = (await kept.data()) as Float32Array;
+    kept.dispose();
+    return numbers;
+  };
+  const alike = (features: Float32Array) => numbersOf(() => standardise(tensor(features), standardiser));
+  const train = await alike(trainFeatures);
   const pixels = side * side * 3;
   const total = pictures.length / pixels;
 
@@ -53,7 +58,7 @@ export async function sampleCanonicalWeights(
     const picture = { height: side, width: side, data: pictures.subarray(n * pixels, (n + 1) * pixels) };
     // Distances are taken between standardised features; the denoiser gets the picture's own.
     const encode = (images: Float32Array, rows: number) =>
-      tf.tidy(() => encoder.features(tf.tensor4d(images, [rows, side, side, 3])).dataSync() as Float32Array);
+      numbersOf(() => encoder.features(tf.tensor4d(images, [rows, side, side, 3])));
     const found = await canonicalCondition({
       spec,
       picture,
@@ -64,13 +69,13 @@ export async function sampleCanonicalWeights(
         turned.forEach((picture, k) => {
           images.set(picture.data, k * pixels);
         });
-        const rows = alike(encode(images, turned.length));
+        const rows = await alike(await encode(images, turned.length));
         return turned.map((_, k) =>
           rows.slice((k * rows.length) / turned.length, ((k + 1) * rows.length) / turned.length),
         );
       },
     });
-    raw.set(encode(actOnImage(spec, found.element, picture).data, 1), n * tokens * featureWidth);
+    raw.set(await encode(actOnImage(spec, found.element, picture).data, 1), n * tokens * featureWidth);
     conditions.push(found);
     options.onCanonical?.(n + 1, total);
     options.signal?.throwIfAborted();

@@ -2,7 +2,7 @@
  * The one way methods are compared: the weights each gives for the same textures are run as NCAs with the same masks, measured with the
  * same metrics, and set against each other texture by texture.
  */
-import { type NcaSpec, rollout, seedState, seedsFor, toRgb, weightCount } from '../nca/index.ts';
+import { grow, type NcaSpec, seedState, seedsFor, toRgb, weightCount } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 import { crossedInterval, holm, signFlipP, studentP } from './crossed.ts';
 import { displayable, divergence, type PairMetric, type RolloutHealth } from './metrics/index.ts';
@@ -56,18 +56,21 @@ export interface ComparisonOptions {
 const BATCH = 64;
 
 /** The states [M, size, size, C] that M NCAs reach from the seed. */
-function runBatch(
+async function runBatch(
   spec: NcaSpec,
   weights: Float32Array,
   steps: number,
   size: number,
   seeds: readonly number[],
-): tf.Tensor4D {
-  return tf.tidy(() => {
-    const count = seeds.length;
-    const batch = tf.tensor2d(weights, [count, weights.length / count]);
-    return rollout(spec, batch, seedState(spec, count, size, size), { steps, seeds });
-  });
+): Promise<tf.Tensor4D> {
+  const count = seeds.length;
+  const batch = tf.tensor2d(weights, [count, weights.length / count]);
+  const first = seedState(spec, count, size, size);
+  try {
+    return await grow(spec, batch, first, { steps, seeds });
+  } finally {
+    tf.dispose([batch, first]);
+  }
 }
 
 export interface RenderOptions {
@@ -97,7 +100,7 @@ export async function renderWeights(
   for (let start = 0; start < count; start += BATCH) {
     const end = Math.min(start + BATCH, count);
     const slice = weights.subarray(start * dimension, end * dimension);
-    const states = runBatch(spec, slice, steps, size, seeds.slice(start, end));
+    const states = await runBatch(spec, slice, steps, size, seeds.slice(start, end));
     health.push(...(await divergence(spec, states)));
     const rgb = tf.tidy(() => displayable(toRgb(spec, states)));
     pictures.set(await rgb.data(), start * size * size * 3);

@@ -57,10 +57,10 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuned> {
         iterations: last,
         initial: initial.slice(start * size, end * size),
         signal,
-        onProgress({ iteration, diverged }, trainer) {
+        async onProgress({ iteration, diverged }, trainer) {
           for (const n of diverged) skipped[start + n]++;
           const at = checkpoints.indexOf(iteration);
-          if (at >= 0) weights[at].set(trainer.weights, start * size);
+          if (at >= 0) weights[at].set(await trainer.currentWeights(), start * size);
           onProgress?.(start * last + iteration * (end - start), count * last);
         },
       });

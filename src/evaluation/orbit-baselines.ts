@@ -146,10 +146,17 @@ function standardisedFeatures(
       }
       return tf.concat(parts, 0);
     });
-  const all = encode(reference);
-  const standardiser = fitStandardiser(all);
-  all.dispose();
+  const fit = async () => {
+    const all = encode(reference);
+    await all.data();
+    const standardiser = fitStandardiser(all);
+    all.dispose();
+    return standardiser;
+  };
+  let fitted: ReturnType<typeof fit> | undefined;
   return async grids => {
+    fitted ??= fit();
+    const standardiser = await fitted;
     const rows = tf.tidy(() => standardise(encode(grids), standardiser));
     const values = (await rows.data()) as Float32Array;
     rows.dispose();

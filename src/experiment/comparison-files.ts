@@ -1,7 +1,7 @@
 /** Writes all that a comparison leaves behind: report.html, gallery.png, results.json, results.csv, results.md, results.tex; and says the outcome on the terminal. */
 import { type MethodResult, type PairMetric, summarise } from '../evaluation/index.ts';
 import { encodeGif } from '../formats/index.ts';
-import { type NcaSpec, rollout, seedState, seedsFor, toRgb, weightCount } from '../nca/index.ts';
+import { grow, type NcaSpec, seedState, seedsFor, toRgb, weightCount } from '../nca/index.ts';
 import {
   comparisonCsv,
   comparisonGallery,
@@ -80,7 +80,7 @@ async function growth(
     rgb.dispose();
     for (let i = 0; i < shown; i++)
       frames[i].push(data.slice(i * size * size * 3, (i + 1) * size * size * 3));
-    const next = rollout(spec, flat, state, { steps: perFrame, seeds, firstStep: frame * perFrame });
+    const next = await grow(spec, flat, state, { steps: perFrame, seeds, firstStep: frame * perFrame });
     state.dispose();
     state = next;
   }

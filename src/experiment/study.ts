@@ -148,6 +148,8 @@ export async function openStudy(options: StudyOptions): Promise<Study> {
   const train = await readSet(zoo, 'train', picture, size, encoder, options.limit?.train);
   const measured = options.measured ?? 'held-out';
   const heldOut = await readSet(zoo, measured, picture, size, encoder, options.limit?.heldOut);
+  // Read here, so that they can be read at once below.
+  await train.features.data();
   const initial = Object.values(encoder.variables).map(variable => [variable, variable.clone()] as const);
   return {
     zoo,

@@ -1,5 +1,9 @@
 /** Neural cellular automata: spec, weights, rollouts, symmetries, training. */
+export type { NcaEngine, NcaGradients, NcaRun, NcaTask } from './engine.ts';
+export { GpuEngine } from './gpu/engine.ts';
+export { grow } from './grow.ts';
 export { Growth, type GrowthOptions } from './growth.ts';
+export { CpuEngine } from './kernel/index.ts';
 export { maskBit, maskSeed, seedsFor } from './masks.ts';
 export { FILTER_KERNELS, plainPerception, plainRollout, plainStep } from './plain.ts';
 export { type RolloutOptions, rollout, seedState, toRgb } from './rollout.ts';

@@ -10,6 +10,8 @@
 import * as t from 'io-ts';
 import { finite, optional, positive } from '../config/index.ts';
 
+export { perceptionSize, type WeightBlock, weightBlocks, weightCount } from './layout.ts';
+
 /** The four filters of perception in their order: input 4c + f of the first layer is filter f of channel c. */
 export const FILTERS = ['identity', 'sobel_x', 'sobel_y', 'laplacian'] as const;
 
@@ -84,40 +86,6 @@ export const SPECS = {
     rgb: { scale: 1, offset: 0.5 },
   },
 } as const satisfies Record<string, NcaSpec>;
-
-/** Inputs of the first layer: four filters per channel. */
-export const perceptionSize = (spec: NcaSpec) => 4 * spec.channels;
-
-/** A block of the flat weight vector: one matrix or bias, row-major. */
-export interface WeightBlock {
-  readonly name: 'w1' | 'b1' | 'w2' | 'b2';
-  /** w1 [hidden, 4 channels], b1 [hidden], w2 [channels, hidden], b2 [channels]. */
-  readonly shape: readonly number[];
-  /** Where it begins in the flat vector, and how many numbers it has. */
-  readonly offset: number;
-  readonly size: number;
-}
-
-/** The blocks of the flat weight vector in their order: w1 (row-major), b1, w2(, b2). */
-export function weightBlocks(spec: NcaSpec): WeightBlock[] {
-  const { channels, hidden, outputBias } = spec;
-  const shapes: [WeightBlock['name'], number[]][] = [
-    ['w1', [hidden, 4 * channels]],
-    ['b1', [hidden]],
-    ['w2', [channels, hidden]],
-    ...(outputBias ? ([['b2', [channels]]] as [WeightBlock['name'], number[]][]) : []),
-  ];
-  let offset = 0;
-  return shapes.map(([name, shape]) => {
-    const size = shape.reduce((a, b) => a * b, 1);
-    const block = { name, shape, offset, size };
-    offset += size;
-    return block;
-  });
-}
-
-/** D, the length of the flat weight vector. */
-export const weightCount = (spec: NcaSpec) => weightBlocks(spec).reduce((sum, { size }) => sum + size, 0);
 
 const NUMBER = (x: number) => String(Number(x.toPrecision(4)));
 

@@ -12,6 +12,8 @@ import { type RandomStream, randomStream, tf } from '../tensor/index.ts';
 /** A way to tell how far pictures are from textures; 0 for equal statistics, lower is better. */
 export interface TextureLoss {
   readonly name: string;
+  /** Its settings, where it is the patch sliced-Wasserstein loss: engines that have a form of their own for it go by them. */
+  readonly patches?: PatchOptions;
   /** Takes targets [T, H, W, 3] in [0, 1] in hand; dispose of the result. */
   prepare(targets: tf.Tensor4D): PreparedTexture;
 }
@@ -154,6 +156,7 @@ export function patchSlicedWasserstein(options: Partial<PatchOptions> = {}): Tex
   const factor = settings.factor / (scales * projections);
   return {
     name: 'patch sliced Wasserstein',
+    patches: settings,
     prepare(targets) {
       const known = targets.shape[0];
       const targetSize = geometry(targets.shape[1], targets.shape[2], wrapTarget, settings);

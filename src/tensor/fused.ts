@@ -6,8 +6,14 @@ import * as tf from '@tensorflow/tfjs-core';
 import { kernel, parallel } from '../compute/index.ts';
 import './gradients.ts';
 import { type LoomBackend, loomInCharge } from './loom/loom-backend.ts';
+import { adamInPlace } from './loom-gpu/elementwise.ts';
+import { loomGpuInCharge } from './loom-gpu/start.ts';
 
 type Named = tf.NamedTensorMap;
+
+/** Whether the backend has kernels of ours for the operators of this file. */
+export const fusedInCharge = (): boolean => loomInCharge() !== undefined || loomGpuInCharge() !== undefined;
+
 const run = (name: string, inputs: Named, attributes: tf.NamedAttrMap = {}): tf.Tensor =>
   tf.engine().runKernel(name, inputs, attributes);
 
@@ -45,7 +51,7 @@ export function linear<T extends tf.Tensor>(x: T, weight: tf.Tensor2D, bias: tf.
       `linear: x [${x.shape}] does not fit weight [${weight.shape}]${bias ? ` and bias [${bias.shape}]` : ''}`,
     );
   }
-  if (loomInCharge()) return run('LoomLinear', bias ? { x, weight, bias } : { x, weight }) as T;
+  if (fusedInCharge()) return run('LoomLinear', bias ? { x, weight, bias } : { x, weight }) as T;
   const rows = tf.matMul(tf.reshape(x, [-1, inputs]) as tf.Tensor2D, weight);
   return tf.reshape(bias ? tf.add(rows, bias) : rows, [...x.shape.slice(0, -1), outputs]) as T;
 }
@@ -80,7 +86,7 @@ export function layerNorm<T extends tf.Tensor>(
       `layerNorm: x [${x.shape}], gain [${gain.shape}] and bias [${bias.shape}] do not fit`,
     );
   }
-  if (loomInCharge()) {
+  if (fusedInCharge()) {
     return operator(
       [x, gain, bias],
       () => {
@@ -97,7 +103,7 @@ export function layerNorm<T extends tf.Tensor>(
 
 /** Gaussian error linear unit, exact: x / 2 (1 + erf(x / sqrt 2)). */
 export function gelu<T extends tf.Tensor>(x: T): T {
-  if (loomInCharge()) return run('Gelu', { x }) as T;
+  if (fusedInCharge()) return run('Gelu', { x }) as T;
   return tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1)) as T;
 }
 
@@ -119,7 +125,7 @@ for (const [kernelName, slope] of [
   tf.registerGradient({
     ...theirs,
     gradFunc: (dy, saved, attributes) =>
-      loomInCharge()
+      fusedInCharge()
         ? { x: () => run(slope, { a: dy as tf.Tensor, b: (saved as tf.Tensor[])[0] }) }
         : theirs.gradFunc(dy, saved, attributes),
   });
@@ -150,7 +156,7 @@ export function attention(
   if (mask && !tf.util.arraysEqual(mask.shape, [batch, s])) {
     throw new RangeError(`attention: the mask is [${mask.shape}], not [${[batch, s]}]`);
   }
-  if (loomInCharge()) {
+  if (fusedInCharge()) {
     const list = mask ? [q, k, v, mask] : [q, k, v];
     return run('LoomAttention', list as unknown as Named, { heads }) as tf.Tensor3D;
   }
@@ -193,6 +199,12 @@ export interface AdamStep {
   readonly scale: number;
 }
 
+/** A scalar: the sum of the squares of all numbers of all tensors. */
+export const squaredNorm = (tensors: readonly tf.Tensor[]): tf.Scalar =>
+  loomGpuInCharge()
+    ? (run('LoomSquaredNorm', Object.fromEntries(tensors.map((x, i) => [`x${i}`, x]))) as tf.Scalar)
+    : (tf.tidy(() => tf.addN(tensors.map(x => tf.sum(tf.square(x))))) as tf.Scalar);
+
 /**
  * One step of Adam (Kingma and Ba 2015): updates the moments and the variable. On loom in place, in one pass over the four of them.
  */
@@ -212,6 +224,14 @@ export function adamStep(
     const settings = [beta1, beta2, rate, correction, epsilon, keep, scale];
     const bands = Math.ceil(length / each);
     parallel(kernel('adam'), bands, value, backend.address(gradient), m, v, length, each, ...settings);
+    return;
+  }
+  const onGpu = loomGpuInCharge();
+  if (onGpu) {
+    const own = [variable, first, second];
+    // One that shares its numbers (a clone, a reshape) gets numbers of its own first.
+    for (const v of own) if (onGpu.refCount(v.dataId) > 1) tf.tidy(() => v.assign(tf.add(v, 0)));
+    adamInPlace(onGpu, own, gradient, { beta1, beta2, epsilon, rate, correction, keep, scale });
     return;
   }
   tf.tidy(() => {

@@ -5,13 +5,27 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import * as tf from '@tensorflow/tfjs-core';
-import { type Build, buildNames, kernelBuild, threadCount } from '../compute/index.ts';
-import { UserError } from '../config/index.ts';
+import {
+  type Build,
+  buildNames,
+  GpuError,
+  type GpuReport,
+  gpuSummary,
+  kernelBuild,
+  startGpu,
+  stopGpu,
+  threadCount,
+} from '../compute/index.ts';
+import { backendOfConfig, UserError } from '../config/index.ts';
 import './backend.ts';
+import { startLoomGpu } from './loom-gpu/start.ts';
 import { mendGradients } from './mended-gradients.ts';
 
-const names = ['tensorflow', 'loom', 'cpu'] as const;
-/** tfjs's own names: `tensorflow` (the native library), `loom` (our kernels on all cores), `cpu` (tfjs in plain JavaScript). */
+const names = ['tensorflow', 'loom', 'gpu', 'loom-gpu', 'cpu'] as const;
+/**
+ * tfjs's own names: `tensorflow` (the native library), `loom` (our kernels on all cores), `cpu` (tfjs in plain JavaScript); and `gpu`: NCAs train
+ * and grow on the GPU through WebGPU, everything else is loom's; with `loom-gpu` tensors are there too, and denoisers train there.
+ */
 export type BackendName = (typeof names)[number];
 
 /** Which backend runs, and why: what `startBackend` found. */
@@ -23,6 +37,8 @@ export interface BackendReport {
   readonly threads: number;
   /** Build of the kernels. */
   readonly build: Build;
+  /** The GPU that NCAs run on, with the backend `gpu`. */
+  readonly gpu?: GpuReport;
   /** The package that brought TensorFlow, when it runs. */
   readonly package?: string;
   /** Why a backend that was tried before this one was not taken, in the order tried. */
@@ -35,11 +51,11 @@ let running: BackendReport | undefined;
 export const backendReport = (): BackendReport | undefined => running;
 
 function wanted(prefer: BackendName | undefined): BackendName | undefined {
-  const text = process.env.WEIGHTLOOM_BACKEND;
+  const text = process.env.WEIGHTLOOM_BACKEND || backendOfConfig();
   if (text === undefined || text === '') return prefer;
   if (!names.includes(text as BackendName)) {
     throw new UserError({
-      where: 'environment variable WEIGHTLOOM_BACKEND',
+      where: process.env.WEIGHTLOOM_BACKEND ? 'environment variable WEIGHTLOOM_BACKEND' : 'backend',
       expected: `one of ${names.join(', ')}`,
       found: `"${text}"`,
     });
@@ -146,28 +162,45 @@ async function choose(
   return { backend: 'loom' };
 }
 
+/** Opens the GPU that was asked for, and makes it the backend of tfjs too where that was asked for. */
+async function openGpu(backend: 'gpu' | 'loom-gpu'): Promise<GpuReport> {
+  try {
+    const gpu = await startGpu();
+    if (backend === 'loom-gpu') await startLoomGpu(gpu);
+    return gpu.report;
+  } catch (error) {
+    if (!(error instanceof GpuError)) throw error;
+    throw new UserError({ where: 'backend', expected: `${backend}, as asked for`, found: error.message });
+  }
+}
+
 /**
  * Chooses and starts the tfjs backend: TensorFlow (tfjs-node-gpu, then tfjs-node) where it has a GPU, else `loom`. `prefer` asks for
- * one; the environment variable WEIGHTLOOM_BACKEND overrides it. Comes before the first tensor; may be called again, to change.
+ * one, or `gpu`; the environment variable WEIGHTLOOM_BACKEND overrides it. Comes before the first tensor; may be called again, to change.
  *
  *     const { summary } = await startBackend();
  *
- * @throws UserError when WEIGHTLOOM_BACKEND names no backend, or TensorFlow is asked for and does not load
+ * @throws UserError when WEIGHTLOOM_BACKEND names no backend, or TensorFlow or a GPU is asked for and is not there
  */
 export async function startBackend(options: { readonly prefer?: BackendName } = {}): Promise<BackendReport> {
   const passedOver: PassedOver = [];
   const { backend, loaded } = await choose(wanted(options.prefer), passedOver);
+  const gpu = backend === 'gpu' || backend === 'loom-gpu' ? await openGpu(backend) : undefined;
+  if (!gpu) stopGpu();
   // `choose` has set TensorFlow's already.
-  if (backend !== 'tensorflow') await tf.setBackend(backend);
+  if (backend !== 'tensorflow') await tf.setBackend(backend === 'gpu' ? 'loom' : backend);
   await tf.ready();
   const threads = threadCount();
   const build = kernelBuild();
-  const summary =
-    loaded !== undefined
-      ? tensorflowSummary(loaded)
-      : backend === 'loom'
-        ? `loom (${buildNames[build]}, ${threads} thread${threads === 1 ? '' : 's'})`
-        : 'cpu (tfjs, one thread)';
-  running = { backend, summary, threads, build, package: loaded?.source, passedOver };
+  const loom = `loom (${buildNames[build]}, ${threads} thread${threads === 1 ? '' : 's'})`;
+  const summaries: Record<BackendName, () => string> = {
+    tensorflow: () => tensorflowSummary(loaded!),
+    gpu: () => `gpu (NCAs on ${gpuSummary(gpu!)}), the rest on ${loom}`,
+    'loom-gpu': () => `loom-gpu (${gpuSummary(gpu!)})`,
+    loom: () => loom,
+    cpu: () => 'cpu (tfjs, one thread)',
+  };
+  const summary = summaries[backend]();
+  running = { backend, summary, threads, build, gpu, package: loaded?.source, passedOver };
   return running;
 }

@@ -44,7 +44,7 @@ export function movingAverage(variables: Variables, sigmaRel: number): MovingAve
   const values: Record<string, tf.Variable> = {};
   for (const [name, variable] of Object.entries(variables)) {
     // Memory of its own: `swap` and updates in place must not touch the variable's.
-    values[name] = tf.tidy(() => tf.variable(tf.tensor(variable.dataSync(), variable.shape), false));
+    values[name] = tf.tidy(() => tf.variable(tf.add(variable, 0), false));
   }
   return {
     sigmaRel,

@@ -141,7 +141,7 @@ export function checkpoints(trainer: Trainer, options: CheckpointOptions) {
         target,
         async temporary => {
           const state = join(temporary, STATE);
-          await settle(writeSafetensors(state, stateOf(trainer)));
+          await settle(writeSafetensors(state, await stateOf(trainer)));
           const sha256 = createHash('sha256').update(readFileSync(state)).digest('hex');
           const manifest = {
             format: 1,
@@ -246,7 +246,7 @@ export function checkpoints(trainer: Trainer, options: CheckpointOptions) {
   async function saveAverages(): Promise<void> {
     const tensors: Record<string, NdArray> = {};
     for (const { sigmaRel, values } of trainer.averages)
-      Object.assign(tensors, arrays(`${sigmaRel}/`, values));
+      Object.assign(tensors, await arrays(`${sigmaRel}/`, values));
     await settle(writeSafetensors(join(folder, 'averages', `${nameOf(trainer.step)}.safetensors`), tensors));
   }
   return store;
@@ -265,12 +265,14 @@ function parts(trainer: Trainer): Record<string, tf.Variable> {
   return all;
 }
 
-const arrays = (prefix: string, variables: Variables): Record<string, NdArray> =>
+const arrays = async (prefix: string, variables: Variables): Promise<Record<string, NdArray>> =>
   Object.fromEntries(
-    Object.entries(variables).map(([name, variable]) => [
-      prefix + name,
-      { shape: variable.shape, data: variable.dataSync() as Float32Array },
-    ]),
+    await Promise.all(
+      Object.entries(variables).map(async ([name, variable]) => [
+        prefix + name,
+        { shape: variable.shape, data: (await variable.data()) as Float32Array },
+      ]),
+    ),
   );
 
 const stateOf = (trainer: Trainer) => arrays('', parts(trainer));

@@ -71,5 +71,4 @@ export const zerosLike = (variable: tf.Tensor): tf.Variable =>
   tf.tidy(() => tf.variable(tf.zeros(variable.shape), false));
 
 /** A scalar: the square of the norm of all gradients together. */
-export const squaredNorm = (gradients: Gradients): tf.Scalar =>
-  tf.tidy(() => tf.addN(Object.values(gradients).map(g => tf.sum(tf.square(g))))) as tf.Scalar;
+export const squaredNorm = (gradients: Gradients): tf.Scalar => fused.squaredNorm(Object.values(gradients));

@@ -114,12 +114,12 @@ function plainTerm(variables: Record<string, Float64Array>, batch: Batch): numbe
   return term;
 }
 
-test('its gradient with respect to the denoiser is that of the formulas in float64', () => {
+test('its gradient with respect to the denoiser is that of the formulas in float64', async () => {
   const before = tf.memory().numTensors;
   const denoiser = tinyDenoiser();
   const batch = batchOf(3);
   const trainer = trainerOf(denoiser);
-  const { gradients } = trainer.gradients(batch);
+  const { gradients } = await trainer.gradients(batch);
   const values = Object.fromEntries(
     Object.entries(denoiser.variables).map(([name, v]) => [name, Float64Array.from(v.dataSync())]),
   );
@@ -150,19 +150,20 @@ test('its gradient with respect to the denoiser is that of the formulas in float
   assert.is(tf.memory().numTensors, before);
 });
 
-test('parts of a batch give the gradient of the whole, and `rows` bounds how many are rolled out', () => {
+test('parts of a batch give the gradient of the whole, and `rows` bounds how many are rolled out', async () => {
   const denoiser = tinyDenoiser();
   const batch = batchOf(5);
   for (const rows of [5, 3]) {
-    const [whole, parts] = [undefined, 2].map(part => {
+    const of = async (part?: number) => {
       const trainer = trainerOf(denoiser, { rows, texture: meanSquare() }, part);
-      const { gradients, rollouts } = trainer.gradients(batch);
+      const { gradients, rollouts } = await trainer.gradients(batch);
       assert.is(rollouts!.length, rows);
       const values = Object.values(gradients).flatMap(g => [...g.dataSync()]);
       tf.dispose(gradients);
       trainer.dispose();
       return values;
-    });
+    };
+    const [whole, parts] = [await of(), await of(2)];
     const most = Math.max(...whole.map(Math.abs));
     assert.ok(whole.every((g, i) => Math.abs(g - parts[i]) < 1e-5 * most));
   }

@@ -2,6 +2,7 @@
  * A loss through the rollout: the denoised weights are run as NCAs and their pictures compared with the target textures. Its
  * gradient flows back through texture loss, rollout, inverse normalisation and preconditioning into the denoiser.
  */
+import { UserError } from '../config/index.ts';
 import type { Diffusion, Normaliser } from '../diffusion/index.ts';
 import { type NcaSpec, rollout, seedState, seedsFor, type TextureLoss, toRgb } from '../nca/index.ts';
 import { randomStream, tf } from '../tensor/index.ts';
@@ -69,6 +70,14 @@ export function rolloutLoss(options: RolloutLossOptions): RolloutLoss {
   const [low, high] = options.steps;
   const rowsOf = (batch: Batch) => Math.min(options.rows ?? batch.indices.length, batch.indices.length);
 
+  if (tf.getBackend() === 'loom-gpu') {
+    throw new UserError({
+      where: 'backend',
+      expected:
+        'loom, gpu or tensorflow for a training with the loss through the rollout, which reads its pictures at once',
+      found: 'loom-gpu',
+    });
+  }
   return {
     actsOn: (batch, from) => batch.step >= firstStep && batch.step % every === 0 && from < rowsOf(batch),
 

@@ -76,7 +76,7 @@ export class Trainer {
 
   /** One update on a batch. */
   async update(batch: Batch, learningRate: number): Promise<StepOutcome> {
-    const { gradients, losses, rollouts } = this.gradients(batch);
+    const { gradients, losses, rollouts } = await this.gradients(batch);
     const square = squaredNorm(gradients);
     const [squared] = await square.data();
     square.dispose();
@@ -93,14 +93,16 @@ export class Trainer {
   }
 
   /** Gradients of the batch's mean loss, summed over its parts; the caller disposes them. */
-  gradients(batch: Batch): { gradients: Gradients; losses: Float32Array; rollouts?: Float32Array } {
+  async gradients(
+    batch: Batch,
+  ): Promise<{ gradients: Gradients; losses: Float32Array; rollouts?: Float32Array }> {
     const rows = batch.indices.length;
     const part = this.options.microBatch ?? rows;
     const losses = new Float32Array(rows);
     const rollouts: number[] = [];
     let gradients: Record<string, tf.Tensor> = {};
     for (let from = 0; from < rows; from += part) {
-      const piece = this.partGradients(batch, from, Math.min(rows, from + part));
+      const piece = await this.partGradients(batch, from, Math.min(rows, from + part));
       losses.set(piece.losses, from);
       rollouts.push(...piece.rollouts);
       gradients = from === 0 ? piece.gradients : added(gradients, piece.gradients);
@@ -108,7 +110,7 @@ export class Trainer {
     return { gradients, losses, rollouts: rollouts.length > 0 ? Float32Array.from(rollouts) : undefined };
   }
 
-  private partGradients(batch: Batch, from: number, to: number) {
+  private async partGradients(batch: Batch, from: number, to: number) {
     const { diffusion, denoiser, rollout } = this.options;
     const trained = Object.entries(this.variables);
     const acting = rollout?.actsOn(batch, from, to) ? rollout : undefined;
@@ -138,8 +140,8 @@ export class Trainer {
     }
     const outcome = {
       gradients,
-      losses: losses!.dataSync() as Float32Array,
-      rollouts: rollouts ? [...rollouts.dataSync()] : [],
+      losses: (await losses!.data()) as Float32Array,
+      rollouts: rollouts ? [...(await rollouts.data())] : [],
     };
     tf.dispose([value, losses!, ...(rollouts ? [rollouts] : [])]);
     return outcome;

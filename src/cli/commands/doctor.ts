@@ -1,7 +1,7 @@
 /** `weightloom doctor`: what computes here, how fast, and why nothing better does. */
 import { cpus, totalmem } from 'node:os';
 import type { Command } from 'commander';
-import { buildNames, statistics } from '../../compute/index.ts';
+import { buildNames, GpuError, type GpuReport, startGpu, statistics, stopGpu } from '../../compute/index.ts';
 import { orThrow } from '../../config/index.ts';
 import { denoiserKind } from '../../denoisers/index.ts';
 import { SPECS, weightCount } from '../../nca/index.ts';
@@ -87,6 +87,33 @@ async function comparison({ backend: running }: BackendReport): Promise<[string,
   return rows;
 }
 
+const gibOf = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+
+/** What a GPU could do, or why there is none. */
+async function gpuLines({ gpu: used }: BackendReport): Promise<[string, string][]> {
+  let gpu: GpuReport;
+  try {
+    gpu = used ?? (await startGpu()).report;
+    if (!used) stopGpu();
+  } catch (error) {
+    if (!(error instanceof GpuError)) throw error;
+    return [['not gpu', error.message]];
+  }
+  const { name, vendor, architecture, features, maxBinding, maxBuffer, workgroupMemory, maxStorageBuffers } =
+    gpu;
+  return [
+    ['gpu', `${name} (${[vendor, architecture].filter(Boolean).join(', ')})`],
+    ['its features', features.join(', ') || 'none of those that are used'],
+    [
+      'its limits',
+      `${gibOf(maxBuffer)} a buffer, ${gibOf(maxBinding)} a binding, ${maxStorageBuffers} buffers a shader, ${workgroupMemory / 1024} KiB of workgroup memory`,
+    ],
+    ...(used
+      ? []
+      : [['not gpu', 'not asked for: --backend gpu trains and grows NCAs on it'] as [string, string]]),
+  ];
+}
+
 /** The lines of the report, as pairs. */
 export async function diagnosis(report: BackendReport): Promise<[string, string][]> {
   const cores = cpus();
@@ -94,6 +121,7 @@ export async function diagnosis(report: BackendReport): Promise<[string, string]
     ['backend', report.summary],
     ...report.passedOver.map(({ backend, reason }): [string, string] => [`not ${backend}`, reason]),
     ['512 x 512 product', `${productSpeed().toFixed(0)} GFLOP/s`],
+    ...(await gpuLines(report)),
     ...(await comparison(report)),
     ['kernels', buildNames[report.build]],
     ['threads', `${report.threads} of ${cores.length} cores (WEIGHTLOOM_THREADS changes it)`],

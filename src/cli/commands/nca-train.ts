@@ -187,10 +187,14 @@ async function trainIn(out: string, { path, picture, spec, initial }: Task, opti
         losses.push(loss);
         bar.update(iteration, `loss ${loss.toPrecision(3)}${diverged.length > 0 ? ' (not finite)' : ''}`);
         if (iteration % snapshots !== 0) return;
-        const [shown] = await renderNcas(spec, trainer.weights, { steps: SHOWN_STEPS, size, seed });
+        const [shown] = await renderNcas(spec, await trainer.currentWeights(), {
+          steps: SHOWN_STEPS,
+          size,
+          seed,
+        });
         checkThere(out);
         await settle(writePng(join(out, 'snapshots', `${String(iteration).padStart(6, '0')}.png`), shown));
-        await keep({ state: trainer.state() });
+        await keep({ state: await trainer.state() });
       },
     });
     bar.stop();

@@ -1,5 +1,5 @@
 /** The metrics that compare two pictures, under one signature and by name. */
-import { tf } from '../../tensor/index.ts';
+import { onProcessor, tf } from '../../tensor/index.ts';
 import type { Lpips } from '../pretrained/index.ts';
 import { displayable } from './divergence.ts';
 import { psnr, ssim } from './pixels.ts';
@@ -28,12 +28,14 @@ function textureMetric(name: string, distance: TextureDistance, seenBy?: PairMet
     name,
     better: 'lower',
     seenBy,
-    async compare(images, targets) {
-      const result = tf.tidy(() => distance(displayable(images), displayable(targets)));
-      const values = await result.data();
-      result.dispose();
-      return Float64Array.from(values);
-    },
+    // The patch distance reads its pictures number by number.
+    compare: (images, targets) =>
+      onProcessor([images, targets], async () => {
+        const result = tf.tidy(() => distance(displayable(images), displayable(targets)));
+        const values = await result.data();
+        result.dispose();
+        return Float64Array.from(values);
+      }),
   };
 }
 

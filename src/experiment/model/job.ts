@@ -179,7 +179,8 @@ export async function planTraining(job: TrainingJob): Promise<TrainingPlan> {
   const times: number[] = [];
   for (let step = 0; step < 2; step++) {
     const started = performance.now();
-    tf.dispose(trainer.gradients({ ...batchAt(step), step: late * (config.rollout?.every ?? 1) }).gradients);
+    const batch = { ...batchAt(step), step: late * (config.rollout?.every ?? 1) };
+    tf.dispose((await trainer.gradients(batch)).gradients);
     times.push((performance.now() - started) / 1000);
   }
   trainer.dispose();

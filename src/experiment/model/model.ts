@@ -80,7 +80,7 @@ export async function writeModel(folder: string, model: Model, step: number): Pr
     'normaliser/scale': flat(model.normaliser.scale),
   };
   for (const [name, variable] of Object.entries(variablesOf(model.denoiser, model.encoder))) {
-    tensors[name] = { shape: variable.shape, data: variable.dataSync() as Float32Array };
+    tensors[name] = { shape: variable.shape, data: (await variable.data()) as Float32Array };
   }
   if (model.standardiser) {
     tensors['standardiser/mean'] = flat(model.standardiser.mean);

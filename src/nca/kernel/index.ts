@@ -1,4 +1,5 @@
 /** The NCA kernels: rollouts and their gradients by address in shared memory. */
+export { CpuEngine } from './cpu-engine.ts';
 export {
   keptHiddenLength,
   keptStates,

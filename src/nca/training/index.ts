@@ -3,11 +3,11 @@ export { type Adaptation, fullAdaptation, lowRankAdaptation, type ParameterBlock
 export { initialWeights } from './initial.ts';
 export { learningRateAt, NormalisedAdam, type Schedule } from './optimiser.ts';
 export {
-  NcaTrainer,
   type NcaTrainingOptions,
   TRAINING_DEFAULTS,
-  type TrainedNcas,
+  type Trainer,
+  type TrainerState,
   type TrainingReport,
-  type TrainNcaOptions,
-  trainNca,
-} from './trainer.ts';
+} from './options.ts';
+export { type TrainedNcas, type TrainNcaOptions, trainNca } from './train.ts';
+export { NcaTrainer } from './trainer.ts';

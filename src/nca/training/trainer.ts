@@ -5,66 +5,22 @@
  * Several NCAs of one spec train side by side in one batch. They share every random draw (states taken, steps, masks, projections), so
  * that what differs between their weights comes from their targets alone; each gets exactly the weights it would get by itself.
  */
-import { type NdArray, shapeText } from '../../formats/index.ts';
 import { randomStream, tf } from '../../tensor/index.ts';
 import { rollout } from '../rollout.ts';
 import { type NcaSpec, weightCount } from '../spec.ts';
-import { type PreparedTexture, patchSlicedWasserstein, type TextureLoss } from '../texture-loss.ts';
+import type { PreparedTexture } from '../texture-loss.ts';
 import { type Adaptation, fullAdaptation, lowRankAdaptation } from './adaptation.ts';
-import { initialWeights } from './initial.ts';
-import { learningRateAt, NormalisedAdam, type Schedule } from './optimiser.ts';
-
-/** How an NCA is trained on a texture; `TRAINING_DEFAULTS` has the published settings. */
-export interface NcaTrainingOptions extends Schedule {
-  /** Seed of everything drawn at random, the initial weights included. */
-  readonly seed: number;
-  /** Grid cells, which are the pixels of the NCA's picture. */
-  readonly height: number;
-  readonly width: number;
-  readonly iterations: number;
-  /** States kept per NCA, and how many of them an iteration takes. */
-  readonly pool: number;
-  readonly batch: number;
-  /** Every so many iterations the first state of the batch is put back to the seed state. */
-  readonly seedEvery: number;
-  /** Steps per iteration: a whole number from the first to below the second. */
-  readonly steps: readonly [number, number];
-  /** Factor on the sum of |x - clamp(x, -1, 1)| over the states. */
-  readonly overflow: number;
-  /** Between what the NCA shows and its target. */
-  readonly loss: TextureLoss;
-  /** Weights to start from, [D] for all or [N * D]; random otherwise. */
-  readonly initial?: Float32Array;
-  /** Rank of the change to each layer of the weights it starts from; by default all weights are free. */
-  readonly rank?: number;
-}
-
-/** Pool, unroll and optimiser as the published texture NCAs were trained; the texture loss is this library's default. */
-export const TRAINING_DEFAULTS: NcaTrainingOptions = {
-  seed: 0,
-  height: 128,
-  width: 128,
-  iterations: 3000,
-  pool: 256,
-  batch: 4,
-  seedEvery: 8,
-  steps: [32, 128],
-  overflow: 10,
-  learningRate: 1e-3,
-  milestones: [1000, 2000],
-  decay: 0.5,
-  loss: patchSlicedWasserstein({ projections: 64, factor: 100 }),
-};
-
-/** What one iteration gave. */
-export interface TrainingReport {
-  /** Iterations done. */
-  readonly iteration: number;
-  /** Texture loss of each NCA, mean over its batch, [N]. */
-  readonly losses: Float32Array;
-  /** NCAs whose gradient was not finite: their weights were left alone and their states put back to the seed. */
-  readonly diverged: readonly number[];
-}
+import { learningRateAt, NormalisedAdam } from './optimiser.ts';
+import {
+  checkOptions,
+  checkState,
+  type NcaTrainingOptions,
+  startOf,
+  TRAINING_DEFAULTS,
+  type Trainer,
+  type TrainerState,
+  type TrainingReport,
+} from './options.ts';
 
 /** 10 sum |x - clamp(x, -1, 1)| would be three tfjs operations over the largest tensor there is; this is one loop. [B, ...] to [B]. */
 function overflowOf(states: tf.Tensor4D): tf.Tensor1D {
@@ -126,7 +82,7 @@ function picturesOf(spec: NcaSpec, states: tf.Tensor4D): tf.Tensor4D {
 }
 
 /** The training of N NCAs, iteration by iteration. Dispose of it. */
-export class NcaTrainer {
+export class NcaTrainer implements Trainer {
   readonly options: NcaTrainingOptions;
   /** How many NCAs train side by side. */
   readonly count: number;
@@ -150,20 +106,11 @@ export class NcaTrainer {
     options: Partial<NcaTrainingOptions> = {},
   ) {
     this.options = { ...TRAINING_DEFAULTS, ...options };
-    const { pool, batch, steps, height, width, initial, seed } = this.options;
-    if (batch > pool) throw new Error(`a batch of ${batch} cannot be drawn from a pool of ${pool}`);
-    if (!(steps[0] >= 1 && steps[1] > steps[0])) throw new Error(`steps ${steps} is not an interval`);
+    checkOptions(this.options);
+    const { pool, height, width, seed, rank } = this.options;
     this.count = targets.shape[0];
     const size = weightCount(spec);
-    const start = initial ?? initialWeights(spec, seed);
-    const { rank } = this.options;
-    if (start.length !== size && start.length !== size * this.count) {
-      throw new Error(`${start.length} initial weights; expected ${size} or ${this.count} times as many`);
-    }
-    this.weights = new Float32Array(size * this.count);
-    for (let n = 0; n < this.count; n++) {
-      this.weights.set(start.length === size ? start : start.subarray(n * size, (n + 1) * size), n * size);
-    }
+    this.weights = startOf(spec, this.options, this.count);
     this.start = this.weights.slice();
     this.adaptation = rank === undefined ? fullAdaptation(spec) : lowRankAdaptation(spec, rank, seed);
     const { count, blocks } = this.adaptation;
@@ -275,8 +222,12 @@ export class NcaTrainer {
     }
   }
 
+  currentWeights(): Float32Array {
+    return this.weights.slice();
+  }
+
   /** Everything a later process needs to go on: tensors for a safetensors file. */
-  state(): Record<string, NdArray> {
+  state(): TrainerState {
     const { count, spec } = this;
     const { pool, height, width } = this.options;
     const vectors = [count, this.adaptation.count];
@@ -291,16 +242,8 @@ export class NcaTrainer {
   }
 
   /** Goes on from what `state` gave. Throws when that belongs to another training. */
-  restore(state: Readonly<Record<string, NdArray>>): void {
-    const mine = this.state();
-    for (const [name, { shape }] of Object.entries(mine)) {
-      const found = state[name];
-      if (!found || shapeText(found.shape) !== shapeText(shape)) {
-        throw new Error(
-          `training state: ${name}: expected shape ${shapeText(shape)}, found ${found ? shapeText(found.shape) : 'none'}`,
-        );
-      }
-    }
+  restore(state: Readonly<TrainerState>): void {
+    checkState(state, this.spec, this.options, this.count, this.adaptation);
     this.parameters.set(state.weights.data as Float32Array);
     this.unfold();
     this.optimiser.first.set(state.first.data as Float32Array);
@@ -313,54 +256,5 @@ export class NcaTrainer {
   /** Frees what the loss keeps of the targets. */
   dispose(): void {
     this.target.dispose();
-  }
-}
-
-/** What differs from the default settings, and how the training is watched, stopped and resumed. */
-export interface TrainNcaOptions extends Partial<NcaTrainingOptions> {
-  /** Called after every iteration, and waited for. */
-  readonly onProgress?: (report: TrainingReport, trainer: NcaTrainer) => void | Promise<void>;
-  /** Ends training after the iteration in hand. */
-  readonly signal?: AbortSignal;
-  /** What `NcaTrainer.state` gave, to go on from. */
-  readonly state?: Readonly<Record<string, NdArray>>;
-}
-
-/** What a training ended with. */
-export interface TrainedNcas {
-  /** [N * D] */
-  readonly weights: Float32Array;
-  /** Texture losses, one row [N] an iteration of this call. */
-  readonly losses: readonly Float32Array[];
-  /** False when the signal ended it early; `state` then holds what is needed to go on. */
-  readonly finished: boolean;
-  readonly state: Record<string, NdArray>;
-}
-
-/** Trains one NCA on each target [N, H, W, 3] (in [0, 1]) from beginning to end. */
-export async function trainNca(
-  spec: NcaSpec,
-  targets: tf.Tensor4D,
-  { onProgress, signal, state, ...options }: TrainNcaOptions = {},
-): Promise<TrainedNcas> {
-  const trainer = new NcaTrainer(spec, targets, options);
-  try {
-    if (state) trainer.restore(state);
-    const losses: Float32Array[] = [];
-    while (trainer.iteration < trainer.options.iterations && !signal?.aborted) {
-      const report = trainer.step();
-      losses.push(report.losses);
-      await onProgress?.(report, trainer);
-      // Lets signals and timers in.
-      await new Promise(resolve => setImmediate(resolve));
-    }
-    return {
-      weights: trainer.weights.slice(),
-      losses,
-      finished: trainer.iteration >= trainer.options.iterations,
-      state: trainer.state(),
-    };
-  } finally {
-    trainer.dispose();
   }
 }

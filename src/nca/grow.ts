@@ -1,0 +1,56 @@
+/** Rollouts whose gradient nobody wants, where they run fastest: on the GPU that is the backend, or on the processor. */
+import { gpuInUse, tellOnce } from '../compute/index.ts';
+import { tf } from '../tensor/index.ts';
+import { GpuEngine } from './gpu/engine.ts';
+import { isUnfit } from './gpu/unfit.ts';
+import { type RolloutOptions, rollout } from './rollout.ts';
+import type { NcaSpec } from './spec.ts';
+
+/** Cell-steps below which the way to the GPU and back (about a millisecond) costs more than the processor's threads: bench/README.md. */
+const FEWEST = 2 ** 15;
+
+/**
+ * `rollout`, not differentiable: `steps` steps from `state` on the GPU where that is the backend and the work is worth the way there.
+ * @param weights [B, D], one NCA per sample, or [1, D], one for all
+ * @param state [B, H, W, C]
+ * @returns [B, H, W, C]
+ * @throws Error when shapes, seeds or steps do not fit; GpuError when the GPU fails
+ */
+export async function grow(
+  spec: NcaSpec,
+  weights: tf.Tensor2D,
+  state: tf.Tensor4D,
+  options: RolloutOptions,
+): Promise<tf.Tensor4D> {
+  const [batch, height, width] = state.shape;
+  const gpu = gpuInUse();
+  // With loom-gpu the numbers are there already.
+  const worthIt = tf.getBackend() === 'loom-gpu' || batch * height * width * options.steps >= FEWEST;
+  if (!gpu || !worthIt || weights.rank !== 2) {
+    return rollout(spec, weights, state, options);
+  }
+  const { steps, seeds, firstStep, masks } = options;
+  const [numbers, first] = (await Promise.all([weights.data(), state.data()])) as Float32Array[];
+  try {
+    const task = {
+      spec,
+      batch,
+      height,
+      width,
+      weights: numbers,
+      state: first,
+      steps,
+      seeds,
+      firstStep,
+      masks,
+    };
+    const run = await new GpuEngine(gpu).run(task);
+    run.dispose();
+    return tf.tensor4d(run.last, state.shape);
+  } catch (error) {
+    if (!isUnfit(error)) throw error;
+    gpu.faults.forgive();
+    tellOnce(`${error.message}; such NCAs run on the processor`);
+    return rollout(spec, weights, state, options);
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * The tfjs backend `loom-gpu`: the breadth of @tensorflow/tfjs-backend-webgpu on our own device, with kernels of ours where time goes or numbers were
+ * wrong (the other files of this folder). The package is optional, so that its class is only known when it has been loaded.
+ */
+import type { backend_util, DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import { util } from '@tensorflow/tfjs-core';
+import { type Gpu, GpuError } from '../../compute/index.ts';
+
+/** What of the package's backend is used here; some of it is private there. */
+interface TheirBackend extends KernelBackend {
+  readonly tensorMap: { get(id: object): { values: unknown; resource?: GPUBuffer } };
+  readonly bufferManager: { acquireBuffer(size: number, usage: number): GPUBuffer };
+  readonly commandQueueOwnedIds: WeakSet<object>;
+  readonly uniformPendingDisposal: GPUBuffer[];
+  commandEncoder: GPUCommandEncoder | null;
+  computePassEncoder: GPUComputePassEncoder | null;
+  dispatchCountInPass: number;
+  makeTensorInfo(shape: number[], dtype: DataType): TensorInfo;
+  uploadToGPU(id: object): void;
+  ensureCommandEncoderReady(): void;
+  endComputePassEncoder(): void;
+  submitQueue(): void;
+  recordAndSubmit(program: { constructor: { name: string } }, ...rest: unknown[]): void;
+  disposeData(id: object, force?: boolean): boolean;
+  read(id: object): Promise<backend_util.BackendValues>;
+  readSync(id: object): backend_util.BackendValues;
+}
+type TheirClass = new (device: GPUDevice, info?: object) => TheirBackend;
+
+/** STORAGE and COPY_DST. */
+const NUMBERS = 128 | 8;
+/** Dispatches that wait before they are submitted. */
+const ENOUGH = 64;
+/** Bind groups that are kept. */
+const GROUPS = 8192;
+
+/** A shader of ours: outputs are the first bindings, then inputs, then \`numbers: array<u32>\` where there are some. */
+export interface Shader {
+  readonly label: string;
+  readonly code: string;
+}
+
+/** What our kernels need of the backend. */
+export interface LoomGpuBackend extends TheirBackend {
+  readonly gpu: Gpu;
+  /** Runs a shader on float32 tensors; `numbers` are sizes and, by their bits, floats. */
+  compute(
+    shader: Shader,
+    inputs: readonly TensorInfo[],
+    outputs: readonly TensorInfo[],
+    numbers: Uint32Array | undefined,
+    workgroups: readonly [number, number?, number?],
+    /** Whether the numbers are others in every call: then they are not kept. */
+    changing?: boolean,
+  ): void;
+  /** A fresh tensor of whatever contents. */
+  output(shape: readonly number[], dtype?: DataType): TensorInfo;
+  /** Lets a tensor go that a kernel made for itself. */
+  drop(...tensors: readonly TensorInfo[]): void;
+}
+
+/** The backend's class, over that of the loaded package. */
+export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBackend {
+  return class extends Their implements LoomGpuBackend {
+    private readonly pipelines = new Map<string, GPUComputePipeline>();
+    private readonly groups = new Map<string, GPUBindGroup>();
+    private readonly ids = new WeakMap<object, number>();
+    private lastId = 0;
+    private operators = new Set<string>();
+
+    constructor(readonly gpu: Gpu) {
+      super(gpu.device, { vendor: gpu.report.vendor, architecture: gpu.report.architecture });
+    }
+
+    output(shape: readonly number[], dtype: DataType = 'float32'): TensorInfo {
+      return this.makeTensorInfo([...shape], dtype);
+    }
+
+    drop(...tensors: readonly TensorInfo[]): void {
+      for (const { dataId } of tensors) this.disposeData(dataId);
+    }
+
+    private pipeline({ label, code }: Shader): GPUComputePipeline {
+      let pipeline = this.pipelines.get(code);
+      if (!pipeline) {
+        pipeline = this.gpu.faults.watch(new Set([label]), () =>
+          this.gpu.device.createComputePipeline({
+            label,
+            layout: 'auto',
+            compute: { module: this.gpu.device.createShaderModule({ label, code }), entryPoint: 'main' },
+          }),
+        );
+        this.pipelines.set(code, pipeline);
+      }
+      return pipeline;
+    }
+
+    /** A training asks for the same buffers in the same order step after step. */
+    private groupOf(pipeline: GPUComputePipeline, buffers: readonly GPUBuffer[]): GPUBindGroup {
+      const idOf = (thing: object) => {
+        const known = this.ids.get(thing);
+        if (known !== undefined) return known;
+        this.ids.set(thing, ++this.lastId);
+        return this.lastId;
+      };
+      let key = `${idOf(pipeline)}`;
+      for (const buffer of buffers) key += `|${idOf(buffer)}`;
+      let group = this.groups.get(key);
+      if (!group) {
+        const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+        group = this.gpu.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+        if (this.groups.size >= GROUPS) this.groups.clear();
+        this.groups.set(key, group);
+      }
+      return group;
+    }
+
+    private bufferOf(tensor: TensorInfo): GPUBuffer {
+      this.uploadToGPU(tensor.dataId);
+      this.commandQueueOwnedIds.add(tensor.dataId);
+      const { resource } = this.tensorMap.get(tensor.dataId);
+      return resource!;
+    }
+
+    compute(
+      shader: Shader,
+      inputs: readonly TensorInfo[],
+      outputs: readonly TensorInfo[],
+      numbers: Uint32Array | undefined,
+      [x, y = 1, z = 1]: readonly [number, number?, number?],
+      changing = false,
+    ): void {
+      if (x * y * z === 0) return;
+      const { report, device, faults } = this.gpu;
+      faults.check();
+      this.note(shader.label);
+      if (Math.max(x, y, z) > report.maxWorkgroups) {
+        throw new GpuError(
+          'limit',
+          `${shader.label}: ${x} x ${y} x ${z} workgroups are too many for this GPU`,
+        );
+      }
+      const pipeline = this.pipeline(shader);
+      const buffers = [...outputs, ...inputs].map(tensor => this.bufferOf(tensor));
+      const large = buffers.find(({ size }) => size > report.maxBinding);
+      if (large) {
+        throw new GpuError(
+          'limit',
+          `${shader.label}: wants to see ${large.size} bytes at once, and this GPU shows a shader at most ${report.maxBinding}`,
+        );
+      }
+      if (numbers && !changing) buffers.push(this.gpu.constant(numbers, 'numbers').buffer);
+      if (numbers && changing) {
+        const block = this.bufferManager.acquireBuffer(Math.ceil(numbers.byteLength / 16) * 16, NUMBERS);
+        device.queue.writeBuffer(block, 0, numbers as Uint32Array<ArrayBuffer>);
+        this.uniformPendingDisposal.push(block);
+        buffers.push(block);
+      }
+      const group = this.groupOf(pipeline, buffers);
+      this.ensureCommandEncoderReady();
+      this.computePassEncoder ??= this.commandEncoder!.beginComputePass();
+      this.computePassEncoder.setPipeline(pipeline);
+      this.computePassEncoder.setBindGroup(0, group);
+      this.computePassEncoder.dispatchWorkgroups(x, y, z);
+      // What was read of an output before is not what it holds now.
+      for (const { dataId } of outputs) this.tensorMap.get(dataId).values = null;
+      if (++this.dispatchCountInPass >= ENOUGH) {
+        this.endComputePassEncoder();
+        this.submitQueue();
+      }
+    }
+
+    private note(operator: string): void {
+      this.operators.add(operator);
+      this.gpu.faults.operators = this.operators;
+    }
+
+    /** Theirs, whose operators are named too. */
+    override recordAndSubmit(program: { constructor: { name: string } }, ...rest: unknown[]): void {
+      this.gpu.faults.check();
+      this.note(program.constructor.name.replace(/Program$/, ''));
+      super.recordAndSubmit(program, ...rest);
+    }
+
+    override submitQueue(): void {
+      const { operators } = this;
+      this.operators = new Set();
+      this.gpu.faults.watch(operators, () => super.submitQueue());
+    }
+
+    override async read(id: object): Promise<backend_util.BackendValues> {
+      // One more holder, so that what is disposed of while it is read stays whole.
+      this.incRef(id);
+      try {
+        const values = await super.read(id);
+        await this.gpu.faults.settled();
+        return values;
+      } catch (error) {
+        await Promise.race([this.gpu.device.lost, new Promise(resolve => setTimeout(resolve, 100))]);
+        this.gpu.faults.check();
+        throw error;
+      } finally {
+        this.disposeData(id);
+      }
+    }
+
+    override readSync(id: object): backend_util.BackendValues {
+      if (this.tensorMap.get(id).values == null) {
+        throw new Error('a synchronous read of a tensor on the GPU: use data() instead of dataSync()');
+      }
+      return super.readSync(id);
+    }
+  } as unknown as new (
+    gpu: Gpu,
+  ) => LoomGpuBackend;
+}
+
+/** Sizes and floats as the shaders read them. */
+export const words = (...numbers: number[]): Uint32Array => Uint32Array.from(numbers);
+export const bits = (x: number): number => new Uint32Array(Float32Array.of(x).buffer)[0];
+
+export const sizeOf = ({ shape }: { readonly shape: readonly number[] }): number =>
+  util.sizeFromShape([...shape]);
+export const lastOf = ({ shape }: { readonly shape: readonly number[] }): number => shape[shape.length - 1];
+
+/** Workgroups of 64 for so many items, in two dimensions; `ITEM` in a shader gives the number of its item. */
+export const flat = (items: number): [number, number] => {
+  const groups = Math.ceil(items / 64);
+  const across = Math.min(groups, 32768);
+  return [across, Math.ceil(groups / Math.max(across, 1))];
+};
+export const ITEM_ARGUMENTS =
+  '@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) tid: u32';
+export const ITEM = 'let item = (wg.y * groups.x + wg.x) * 64u + tid;';
