@@ -46,7 +46,8 @@ export const COMMANDS: readonly { word: string; about: string; load: readonly ((
     },
     {
       word: 'evaluate',
-      about: 'Measure a trained model on the held-out textures of a zoo, beside all baselines',
+      about:
+        'Measure a trained model on the held-out textures of a zoo: all metrics, all baselines, the measures of sampling, the audit',
       load: [() => import('./commands/evaluate.ts')],
     },
     {
