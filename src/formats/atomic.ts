@@ -160,22 +160,6 @@ export function writeAtomicallyNow(path: string, content: Uint8Array | string): 
   }
 }
 
-/** Adds to the end of a file, for good: a log of what cannot be made again. @throws UserError when it cannot be written */
-export function appendNow(path: string, text: string): void {
-  const bytes = Buffer.from(text);
-  try {
-    const file = openSync(path, 'a');
-    try {
-      for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-  } catch (error) {
-    throw systemError(path, error);
-  }
-}
-
 /** Gives a file or folder that is finished its name, when all of it is on the disk. */
 export async function putInPlace(finished: string, target: string): Promise<void> {
   await ((await stat(finished)).isDirectory() ? syncTree(finished) : syncFile(finished));
