@@ -7,6 +7,7 @@ import {
   decode,
   isPath,
   orThrow,
+  pastable,
   settle,
   type Trusted,
   trusting,
@@ -79,13 +80,14 @@ export async function runExperiment<P>(
 ): Promise<RunFolder> {
   await startBackend();
   const { folder, command, resume, source = experiment.name } = options;
+  const modules = userModules([isPath(source) && resolve(source), parameters]);
   const run = await createRunFolder(experiment.name, parameters, {
     folder,
     command,
     environment: {
       backend: backendReport(),
       experiment: isPath(source) ? resolve(source) : source,
-      modules: userModules([isPath(source) && resolve(source), parameters]),
+      modules,
     },
     resume,
   });
@@ -106,7 +108,9 @@ export async function runExperiment<P>(
     run.removeIfUnused();
     if (!signal.aborted || (error as Error)?.name !== 'AbortError') throw error;
     throw new UserError(
-      `${experiment.name}: interrupted${existsSync(run.path) ? `; to go on: weightloom runs resume ${relative('', run.path) || '.'}` : ' before anything was finished'}.`,
+      existsSync(run.path)
+        ? `${experiment.name}: interrupted; to go on: ${pastable('runs', 'resume', relative('', run.path) || '.', ...Object.keys(modules))}`
+        : `${experiment.name}: interrupted before anything was finished.`,
     );
   } finally {
     release();

@@ -3,7 +3,15 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import { parse } from 'yaml';
-import { orThrow, printConfig, refuse, type Trusted, trusting, UserError } from '../../config/index.ts';
+import {
+  orThrow,
+  printConfig,
+  refuse,
+  type Trusted,
+  trusting,
+  UserError,
+  userModules,
+} from '../../config/index.ts';
 import {
   checkpointFolder,
   MODEL,
@@ -270,7 +278,8 @@ async function resumeTraining(
   );
   const { signal, release } = interruption();
   try {
-    report(path, await runTraining(job, { folder: path, resume: true, signal, progress: progressBar }));
+    const result = await runTraining(job, { folder: path, resume: true, signal, progress: progressBar });
+    report(path, result, Object.keys(userModules(config)));
   } finally {
     release();
     job.dispose();

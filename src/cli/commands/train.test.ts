@@ -43,7 +43,7 @@ const train = (out: string, ...more: string[]) =>
 test('an experiment is told from a training', async () => {
   const { code, text } = await weightloom('train', 'quickstart');
   assert.is(code, 2);
-  assert.is(text, 'quickstart: that is an experiment: weightloom run quickstart\n');
+  assert.is(text, 'quickstart: that is an experiment: npx weightloom run quickstart\n');
 });
 
 test('one damaged run of many is told in a sentence, and the others are listed', async () => {

@@ -7,6 +7,7 @@ import {
   composeConfig,
   isInData,
   orThrow,
+  pastable,
   printConfig,
   settle,
   trusting,
@@ -40,7 +41,7 @@ const presets = () =>
 
 async function train(name: string, overrides: string[], { out, dryRun, json }: Options): Promise<void> {
   if (experimentNames().includes(name)) {
-    throw new UserError(`${name}: that is an experiment: weightloom run ${name}`, 2);
+    throw new UserError(`${name}: that is an experiment: ${pastable('run', name)}`, 2);
   }
   const { config: composed } = await settle(composeConfig(name, { overrides, roots: [PRESETS, CONFIGS] }));
   const config = orThrow(trainConfig(composed, name));
@@ -75,7 +76,7 @@ async function train(name: string, overrides: string[], { out, dryRun, json }: O
         signal,
         progress: progressBar,
       });
-      report(run.path, result);
+      report(run.path, result, Object.keys(userModules(config)));
     } finally {
       release();
       await run.leave();
@@ -89,9 +90,10 @@ async function train(name: string, overrides: string[], { out, dryRun, json }: O
 export function report(
   path: string,
   { stopped, steps, seconds, validation }: Awaited<ReturnType<typeof runTraining>>,
+  modules: readonly string[] = [],
 ): void {
   if (stopped === 'interrupted') {
-    console.error(`stopped after ${steps} steps; to go on: weightloom runs resume ${path}`);
+    console.error(`stopped after ${steps} steps; to go on: ${pastable('runs', 'resume', path, ...modules)}`);
     process.exitCode = 130;
     return;
   }
