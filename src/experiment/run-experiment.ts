@@ -2,11 +2,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import * as t from 'io-ts';
-import { parse } from 'yaml';
 import {
   decode,
   isPath,
   orThrow,
+  parseYaml,
   pastable,
   settle,
   type Trusted,
@@ -59,7 +59,9 @@ export async function resumeExperiment(
   return trusting({ where: file, modules, recorded: found.modules, all: trust, option }, async () => {
     const experiment = await loadExperiment(found.experiment);
     const config = join(folder, 'config.yaml');
-    const parameters = orThrow(decode(experiment.parameters, parse(readFileSync(config, 'utf8')), config));
+    const parameters = orThrow(
+      decode(experiment.parameters, parseYaml(readFileSync(config, 'utf8'), config), config),
+    );
     return runExperiment(experiment, parameters, {
       folder,
       command: found.command,

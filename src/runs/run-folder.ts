@@ -10,8 +10,8 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSy
 import { availableParallelism, cpus, platform, totalmem } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { parse, stringify } from 'yaml';
-import { about, packageRoot, refuse, systemError, UserError } from '../config/index.ts';
+import { stringify } from 'yaml';
+import { about, packageRoot, parseYaml, refuse, systemError, UserError } from '../config/index.ts';
 import { lock, makeFolder, writeAtomicallyNow } from '../formats/index.ts';
 import { INPUTS, pinInput } from './inputs.ts';
 import { readPart, writePart } from './parts.ts';
@@ -177,7 +177,7 @@ function checkFolder(path: string, config: unknown, resume: boolean): void {
   }
   if (!existsSync(file)) refuse(path, 'a run folder, with config.yaml in it', 'none');
   // Both through YAML, so that what it does not keep makes no difference.
-  if (!isDeepStrictEqual(parse(readFileSync(file, 'utf8')), parse(stringify(config)))) {
+  if (!isDeepStrictEqual(parseYaml(readFileSync(file, 'utf8'), file), parseYaml(stringify(config), file))) {
     refuse(file, 'the configuration the run is resumed with', 'another one');
   }
 }

@@ -2,9 +2,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
-import { parse } from 'yaml';
 import {
   orThrow,
+  parseYaml,
   printConfig,
   refuse,
   type Trusted,
@@ -21,6 +21,7 @@ import {
   type TrainConfig,
   trainConfig,
 } from '../../experiment/index.ts';
+import { parseJson } from '../../formats/index.ts';
 import {
   damageOf,
   type Environment,
@@ -50,11 +51,12 @@ interface Run {
 }
 
 /** A file's content; what is wrong with it is told with its name, in one line. */
-function told(path: string, read: (text: string) => unknown): unknown {
+function told(path: string, read: (text: string, path: string) => unknown): unknown {
   try {
     const text = readFileSync(path, 'utf8');
-    return text.trim() === '' ? null : read(text);
+    return text.trim() === '' ? null : read(text, path);
   } catch (error) {
+    if (error instanceof UserError) throw error;
     return refuse(path, 'a file that can be read', (error as Error).message.split('\n')[0]);
   }
 }
@@ -75,8 +77,8 @@ async function readRun(path: string): Promise<Run> {
   try {
     return {
       path,
-      config: mapping(told(file, parse), file),
-      environment: existsSync(environment) ? mapping(told(environment, JSON.parse), environment) : {},
+      config: mapping(told(file, parseYaml), file),
+      environment: existsSync(environment) ? mapping(told(environment, parseJson), environment) : {},
       metrics: readMetrics(path),
       damage: await damageOf(path),
     };
