@@ -1,4 +1,6 @@
 /** The loss along a training: what tables and plots show, and what a checkpoint keeps of it. */
+import * as t from 'io-ts';
+import { decode, orThrow } from '../config/index.ts';
 import type { CheckpointOptions, StepRecord } from '../training/index.ts';
 
 /** A point of a curve: means over the steps since the one before. */
@@ -9,11 +11,15 @@ export interface CurvePoint {
   readonly rolloutLoss?: number;
 }
 
-interface Saved {
-  readonly points: readonly CurvePoint[];
-  readonly losses: readonly number[];
-  readonly rollouts: readonly number[];
-}
+const Point = t.intersection([
+  t.strict({ step: t.number, seconds: t.number, loss: t.number }),
+  t.partial({ rolloutLoss: t.number }),
+]);
+const Saved = t.strict({
+  points: t.array(Point),
+  losses: t.array(t.number),
+  rollouts: t.array(t.number),
+});
 
 /** A curve that grows with a training, and goes on where the training goes on. */
 export interface TrainingCurve {
@@ -51,9 +57,9 @@ export function trainingCurve(every: number, onPoint: (point: CurvePoint) => voi
       [losses, rollouts] = [[], []];
     },
     beside: {
-      save: (): Saved => ({ points, losses, rollouts }),
-      restore(saved) {
-        const { points: before, ...since } = saved as Saved;
+      save: (): t.TypeOf<typeof Saved> => ({ points, losses, rollouts }),
+      restore(saved, where) {
+        const { points: before, ...since } = orThrow(decode(Saved, saved, where));
         before.forEach(put);
         [losses, rollouts] = [[...since.losses], [...since.rollouts]];
       },

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import * as t from 'io-ts';
-import { describe, refuse, settle, UserError } from '../config/index.ts';
+import { describe, refuse, settle, UserError, whole } from '../config/index.ts';
 import {
   makeFolder,
   type NdArray,
@@ -33,7 +33,7 @@ export interface CheckpointOptions {
   /** Written into the manifest, not compared: versions, backend, threads. */
   readonly environment?: Readonly<Record<string, unknown>>;
   /** What else belongs to the state, as JSON: given to each checkpoint, and back by the one that is gone on from. */
-  readonly beside?: { save(): unknown; restore(saved: unknown): void };
+  readonly beside?: { save(): unknown; restore(saved: unknown, where: string): void };
   /** A checkpoint is written when so many steps or seconds have passed since the last. Default 1000 steps, 300 seconds. */
   readonly everySteps?: number;
   readonly everySeconds?: number;
@@ -47,7 +47,7 @@ export interface CheckpointOptions {
 
 const Manifest = t.strict({
   format: t.literal(1),
-  step: t.number,
+  step: whole,
   seconds: t.number,
   sha256: t.string,
   config: t.unknown,
@@ -197,7 +197,7 @@ export function checkpoints(trainer: Trainer, options: CheckpointOptions) {
       }
       restore(trainer, tensors, join(folder, nameOf(step), STATE));
       trainer.optimiser.steps = manifest.step;
-      if (manifest.beside !== undefined) options.beside?.restore(manifest.beside);
+      if (manifest.beside !== undefined) options.beside?.restore(manifest.beside, `${path}: beside`);
       last = { step: manifest.step, time: performance.now() };
       return manifest.seconds;
     },

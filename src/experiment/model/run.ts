@@ -1,6 +1,7 @@
 /** Carries a prepared training out in a run folder, from the start or from its latest checkpoint. */
 import { join } from 'node:path';
-import { settle, UserError } from '../../config/index.ts';
+import * as t from 'io-ts';
+import { decode, orThrow, settle, UserError } from '../../config/index.ts';
 import { makeFolder, writeAtomically } from '../../formats/index.ts';
 import type { Progress } from '../../runs/index.ts';
 import { checkThere, environment, pinInput, track } from '../../runs/index.ts';
@@ -111,14 +112,17 @@ export const modelOf = (job: TrainingJob): Model => ({
 const binName = (bin: number) => `b${String(bin).padStart(2, '0')}`;
 
 /** What a record is made of, of one step. */
-interface Gathered {
-  readonly loss: number;
-  readonly rolloutLoss?: number;
-  readonly gradientNorm: number;
-  readonly clippedNorm: number;
-  /** By noise bin; null where the batch has none in it. */
-  readonly binLosses: readonly (number | null)[];
-}
+const GatheredCodec = t.intersection([
+  t.strict({
+    loss: t.number,
+    gradientNorm: t.number,
+    clippedNorm: t.number,
+    /** By noise bin; null where the batch has none in it. */
+    binLosses: t.array(t.union([t.number, t.null])),
+  }),
+  t.partial({ rolloutLoss: t.number }),
+]);
+type Gathered = t.TypeOf<typeof GatheredCodec>;
 
 /** Gathers steps into records: means since the last record, the loss also by noise bin. */
 function metricsRecorder(
@@ -158,8 +162,8 @@ function metricsRecorder(
     /** What is gathered since the last record, for checkpoints between two. */
     beside: {
       save: () => gathered,
-      restore(saved: unknown) {
-        gathered = saved as Gathered[];
+      restore(saved: unknown, where: string) {
+        gathered = orThrow(decode(t.array(GatheredCodec), saved, where));
       },
     },
   };
