@@ -6,9 +6,9 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { appendFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism, cpus, platform, totalmem } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
 import { about, packageRoot, parseYaml, refuse, systemError, UserError } from '../config/index.ts';
@@ -166,6 +166,20 @@ export interface RunFolderOptions {
   readonly environment?: Readonly<Record<string, unknown>>;
   /** Goes on with the unfinished run that the folder holds: its configuration and environment stay as they are. */
   readonly resume?: boolean;
+}
+
+/**
+ * What a run that is begun in a folder would be refused for, before there is one.
+ * @throws UserError when the folder holds a run already, or there is a file in its way
+ */
+export function checkRunFolder(folder: string): void {
+  const path = resolve(folder);
+  for (let at = path; ; at = dirname(at)) {
+    if (!existsSync(at)) continue;
+    if (!statSync(at).isDirectory()) refuse(folder, 'a folder that can be made', `${at}, which is a file`);
+    break;
+  }
+  checkFolder(path, undefined, false);
 }
 
 /** The folder that a run begins in. @throws UserError when it holds a run already, or none that could be gone on with */

@@ -135,6 +135,8 @@ test('a dry run refuses what the real one would, and leaves nothing', async () =
     await dry(...small, '--multirun', 'seed=0,1', 'denoisers=[transformer],[transfomer]'),
     /^1 .*seed=0.*: .*Did you mean transformer\?/,
   );
+  const inTheWay = await weightloom('run', ...small, '--dry-run', '--out', join(path, 'x'));
+  assert.match(inTheWay.text, /expected a folder that can be made, found .*tiny\.ts, which is a file/);
   assert.match(await dry(...small), /^0 .*zoo: procedural/s);
 });
 

@@ -156,7 +156,7 @@ function endWithSweep(): void {
 async function run(name: string, overrides: readonly string[], flags: RunFlags) {
   endWithSweep();
   const { loadExperiment, rehearse, runExperiment } = await import('../../experiment/index.ts');
-  const { configOf, experimentConfig, isFinished } = await import('../../runs/index.ts');
+  const { checkRunFolder, configOf, experimentConfig, isFinished } = await import('../../runs/index.ts');
   // An option is literal text; an override's value is YAML, which JSON is too.
   const words = flags.zoo ? [...overrides, `zoo=${JSON.stringify(flags.zoo)}`] : overrides;
   const lonely = (['only', 'gather'] as const).find(flag => flags[flag] && !flags.multirun);
@@ -168,6 +168,8 @@ async function run(name: string, overrides: readonly string[], flags: RunFlags) 
   if (flags.multirun) return sweep(name, experiment, words, flags);
   const { parameters, sweep: block } = await experimentConfig(experiment, configOf(name, experiment), words);
   if (flags.dryRun) {
+    const resumed = flags.resume && flags.out && existsSync(join(flags.out, 'config.yaml'));
+    if (flags.out && !resumed) checkRunFolder(flags.out);
     await rehearse(experiment, parameters);
     console.log(printConfig(parameters));
     return;

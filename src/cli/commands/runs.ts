@@ -135,6 +135,7 @@ function listed(run: Run): Record<string, string | number> {
 
 async function list(folder: string, { json }: { json?: boolean }): Promise<void> {
   if (!existsSync(folder)) refuse(folder, 'a folder of runs', 'nothing there');
+  if (!statSync(folder).isDirectory()) refuse(folder, 'a folder of runs', 'a file');
   // Links that lead nowhere, and folders that go while this looks, are no runs.
   const time = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const paths = readdirSync(folder)

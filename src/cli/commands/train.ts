@@ -22,7 +22,7 @@ import {
   type TrainingPlan,
   trainConfig,
 } from '../../experiment/index.ts';
-import { createRunFolder, interruption, progressBar } from '../../runs/index.ts';
+import { checkRunFolder, createRunFolder, interruption, progressBar } from '../../runs/index.ts';
 import { backendReport, startBackend } from '../../tensor/index.ts';
 import { duration, jsonOption, keyValueTable, show } from '../tables.ts';
 
@@ -53,6 +53,7 @@ async function train(name: string, overrides: string[], { out, dryRun, json }: O
   const job = await (isInData(name) ? trusting({ where: name, modules, option }, prepare) : prepare());
   try {
     if (dryRun) {
+      if (out) checkRunFolder(out);
       const plan = await planTraining(job);
       show(
         json,
