@@ -126,7 +126,7 @@ async function check(name: string, overrides: readonly string[], stop: string) {
   const stopped = watched(experiment, stop);
   assert.match(
     await refusal(() => runExperiment(stopped.watching, value, { folder, command })),
-    /: interrupted; to go on: weightloom runs resume .*-stopped\.$/,
+    /: interrupted; to go on: npx weightloom runs resume .*-stopped$/,
   );
   assert.is(stopped.begun.at(-1), stop);
   assert.not(existsSync(join(folder, 'results.json')));

@@ -8,10 +8,13 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { UserError } from '../../src/config/index.ts';
 import type { NdArray } from '../../src/formats/index.ts';
-import { FORMATS, type Format } from './formats.ts';
+import { FORMATS as COMMON_FORMATS, type Format } from './formats.ts';
 import { type Mutation, mutation } from './mutations.ts';
+import { OWN_FORMATS } from './own-formats.ts';
 import { type PlainArrays, Unknown } from './plain-arrays.ts';
 import { type Structured, structured } from './structured.ts';
+
+const FORMATS = [...COMMON_FORMATS, ...OWN_FORMATS];
 
 export interface Tally {
   inputs: number;

@@ -19,7 +19,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { attempt, settle, UserError } from '../../src/config/index.ts';
 import { Parts } from '../../src/data/building/parts.ts';
-import { edm } from '../../src/diffusion/index.ts';
+import { trainingCurve } from '../../src/experiment/curve.ts';
 import { unfinishedTraining } from '../../src/experiment/unfinished.ts';
 import { putInPlace } from '../../src/formats/atomic.ts';
 import {
@@ -30,10 +30,10 @@ import {
   writeFolderAtomically,
 } from '../../src/formats/index.ts';
 import { createRunFolder, pinInput } from '../../src/runs/index.ts';
-import { randomStream, startBackend, tf } from '../../src/tensor/index.ts';
+import { randomStream, startBackend } from '../../src/tensor/index.ts';
 import { checkpoints } from '../../src/training/checkpoints.ts';
-import { Trainer } from '../../src/training/index.ts';
-import { tinyDenoiser } from '../tiny.ts';
+import type { StepRecord } from '../../src/training/index.ts';
+import { countingTrainer } from '../counting-trainer.ts';
 import { type Change, Disk, FATES } from './disk.ts';
 import { type Mark, syncNothing, watchCalls } from './watched-calls.ts';
 
@@ -253,34 +253,12 @@ scenes['a folder is replaced'] = {
   },
 };
 
-/** A trainer whose every number is the step it is at. */
-function counter() {
-  const denoiser = tinyDenoiser({ width: 2 });
-  const trainer = new Trainer({ denoiser, encoder: null, diffusion: edm(), clip: 1, averages: [0.1] });
-  return {
-    trainer,
-    go(step: number) {
-      for (const variable of Object.values(trainer.variables)) {
-        const value = tf.fill(variable.shape, step);
-        variable.assign(value);
-        value.dispose();
-      }
-      trainer.optimiser.steps = step;
-    },
-    stands(step: number) {
-      assert.is(trainer.step, step);
-      for (const variable of Object.values(trainer.variables)) {
-        assert.ok(variable.dataSync().every(x => x === step));
-      }
-    },
-  };
-}
 const identity = { config: {}, dataHash: 'x' };
-const storeIn = (root: string, { trainer }: ReturnType<typeof counter>) =>
+const storeIn = (root: string, { trainer }: ReturnType<typeof countingTrainer>) =>
   checkpoints(trainer, { folder: join(root, 'checkpoints'), identity, resume: true, keepAverages: true });
 
 async function saveAt(root: string, steps: readonly number[], mark: Mark = () => {}) {
-  const training = counter();
+  const training = countingTrainer();
   const store = storeIn(root, training);
   await store.resume();
   for (const step of steps) {
@@ -295,7 +273,7 @@ scenes.checkpoints = {
   prepare: root => saveAt(root, [1, 2]),
   work: (root, mark) => saveAt(root, [3, 4], mark),
   async check(root, returned) {
-    const training = counter();
+    const training = countingTrainer();
     await storeIn(root, training).resume();
     const last = Number(returned.at(-1) ?? 2);
     assert.ok([last, last + 1].includes(training.trainer.step), `step ${training.trainer.step}, not ${last}`);
@@ -306,7 +284,7 @@ scenes.checkpoints = {
 scenes['the first checkpoint'] = {
   work: (root, mark) => saveAt(root, [1], mark),
   async check(root, returned) {
-    const training = counter();
+    const training = countingTrainer();
     await storeIn(root, training).resume();
     if (returned.length || training.trainer.step > 0) training.stands(1);
     if (existsSync(join(root, 'checkpoints', 'averages'))) {
@@ -362,15 +340,20 @@ scenes['a run and its parts'] = {
   },
 };
 
-type Point = { readonly step: number };
+/** A training inside an experiment that has its curve beside it: a point a step, a checkpoint every second. */
+async function insideExperiment(root: string) {
+  const { checkpoint } = await unfinishedTraining({ file: name => join(root, name) }, 'key');
+  const curve = trainingCurve(1, () => {});
+  const training = countingTrainer();
+  const store = checkpoints(training.trainer, { ...checkpoint, beside: curve.beside });
+  await store.resume();
+  return { training, curve, store, folder: checkpoint.folder };
+}
 scenes['a training inside an experiment'] = {
   async work(root, mark) {
-    const { checkpoint, add } = await unfinishedTraining<Point>({ file: name => join(root, name) }, 'key');
-    const training = counter();
-    const store = checkpoints(training.trainer, checkpoint);
-    await store.resume();
+    const { training, curve, store } = await insideExperiment(root);
     for (let step = training.trainer.step + 1; step <= 4; step++) {
-      add({ step });
+      curve.record({ step, steps: 4, seconds: 0, loss: 1 / step } as StepRecord);
       training.go(step);
       if (step % 2) continue;
       await store.save(step);
@@ -378,16 +361,15 @@ scenes['a training inside an experiment'] = {
     }
   },
   async check(root, returned) {
-    const { checkpoint, curve } = await unfinishedTraining<Point>({ file: name => join(root, name) }, 'key');
-    const training = counter();
-    await checkpoints(training.trainer, checkpoint).resume();
+    const { training, curve, folder } = await insideExperiment(root);
     const { step } = training.trainer;
     assert.ok(step >= Number(returned.at(-1) ?? 0));
+    if (step > 0) training.stands(step);
     assert.equal(
-      curve,
-      Array.from({ length: step }, (_, i) => ({ step: i + 1 })),
+      curve.points,
+      Array.from({ length: step }, (_, i) => ({ step: i + 1, seconds: 0, loss: 1 / (i + 1) })),
     );
-    await removeLeftovers(checkpoint.folder);
+    await removeLeftovers(folder);
   },
 };
 

@@ -110,6 +110,34 @@ test('keys of a cluster want a cluster, and a cluster wants many runs', async ()
   assert.equal(build, lonely);
 });
 
+test('an export says what spec it took, and takes another by --spec', async () => {
+  writeFileSync(file('clamp.yaml'), 'rgb: { offset: 0 }\n');
+  writeFileSync(file('other.yaml'), 'channels: 16\n');
+  const out = file('clamp.safetensors');
+  const words = ['export', file('nca.pt'), '--to', 'safetensors', '--out', out];
+  assert.match((await run(...words)).err, /^spec hypernca/m);
+  assert.match((await run(...words, '--spec', file('clamp.yaml'))).err, /as given/);
+  assert.match(
+    (await run('nca', 'render', '--weights', out, '--steps', '2', '--out', file('c.png'))).err,
+    /as given/,
+  );
+  const zoo = 'configs/zoo/procedural';
+  for (const what of [zoo, `${zoo}#dots-007`]) {
+    const { sentence, code } = await failing(
+      ...['export', what, '--to', 'npy', '--out', file('none'), '--spec', file('other.yaml')],
+    );
+    assert.is(code, 1);
+    assert.match(
+      sentence,
+      `${zoo}: expected 16 channels, 32 hidden units, no output bias (option --spec), found 8 channels`,
+    );
+  }
+  assert.match(
+    (await failing('export', folder, '--to', 'denoiser', '--out', out, '--spec', 'compact')).sentence,
+    'option --spec: expected a target for NCAs',
+  );
+});
+
 test('an export that cannot be is one sentence', async () => {
   const { sentence, code } = await failing('export', folder, '--to', 'denoiser', '--out', file('no'));
   assert.is(code, 1);

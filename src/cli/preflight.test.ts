@@ -34,6 +34,13 @@ test('settings of the environment are checked before anything else', () => {
   assert.match(out, /^\d+\.\d+\.\d+\n$/);
 });
 
+test('an older Node is told which one is needed', () => {
+  const older = `Object.defineProperty(process.versions, 'node', { value: '18.20.4' })`;
+  const { status, said } = run({}, ['--import', `data:text/javascript,${encodeURIComponent(older)}`]);
+  assert.is(status, 1);
+  assert.is(said, 'weightloom needs Node 20 or newer; this is Node 18.20.4.');
+});
+
 test('a Node without WebAssembly, and a shell without file handles: one sentence', () => {
   // Node itself warns of the flag before.
   assert.match(

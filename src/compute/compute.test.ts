@@ -124,6 +124,46 @@ test('a worker that dies with its work undone ends the call, and the pool with i
   );
 });
 
+/** The pool's own workers, on a system that gives no thread a number, which do `die` when they have claimed a band. */
+const claimingWorkers = (die: string, main: string) =>
+  withWorkers(
+    `
+    const fs = await import('node:fs');
+    const { syncBuiltinESMExports } = await import('node:module');
+    fs.default.readlinkSync = () => { throw new Error('no such thing here'); };
+    syncBuiltinESMExports();
+    const exchange = Atomics.compareExchange;
+    Atomics.compareExchange = (...given) => {
+      const found = exchange(...given);
+      if (found === given[2]) ${die};
+      return found;
+    };
+    await import(new URL('worker.mjs', '\${team}'));`,
+    main,
+  );
+const untilLost = `
+    for (let i = 0; i < 1e6; i++) try { run(); } catch (error) {
+      console.log(error.message);
+      process.exit(0);
+    }`;
+
+test('a worker that ends by an error or an exit says so on any system', () => {
+  for (const die of ['process.exit(3)', `throw new Error('x')`]) {
+    const { status, stdout, stderr } = runScript(claimingWorkers(die, untilLost));
+    assert.is(status, 0, stderr);
+    assert.match(stdout, 'a thread of the kernels ended (it has ended); start again');
+  }
+});
+
+test('a worker that never answers again ends the call, after a bounded wait', () => {
+  // Seconds pass at once for the main thread.
+  const main = `Atomics.wait = () => 'timed-out';\n${untilLost}`;
+  const asleep = 'for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)';
+  const { status, stdout, stderr } = runScript(claimingWorkers(asleep, main));
+  assert.is(status, 0, stderr);
+  assert.match(stdout, 'a thread of the kernels ended (it has not answered for 600 seconds)');
+});
+
 test('a worker that cannot start is told of at the next call, and nobody waits for it', () => {
   const main = `
     run();

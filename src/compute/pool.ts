@@ -15,6 +15,7 @@ import {
   BANDS,
   CONTROL,
   DONE,
+  ENDED,
   instantiate,
   JOB,
   KERNEL,
@@ -124,8 +125,12 @@ function startHelpers(count: number): void {
   }
 }
 
-/** Looks for a helper that has gone without a word. */
-function findDead(): void {
+/** A band takes milliseconds, seconds at most: who has finished none for so long, in seconds, will not finish any. */
+const PATIENCE = 600;
+
+/** Looks for a helper that has gone without a word, after so many seconds in which no band was finished. */
+function findDead(waited: number): void {
+  if (waited >= PATIENCE) lose(`it has not answered for ${PATIENCE} seconds`);
   for (let thread = 1; thread <= helpers; thread++) {
     if (isGone(control[SYSTEM_THREADS + thread])) lose('it is no longer there');
   }
@@ -155,10 +160,14 @@ export function parallel(kernel: Kernel, bands: number, ...values: number[]): vo
   Atomics.store(control, REMAINING, posted(bands, threads));
   Atomics.notify(control, REMAINING);
   runBands(control, args, 0, kernelOf);
-  for (let spins = SPINS; ; ) {
+  for (let [spins, waited, last] = [SPINS, 0, 0]; ; ) {
     const done = Atomics.load(control, DONE);
     if (done === bands) break;
-    if (--spins <= 0 && Atomics.wait(control, DONE, done, 1000) === 'timed-out') findDead();
+    if (--spins > 0) continue;
+    if (Atomics.load(control, ENDED) !== 0) lose('it has ended');
+    if (Atomics.wait(control, DONE, done, 1000) !== 'timed-out') continue;
+    [waited, last] = [done === last ? waited + 1 : 0, done];
+    findDead(waited);
   }
   if (control[TRAPPED] !== 0) {
     control[TRAPPED] = 0;

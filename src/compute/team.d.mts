@@ -8,6 +8,7 @@ export const KERNEL: number;
 export const ARITY: number;
 export const TRAPPED: number;
 export const JOB: number;
+export const ENDED: number;
 export const SYSTEM_THREADS: number;
 export const SLOTS: number;
 export const MAX_BANDS: number;
@@ -22,6 +23,7 @@ export interface HelperData {
   readonly names: readonly (readonly string[])[];
   readonly thread: number;
 }
+export function tellEnd(data: HelperData): void;
 export function help(data: HelperData, id?: number): never;
 export function runBands(
   control: Int32Array,

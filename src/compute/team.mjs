@@ -16,6 +16,8 @@ export const ARITY = 19;
 export const TRAPPED = 20;
 /** Counts the jobs: another number, another job. */
 export const JOB = 21;
+/** The index of a helper that has ended, or 0. */
+export const ENDED = 22;
 /** From here, a slot for each thread: what the operating system calls it, once it has started. */
 export const SYSTEM_THREADS = 64;
 /** Length of the control block. */
@@ -68,6 +70,13 @@ export function runBands(control, args, thread, kernelOf) {
     }
     if (Atomics.add(control, DONE, 1) + 1 === bands) Atomics.notify(control, DONE);
   }
+}
+
+/** The last word of a helper that ends, whatever ends it: the main thread may be waiting for it. */
+export function tellEnd({ memory, thread }) {
+  const control = new Int32Array(memory.buffer, CONTROL, SLOTS);
+  Atomics.store(control, ENDED, thread);
+  Atomics.notify(control, DONE);
 }
 
 /** What a helper does all its life: sleeps until a job is posted, helps with its bands, sleeps again. `id` is what the system calls the thread. */

@@ -40,6 +40,7 @@ export {
   UserError,
 } from './failure.ts';
 export { about, LAUNCHER, packageRoot } from './package.ts';
+export { pastable, quoted } from './shell.ts';
 export { isInData, type Trust, type Trusted, trusting, userModules } from './trust.ts';
 export { breaksClause, type Clauses, checkClauses, importKind, inUserFile } from './user-contract.ts';
 export { beside, importFile, importUserFile, isPath } from './user-module.ts';

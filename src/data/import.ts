@@ -11,7 +11,7 @@ import { openReferenceSet, type ReferenceOptions } from './importers/reference.t
 import type { ZooSource } from './importers/source.ts';
 import { isWeightFile, openWeightFiles } from './importers/weight-files.ts';
 import { type RenderOptions, renderNcas } from './render.ts';
-import { withGiven } from './spec-option.ts';
+import { overrule } from './spec-option.ts';
 import { fileNames, splitsOf } from './split.ts';
 import { checkFinite, type ZooEntry } from './zoo.ts';
 import { writeZoo, type ZooImage } from './zoo-write.ts';
@@ -77,7 +77,7 @@ const openSource = (paths: readonly string[], options: ReferenceOptions): TE.Tas
       return refuse(path, expected, `the file type "${extname(path)}"`);
     }
     const source = await settle(openModelsJson(path));
-    return spec ? { ...source, spec: withGiven(source.spec, spec) } : source;
+    return spec ? { ...source, spec: overrule(source.spec, spec, path) } : source;
   });
 
 /**

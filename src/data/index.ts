@@ -9,7 +9,7 @@ export type { ZooSource } from './importers/source.ts';
 export { openWeightFiles, readTorchNca } from './importers/weight-files.ts';
 export { pullRun, pullZoo } from './pull.ts';
 export { type RenderOptions, renderFrames, renderNcas } from './render.ts';
-export { type GivenSpec, readSpec, wholeSpec, withGiven } from './spec-option.ts';
+export { type GivenSpec, overrule, readSpec, wholeSpec } from './spec-option.ts';
 export { fileNames, groupOf, SPLITS, type Split, shortNames, splitsOf } from './split.ts';
 export * from './textures/index.ts';
 export { loadWeights, WEIGHTS_HELP, writeWeights } from './weights.ts';

@@ -78,7 +78,7 @@ export function specFor(sizes: Sizes, given: GivenSpec | undefined, where: strin
 }
 
 /** A spec with what the user said instead: its sizes and what was not said stay. */
-export function withGiven(spec: NcaSpec, given: GivenSpec): NcaSpec {
+function withGiven(spec: NcaSpec, given: GivenSpec): NcaSpec {
   const { name, filterScale, clip, rgb } = given;
   const named =
     name !== undefined && Object.hasOwn(SPECS, name) ? SPECS[name as keyof typeof SPECS] : undefined;
@@ -90,6 +90,19 @@ export function withGiven(spec: NcaSpec, given: GivenSpec): NcaSpec {
     rgb: { ...spec.rgb, ...rgb },
   };
 }
+
+/**
+ * The spec of a file that states its own, with what the user said instead.
+ * @throws UserError where the two are of other sizes, or the user says how columns go, which such a file has in order
+ */
+export function overrule(spec: NcaSpec, given: GivenSpec, where: string): NcaSpec {
+  const wanted = { ...spec, ...Object.fromEntries(Object.entries(given).filter(([key]) => key in SIZES)) };
+  if (!sameSizes(wanted, spec)) refuse(where, `${sizesText(wanted)} (option --spec)`, sizesText(spec));
+  const order = (['filters', 'columns'] as const).find(key => given[key] !== undefined);
+  if (order) refuse('option --spec', `no ${order} for ${where}, which states its own spec`, `${order}`);
+  return withGiven(spec, given);
+}
+const SIZES: Record<keyof Sizes, true> = { channels: true, hidden: true, outputBias: true };
 
 /** A spec for NCAs that are still to be made: what is not said is as in the one named, else as in hypernca. */
 export function wholeSpec(given: GivenSpec): NcaSpec {

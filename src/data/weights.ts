@@ -8,7 +8,7 @@ import { writeSafetensors } from '../formats/index.ts';
 import { type NcaWeights, ncaWeights, weightCount } from '../nca/index.ts';
 import { openModelsJson } from './importers/models-json.ts';
 import { isTorchFile, readSafetensorsNcas, readTorchNca } from './importers/weight-files.ts';
-import { type GivenSpec, withGiven } from './spec-option.ts';
+import { type GivenSpec, overrule } from './spec-option.ts';
 import { entryIndex, readZoo, zooWeights } from './zoo.ts';
 
 /** The forms in which weights of one NCA can be given, for --help and for failures. */
@@ -30,7 +30,7 @@ function onlyOne(names: readonly string[], path: string): string {
 
 async function load(argument: string, spec: GivenSpec | undefined): Promise<NcaWeights> {
   const { path, name } = splitArgument(argument);
-  const as = (nca: NcaWeights) => (spec ? { ...nca, spec: withGiven(nca.spec, spec) } : nca);
+  const as = (nca: NcaWeights) => (spec ? { ...nca, spec: overrule(nca.spec, spec, path) } : nca);
   if ((await stat(path)).isDirectory()) {
     const zoo = await settle(readZoo(path));
     const names = zoo.entries.map(entry => entry.name);

@@ -22,11 +22,11 @@ import {
   ROLLOUT_DEFAULTS,
   type RolloutSettings,
   rolloutLoss,
-  type StepRecord,
   symmetryAugmentation,
   type TrainingSettings,
   trainDenoiser,
 } from '../training/index.ts';
+import { type CurvePoint, trainingCurve } from './curve.ts';
 import type { RunContext } from './experiment.ts';
 import { buildDenoiser } from './model/index.ts';
 import type { Study, StudySet } from './study.ts';
@@ -76,13 +76,6 @@ export type PictureSymmetry = 'colour' | 'd4';
 /** Symmetries that change the weights and not what they compute. */
 export type HiddenSymmetry = 'hidden-permutation' | 'hidden-scaling';
 
-export interface CurvePoint {
-  readonly step: number;
-  readonly seconds: number;
-  readonly loss: number;
-  readonly rolloutLoss?: number;
-}
-
 /** Another way to sample a contender than its settings have. */
 export interface ContenderSampleOptions {
   /** Samples each in the frame of the group element that brings it nearest to a training picture, and undoes that on the weights. */
@@ -119,26 +112,6 @@ export interface Contender extends ContenderRecord {
   /** How the samples that `sample` gives for the first `count` pictures of a set came into being. */
   trajectory(set: StudySet, count: number): Promise<Trajectory>;
   dispose(): void;
-}
-
-/** Smooths what is logged, so that curves of single batches can be read. */
-function smoother(every: number, emit: (point: CurvePoint) => void) {
-  let losses: number[] = [];
-  let rollouts: number[] = [];
-  const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-  return (record: StepRecord) => {
-    losses.push(record.loss);
-    if (record.rolloutLoss !== undefined) rollouts.push(record.rolloutLoss);
-    if (record.step % every !== 0 && record.step !== record.steps) return;
-    emit({
-      step: record.step,
-      seconds: record.seconds,
-      loss: mean(losses),
-      rolloutLoss: rollouts.length > 0 ? mean(rollouts) : undefined,
-    });
-    losses = [];
-    rollouts = [];
-  };
 }
 
 const anchorOf = (study: Study, normaliser: Normaliser): Float32Array | null =>
@@ -215,23 +188,16 @@ export async function trainContender(
   );
   const label = settings.label ?? denoiser.name;
   const steps = settings.training.steps ?? 1000;
-  const unfinished = await unfinishedTraining<CurvePoint>(context.run, [
+  const unfinished = await unfinishedTraining(context.run, [
     settings,
     sourceOf(settings.denoiser),
     train.weights,
     features,
     images,
   ]);
-  const curve: CurvePoint[] = [];
-  const put = (point: CurvePoint) => {
-    curve.push(point);
-    context.run.log({ denoiser: label, ...point });
-  };
-  unfinished.curve.forEach(put);
-  const record = smoother(Math.max(1, Math.round(steps / 100)), point => {
-    put(point);
-    unfinished.add(point);
-  });
+  const curve = trainingCurve(Math.max(1, Math.round(steps / 100)), point =>
+    context.run.log({ denoiser: label, ...point }),
+  );
   const bar = context.progress(`train ${label}`, steps);
   try {
     const result = await trainDenoiser({
@@ -241,7 +207,7 @@ export async function trainContender(
       normaliser,
       data: { weights: train.weights, features, images: images as Float32Array, means },
       settings: { ...settings.training, seed },
-      checkpoint: unfinished.checkpoint,
+      checkpoint: { ...unfinished.checkpoint, beside: curve.beside },
       rollout: rollout
         ? rolloutLoss({
             ...ROLLOUT_DEFAULTS,
@@ -275,7 +241,7 @@ export async function trainContender(
             })
           : undefined,
       onStep: step => {
-        record(step);
+        curve.record(step);
         bar.update(
           step.step,
           `loss ${step.loss.toFixed(3)}${step.rolloutLoss === undefined ? '' : ` rollout ${step.rolloutLoss.toFixed(3)}`}`,
@@ -306,7 +272,7 @@ export async function trainContender(
       denoiser,
       diffusion,
       normaliser,
-      curve,
+      curve: curve.points,
       trainingSeconds: result.seconds,
       parameterCount: Object.values(denoiser.variables).reduce((sum, { size }) => sum + size, 0),
       sample: (set, options = {}) => {

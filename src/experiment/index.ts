@@ -38,6 +38,7 @@ export {
   studyKeys,
   withProtocol,
 } from './protocol.ts';
+export { rehearse } from './rehearse.ts';
 export { type RunOptions, resumeExperiment, runExperiment } from './run-experiment.ts';
 export * from './sections/index.ts';
 export {

@@ -2,11 +2,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import * as t from 'io-ts';
-import { parse } from 'yaml';
 import {
   decode,
   isPath,
   orThrow,
+  parseYaml,
+  pastable,
   settle,
   type Trusted,
   trusting,
@@ -58,7 +59,9 @@ export async function resumeExperiment(
   return trusting({ where: file, modules, recorded: found.modules, all: trust, option }, async () => {
     const experiment = await loadExperiment(found.experiment);
     const config = join(folder, 'config.yaml');
-    const parameters = orThrow(decode(experiment.parameters, parse(readFileSync(config, 'utf8')), config));
+    const parameters = orThrow(
+      decode(experiment.parameters, parseYaml(readFileSync(config, 'utf8'), config), config),
+    );
     return runExperiment(experiment, parameters, {
       folder,
       command: found.command,
@@ -79,13 +82,14 @@ export async function runExperiment<P>(
 ): Promise<RunFolder> {
   await startBackend();
   const { folder, command, resume, source = experiment.name } = options;
+  const modules = userModules([isPath(source) && resolve(source), parameters]);
   const run = await createRunFolder(experiment.name, parameters, {
     folder,
     command,
     environment: {
       backend: backendReport(),
       experiment: isPath(source) ? resolve(source) : source,
-      modules: userModules([isPath(source) && resolve(source), parameters]),
+      modules,
     },
     resume,
   });
@@ -106,7 +110,9 @@ export async function runExperiment<P>(
     run.removeIfUnused();
     if (!signal.aborted || (error as Error)?.name !== 'AbortError') throw error;
     throw new UserError(
-      `${experiment.name}: interrupted${existsSync(run.path) ? `; to go on: weightloom runs resume ${relative('', run.path) || '.'}` : ' before anything was finished'}.`,
+      existsSync(run.path)
+        ? `${experiment.name}: interrupted; to go on: ${pastable('runs', 'resume', relative('', run.path) || '.', ...Object.keys(modules))}`
+        : `${experiment.name}: interrupted before anything was finished.`,
     );
   } finally {
     release();

@@ -3,7 +3,7 @@
  * renamed, and the folder synced too. What must outlive a power cut is written here and nowhere else.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -102,6 +102,14 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
+/** A rename would put a file in the place of a device. */
+function checkTarget(path: string): void {
+  if (!existsSync(path)) return;
+  const found = statSync(path);
+  if (!found.isFile())
+    refuse(path, 'a file or a free name', found.isDirectory() ? 'a folder' : 'a device or pipe');
+}
+
 /** Writes all of `bytes` at the end of an open file. */
 export async function writeAll(file: FileHandle, bytes: Uint8Array) {
   let done = 0;
@@ -122,6 +130,7 @@ export const writeAtomically = (
 ): TE.TaskEither<Failure, void> =>
   attempt(path, async () => {
     await makeFolder(dirname(resolve(path)));
+    checkTarget(path);
     const temporary = temporaryName(path);
     try {
       const file = await open(temporary, 'wx');
@@ -142,6 +151,7 @@ export const writeAtomically = (
 
 /** The same for a little content and at once: what logs and run folders write between two steps. @throws UserError when it cannot be written */
 export function writeAtomicallyNow(path: string, content: Uint8Array | string): void {
+  checkTarget(path);
   const temporary = temporaryName(path);
   const bytes = typeof content === 'string' ? Buffer.from(content) : content;
   try {
@@ -156,22 +166,6 @@ export function writeAtomicallyNow(path: string, content: Uint8Array | string): 
     syncFolderNow(dirname(resolve(path)));
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw systemError(path, error);
-  }
-}
-
-/** Adds to the end of a file, for good: a log of what cannot be made again. @throws UserError when it cannot be written */
-export function appendNow(path: string, text: string): void {
-  const bytes = Buffer.from(text);
-  try {
-    const file = openSync(path, 'a');
-    try {
-      for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-  } catch (error) {
     throw systemError(path, error);
   }
 }

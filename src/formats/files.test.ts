@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { sentence } from '../../property-tests/refusal.ts';
+import { refusal, sentence } from '../../property-tests/refusal.ts';
 import { settle } from '../config/index.ts';
 import {
   inside,
@@ -11,6 +11,7 @@ import {
   readNpy,
   readSafetensors,
   writeAtomically,
+  writeAtomicallyNow,
   writeFolderAtomically,
 } from './index.ts';
 
@@ -59,6 +60,17 @@ test('what cannot be written is one sentence', async () => {
     );
   }
   assert.match(await sentence(writeAtomically('/proc/none/x', '')), /expected .*, found/);
+  // Renaming would do it, and for root even where it harms.
+  for (const write of [
+    (path: string) => sentence(writeAtomically(path, '')),
+    (path: string) => refusal(async () => writeAtomicallyNow(path, '')),
+  ]) {
+    assert.match(
+      await write('/dev/null'),
+      '/dev/null: expected a file or a free name, found a device or pipe.',
+    );
+    assert.match(await write(folder), 'expected a file or a free name, found a folder.');
+  }
 });
 
 test('a folder appears whole or not at all', async () => {

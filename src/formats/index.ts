@@ -8,7 +8,6 @@ export {
   sizeOf,
 } from './arrays.ts';
 export {
-  appendNow,
   makeFolder,
   removeLeftovers,
   writeAtomically,

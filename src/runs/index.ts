@@ -17,6 +17,7 @@ export {
   readResultsHead,
 } from './results.ts';
 export {
+  checkRunFolder,
   checkThere,
   createRunFolder,
   digest,

@@ -6,12 +6,12 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { appendFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism, cpus, platform, totalmem } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { parse, stringify } from 'yaml';
-import { about, packageRoot, refuse, systemError, UserError } from '../config/index.ts';
+import { stringify } from 'yaml';
+import { about, packageRoot, parseYaml, refuse, systemError, UserError } from '../config/index.ts';
 import { lock, makeFolder, writeAtomicallyNow } from '../formats/index.ts';
 import { INPUTS, pinInput } from './inputs.ts';
 import { readPart, writePart } from './parts.ts';
@@ -168,6 +168,20 @@ export interface RunFolderOptions {
   readonly resume?: boolean;
 }
 
+/**
+ * What a run that is begun in a folder would be refused for, before there is one.
+ * @throws UserError when the folder holds a run already, or there is a file in its way
+ */
+export function checkRunFolder(folder: string): void {
+  const path = resolve(folder);
+  for (let at = path; ; at = dirname(at)) {
+    if (!existsSync(at)) continue;
+    if (!statSync(at).isDirectory()) refuse(folder, 'a folder that can be made', `${at}, which is a file`);
+    break;
+  }
+  checkFolder(path, undefined, false);
+}
+
 /** The folder that a run begins in. @throws UserError when it holds a run already, or none that could be gone on with */
 function checkFolder(path: string, config: unknown, resume: boolean): void {
   const file = join(path, 'config.yaml');
@@ -177,7 +191,7 @@ function checkFolder(path: string, config: unknown, resume: boolean): void {
   }
   if (!existsSync(file)) refuse(path, 'a run folder, with config.yaml in it', 'none');
   // Both through YAML, so that what it does not keep makes no difference.
-  if (!isDeepStrictEqual(parse(readFileSync(file, 'utf8')), parse(stringify(config)))) {
+  if (!isDeepStrictEqual(parseYaml(readFileSync(file, 'utf8'), file), parseYaml(stringify(config), file))) {
     refuse(file, 'the configuration the run is resumed with', 'another one');
   }
 }

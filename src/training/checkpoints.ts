@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import * as t from 'io-ts';
-import { describe, refuse, settle, UserError } from '../config/index.ts';
+import { describe, refuse, settle, UserError, whole } from '../config/index.ts';
 import {
   makeFolder,
   type NdArray,
@@ -32,6 +32,8 @@ export interface CheckpointOptions {
   readonly identity: { readonly config: unknown; readonly dataHash: string };
   /** Written into the manifest, not compared: versions, backend, threads. */
   readonly environment?: Readonly<Record<string, unknown>>;
+  /** What else belongs to the state, as JSON: given to each checkpoint, and back by the one that is gone on from. */
+  readonly beside?: { save(): unknown; restore(saved: unknown, where: string): void };
   /** A checkpoint is written when so many steps or seconds have passed since the last. Default 1000 steps, 300 seconds. */
   readonly everySteps?: number;
   readonly everySeconds?: number;
@@ -45,11 +47,12 @@ export interface CheckpointOptions {
 
 const Manifest = t.strict({
   format: t.literal(1),
-  step: t.number,
+  step: whole,
   seconds: t.number,
   sha256: t.string,
   config: t.unknown,
   dataHash: t.string,
+  beside: t.unknown,
 });
 
 const nameOf = (step: number) => `step-${String(step).padStart(8, '0')}`;
@@ -150,6 +153,7 @@ export function checkpoints(trainer: Trainer, options: CheckpointOptions) {
             sha256,
             ...identity,
             environment: options.environment,
+            beside: options.beside?.save(),
           };
           await settle(
             writeAtomically(join(temporary, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`),
@@ -193,6 +197,7 @@ export function checkpoints(trainer: Trainer, options: CheckpointOptions) {
       }
       restore(trainer, tensors, join(folder, nameOf(step), STATE));
       trainer.optimiser.steps = manifest.step;
+      if (manifest.beside !== undefined) options.beside?.restore(manifest.beside, `${path}: beside`);
       last = { step: manifest.step, time: performance.now() };
       return manifest.seconds;
     },

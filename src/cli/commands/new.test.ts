@@ -1,11 +1,12 @@
 /** What `weightloom new` writes, used as a user would in a folder that has nothing else in it. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
 import { main } from '../main.ts';
 
 const test = suite('weightloom new');
@@ -38,7 +39,7 @@ test('a new denoiser passes its test and gets its row in the comparison, on a ne
   const made = weightloom('new', 'denoiser', 'tidy-net');
   assert.is(made.status, 0, made.stderr);
   assert.is(made.stdout, 'tidy-net.ts\ntidy-net.test.ts\n');
-  assert.match(made.stderr, 'weightloom test ./tidy-net.test.ts');
+  assert.match(made.stderr, 'npx weightloom test ./tidy-net.test.ts');
   const { status, stdout } = weightloom('test', 'tidy-net.test.ts');
   assert.is(status, 0, stdout);
   assert.match(stdout, /^(#|ℹ) pass 3$/m);
@@ -68,6 +69,32 @@ test('a new experiment reads its configuration', () => {
   const { status, stdout } = weightloom('run', 'mine/how-far.ts', 'shares=[0.2]', '--dry-run');
   assert.is(status, 0);
   assert.match(stdout, 'shares:\n  - 0.2\n');
+});
+
+test('the lines it prints can be pasted, whatever the folder is called', () => {
+  const name = "it's [mine], #1";
+  for (const kind of ['denoiser', 'encoder', 'experiment']) {
+    const { stderr } = weightloom('new', kind, 'a-b', '--out', join(name, kind));
+    const lines = stderr.trim().split('\n').slice(1);
+    assert.ok(lines.length >= 2);
+    for (const line of lines) {
+      assert.match(line, /^ {2}npx weightloom /);
+      // A shell splits it into the words that were meant; of those the one with the path is read as YAML where it is an override.
+      const { stdout } = spawnSync(
+        'sh',
+        ['-c', `printf '%s\\n' ${line.trim().slice('npx weightloom '.length)}`],
+        {
+          encoding: 'utf8',
+        },
+      );
+      const word = stdout.trimEnd().split('\n').at(-1)!;
+      const [, key, text] = /^(denoisers|encoder)=(.*)$/.exec(word) ?? [];
+      const given = parse(key ? text : JSON.stringify(word));
+      const path = key === 'denoisers' ? given[0] : key === 'encoder' ? given.kind : given;
+      assert.match(path, `./${name}/${kind}/a-b.`);
+      assert.ok(existsSync(join(folder, path)), path);
+    }
+  }
 });
 
 test('what cannot be made is refused with one sentence, and nothing is written', async () => {

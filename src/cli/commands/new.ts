@@ -4,26 +4,29 @@ import { readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { refuse, settle, suggestion } from '../../config/index.ts';
+import { pastable, refuse, settle, suggestion } from '../../config/index.ts';
 
 const TEMPLATES = fileURLToPath(new URL('../templates', import.meta.url));
 
+/** A path as a value in a configuration: in quotes where YAML would take it for more than text. */
+const value = (path: string) => (/^[\w./-]+$/.test(path) ? path : JSON.stringify(path));
+
 /** The endings of what is written for each kind; the templates are called `my-<kind>`. */
-const KINDS: Record<string, { endings: string[]; next: (file: string) => string[] }> = {
+const KINDS: Record<string, { endings: string[]; next: (file: string) => string[][] }> = {
   denoiser: {
     endings: ['.ts', '.test.ts'],
     next: file => [
-      `weightloom verify ${file}`,
-      `weightloom run quickstart 'denoisers=[${file},transformer]'`,
+      ['verify', file],
+      ['run', 'quickstart', `denoisers=[${value(file)},transformer]`],
     ],
   },
   encoder: {
     endings: ['.ts', '.test.ts'],
-    next: file => [`weightloom run quickstart 'encoder={kind: ${file}}'`],
+    next: file => [['run', 'quickstart', `encoder={kind: ${value(file)}}`]],
   },
   experiment: {
     endings: ['.ts', '.yaml', '.test.ts'],
-    next: file => [`weightloom run ${file}`],
+    next: file => [['run', file]],
   },
 };
 
@@ -48,8 +51,10 @@ async function create(kind: string, name: string, { out }: { out: string }): Pro
   }
   const way = relative('.', files[0]);
   const file = way.startsWith('..') ? way : `./${way}`;
-  console.error(`\nnext:\n  weightloom test ${file.replace(/\.ts$/, '.test.ts')}`);
-  for (const command of next(file)) console.error(`  ${command}`);
+  console.error('\nnext:');
+  for (const words of [['test', file.replace(/\.ts$/, '.test.ts')], ...next(file)]) {
+    console.error(`  ${pastable(...words)}`);
+  }
 }
 
 export const register = (program: Command): void => {

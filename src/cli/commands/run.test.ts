@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { weightloom } from '../../../property-tests/command-line.ts';
 import { writeTinyExperiment } from '../../../property-tests/tiny-experiment.ts';
 import { loadExperiment } from '../../experiment/index.ts';
 import { runExperiment } from '../../index.ts';
@@ -112,6 +113,31 @@ test('a cell that fails is told with its own sentence and the rest goes on; one 
   assert.is(await only(id.slice(-8)), `${id}\n`);
   assert.match(await only('seed=7'), /^option --only: expected the name of one of 2 cells/);
   process.exitCode = 0;
+});
+
+test('a dry run refuses what the real one would, and leaves nothing', async () => {
+  const dry = async (...words: string[]) => {
+    const { text, code } = await weightloom('run', ...words, '--dry-run', '--out', join(folder, 'dry'));
+    assert.not(existsSync(join(folder, 'dry')));
+    return `${code} ${text}`;
+  };
+  const small = ['quickstart', 'limit.train=4', 'limit.heldOut=2', 'zoo=procedural'];
+  // An option is literal text, whatever YAML would make of it.
+  assert.match(await dry(...small, '--zoo', '/nowhere/a #2: b'), /^1 \/nowhere\/a #2: b.*: expected/);
+  assert.match(await dry(...small, 'denoisers=[transfomer]'), /^1 .*Did you mean transformer\?/);
+  assert.match(await dry(...small, 'denoisers=[./none.ts]'), /^1 .*none\.ts.*expected/);
+  assert.match(await dry(...small, 'encoder.kind=random-grm'), /^1 .*Did you mean random-gram\?/);
+  assert.match(
+    await dry(...small, 'parameters={transformer-typed: {wdith: 4}}'),
+    /^1 .*wdith.*Did you mean width\?/,
+  );
+  assert.match(
+    await dry(...small, '--multirun', 'seed=0,1', 'denoisers=[transformer],[transfomer]'),
+    /^1 .*seed=0.*: .*Did you mean transformer\?/,
+  );
+  const inTheWay = await weightloom('run', ...small, '--dry-run', '--out', join(path, 'x'));
+  assert.match(inTheWay.text, /expected a folder that can be made, found .*tiny\.ts, which is a file/);
+  assert.match(await dry(...small), /^0 .*zoo: procedural/s);
 });
 
 test('without --multirun the sweep block is left out, and said so', async () => {

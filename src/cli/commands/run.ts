@@ -113,12 +113,31 @@ async function runHere(sweep: Sweep, flags: RunFlags): Promise<void> {
   if (failed.length > 0 || signal.aborted) process.exitCode = 1;
 }
 
+/** Rehearses so many of the cells that are to be run that every value of every key is in one of them. */
+async function rehearseCells(
+  experiment: Experiment,
+  cells: readonly PlannedCell[],
+  finished: ReadonlySet<string>,
+): Promise<void> {
+  const { rehearse } = await import('../../experiment/index.ts');
+  const seen = new Set<string>();
+  for (const { id, varied, parameters } of cells.filter(cell => !finished.has(cell.id))) {
+    const values = Object.entries(varied).map(entry => JSON.stringify(entry));
+    if (seen.size > 0 && values.every(value => seen.has(value))) continue;
+    for (const value of values) seen.add(value);
+    await rehearse(experiment, parameters).catch(error => {
+      throw error instanceof UserError ? new UserError(`${id}: ${error.message}`) : error;
+    });
+  }
+}
+
 async function sweep(name: string, experiment: Experiment, words: readonly string[], flags: RunFlags) {
   const { cellsNamed, configOf, finishedCells, planSweep } = await import('../../runs/index.ts');
   const folder = flags.out ?? join('runs', `${experiment.name}-sweep`);
   const cells = await planSweep(experiment, configOf(name, experiment), words);
   const finished = await finishedCells(experiment, cells, folder);
   const chosen = flags.only ? cellsNamed(cells, flags.only) : cells;
+  if (flags.dryRun) await rehearseCells(experiment, chosen, finished);
   const planned: Sweep = { name, experiment, words, folder, cells, chosen, finished };
   if (flags.gather) return gather(planned, flags);
   if (flags.launcher !== 'local') return submit(planned, flags);
@@ -136,8 +155,8 @@ function endWithSweep(): void {
 
 async function run(name: string, overrides: readonly string[], flags: RunFlags) {
   endWithSweep();
-  const { loadExperiment, runExperiment } = await import('../../experiment/index.ts');
-  const { configOf, experimentConfig, isFinished } = await import('../../runs/index.ts');
+  const { loadExperiment, rehearse, runExperiment } = await import('../../experiment/index.ts');
+  const { checkRunFolder, configOf, experimentConfig, isFinished } = await import('../../runs/index.ts');
   // An option is literal text; an override's value is YAML, which JSON is too.
   const words = flags.zoo ? [...overrides, `zoo=${JSON.stringify(flags.zoo)}`] : overrides;
   const lonely = (['only', 'gather'] as const).find(flag => flags[flag] && !flags.multirun);
@@ -149,6 +168,9 @@ async function run(name: string, overrides: readonly string[], flags: RunFlags) 
   if (flags.multirun) return sweep(name, experiment, words, flags);
   const { parameters, sweep: block } = await experimentConfig(experiment, configOf(name, experiment), words);
   if (flags.dryRun) {
+    const resumed = flags.resume && flags.out && existsSync(join(flags.out, 'config.yaml'));
+    if (flags.out && !resumed) checkRunFolder(flags.out);
+    await rehearse(experiment, parameters);
     console.log(printConfig(parameters));
     return;
   }
@@ -181,7 +203,7 @@ export const register = (program: Command): void => {
     .option('--out <folder>', 'run folder (default: runs/<experiment>-<time>, or runs/<experiment>-sweep)')
     .option(
       '--dry-run',
-      'print the resolved configuration (or the names of the cells, or the scripts) and stop',
+      'check everything that the run would refuse, print the resolved configuration (or the names of the cells, or the scripts) and stop',
     )
     .option('--resume', 'go on with an unfinished run in --out, if there is one')
     .option(

@@ -2,8 +2,16 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
-import { parse } from 'yaml';
-import { orThrow, printConfig, refuse, type Trusted, trusting, UserError } from '../../config/index.ts';
+import {
+  orThrow,
+  parseYaml,
+  printConfig,
+  refuse,
+  type Trusted,
+  trusting,
+  UserError,
+  userModules,
+} from '../../config/index.ts';
 import {
   checkpointFolder,
   MODEL,
@@ -13,6 +21,7 @@ import {
   type TrainConfig,
   trainConfig,
 } from '../../experiment/index.ts';
+import { parseJson } from '../../formats/index.ts';
 import {
   damageOf,
   type Environment,
@@ -42,11 +51,12 @@ interface Run {
 }
 
 /** A file's content; what is wrong with it is told with its name, in one line. */
-function told(path: string, read: (text: string) => unknown): unknown {
+function told(path: string, read: (text: string, path: string) => unknown): unknown {
   try {
     const text = readFileSync(path, 'utf8');
-    return text.trim() === '' ? null : read(text);
+    return text.trim() === '' ? null : read(text, path);
   } catch (error) {
+    if (error instanceof UserError) throw error;
     return refuse(path, 'a file that can be read', (error as Error).message.split('\n')[0]);
   }
 }
@@ -67,8 +77,8 @@ async function readRun(path: string): Promise<Run> {
   try {
     return {
       path,
-      config: mapping(told(file, parse), file),
-      environment: existsSync(environment) ? mapping(told(environment, JSON.parse), environment) : {},
+      config: mapping(told(file, parseYaml), file),
+      environment: existsSync(environment) ? mapping(told(environment, parseJson), environment) : {},
       metrics: readMetrics(path),
       damage: await damageOf(path),
     };
@@ -125,6 +135,7 @@ function listed(run: Run): Record<string, string | number> {
 
 async function list(folder: string, { json }: { json?: boolean }): Promise<void> {
   if (!existsSync(folder)) refuse(folder, 'a folder of runs', 'nothing there');
+  if (!statSync(folder).isDirectory()) refuse(folder, 'a folder of runs', 'a file');
   // Links that lead nowhere, and folders that go while this looks, are no runs.
   const time = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const paths = readdirSync(folder)
@@ -270,7 +281,8 @@ async function resumeTraining(
   );
   const { signal, release } = interruption();
   try {
-    report(path, await runTraining(job, { folder: path, resume: true, signal, progress: progressBar }));
+    const result = await runTraining(job, { folder: path, resume: true, signal, progress: progressBar });
+    report(path, result, Object.keys(userModules(config)));
   } finally {
     release();
     job.dispose();

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import { refuse, settle, UserError } from '../../config/index.ts';
+import { pastable, refuse, settle, UserError } from '../../config/index.ts';
 import { renderFrames, renderNcas, writeWeights } from '../../data/index.ts';
 import {
   type Guidance,
@@ -60,7 +60,7 @@ async function sample(options: Options): Promise<void> {
   if (!existsSync(join(run, MODEL))) {
     refuse(join(run, MODEL), 'the model of a finished training', 'nothing there', {
       hint: existsSync(join(run, 'checkpoints'))
-        ? `Finish it with: weightloom runs resume ${run}`
+        ? `Finish it with: ${pastable('runs', 'resume', run)}`
         : undefined,
     });
   }

@@ -43,7 +43,7 @@ const train = (out: string, ...more: string[]) =>
 test('an experiment is told from a training', async () => {
   const { code, text } = await weightloom('train', 'quickstart');
   assert.is(code, 2);
-  assert.is(text, 'quickstart: that is an experiment: weightloom run quickstart\n');
+  assert.is(text, 'quickstart: that is an experiment: npx weightloom run quickstart\n');
 });
 
 test('one damaged run of many is told in a sentence, and the others are listed', async () => {
@@ -66,6 +66,11 @@ test('one damaged run of many is told in a sentence, and the others are listed',
   symlinkSync(join(root, 'nowhere'), join(runs, 'hollow', 'config.yaml'));
   mkdirSync(join(runs, 'good', 'parts'));
   writeFileSync(join(runs, 'good', 'parts', 'x.safetensors'), '');
+  const file = join(runs, 'good', 'config.yaml');
+  assert.is(
+    (await weightloom('runs', 'list', file)).text,
+    `${file}: expected a folder of runs, found a file.\n`,
+  );
   const { code, text } = await weightloom('runs', 'list', runs);
   assert.is(code, 0, text);
   assert.match(text, /good .*unfinished, 1 part done .*0\.5/);

@@ -7,6 +7,7 @@ import {
   composeConfig,
   isInData,
   orThrow,
+  pastable,
   printConfig,
   settle,
   trusting,
@@ -21,7 +22,7 @@ import {
   type TrainingPlan,
   trainConfig,
 } from '../../experiment/index.ts';
-import { createRunFolder, interruption, progressBar } from '../../runs/index.ts';
+import { checkRunFolder, createRunFolder, interruption, progressBar } from '../../runs/index.ts';
 import { backendReport, startBackend } from '../../tensor/index.ts';
 import { duration, jsonOption, keyValueTable, show } from '../tables.ts';
 
@@ -40,7 +41,7 @@ const presets = () =>
 
 async function train(name: string, overrides: string[], { out, dryRun, json }: Options): Promise<void> {
   if (experimentNames().includes(name)) {
-    throw new UserError(`${name}: that is an experiment: weightloom run ${name}`, 2);
+    throw new UserError(`${name}: that is an experiment: ${pastable('run', name)}`, 2);
   }
   const { config: composed } = await settle(composeConfig(name, { overrides, roots: [PRESETS, CONFIGS] }));
   const config = orThrow(trainConfig(composed, name));
@@ -52,6 +53,7 @@ async function train(name: string, overrides: string[], { out, dryRun, json }: O
   const job = await (isInData(name) ? trusting({ where: name, modules, option }, prepare) : prepare());
   try {
     if (dryRun) {
+      if (out) checkRunFolder(out);
       const plan = await planTraining(job);
       show(
         json,
@@ -75,7 +77,7 @@ async function train(name: string, overrides: string[], { out, dryRun, json }: O
         signal,
         progress: progressBar,
       });
-      report(run.path, result);
+      report(run.path, result, Object.keys(userModules(config)));
     } finally {
       release();
       await run.leave();
@@ -89,9 +91,10 @@ async function train(name: string, overrides: string[], { out, dryRun, json }: O
 export function report(
   path: string,
   { stopped, steps, seconds, validation }: Awaited<ReturnType<typeof runTraining>>,
+  modules: readonly string[] = [],
 ): void {
   if (stopped === 'interrupted') {
-    console.error(`stopped after ${steps} steps; to go on: weightloom runs resume ${path}`);
+    console.error(`stopped after ${steps} steps; to go on: ${pastable('runs', 'resume', path, ...modules)}`);
     process.exitCode = 130;
     return;
   }

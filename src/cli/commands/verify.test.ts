@@ -70,6 +70,7 @@ test('a true claim is confirmed', () => {
   const { status, stdout } = verify('./good.ts', '--symmetry', 'hidden-permutation');
   assert.is(status, 0);
   assert.match(stdout, /hidden-permutation.*yes.*yes/);
+  assert.match(stdout, /^Checked up to \d+ hidden units: on .*, and on those it takes of 5 or 6 channels/m);
 });
 
 test('a false claim ends with 1 and the smallest counterexample, as JSON too', () => {

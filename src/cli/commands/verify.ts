@@ -207,6 +207,10 @@ Examples:
         } else {
           console.log(`${subject} on ${spec.name}; ${JSON.stringify(config)}`);
           await printTable(verdicts);
+          const small = around ? '' : ', and on those it takes of 5 or 6 channels and 2 or 3 hidden units';
+          console.log(
+            `Checked up to ${spec.hidden} hidden units: on ${spec.name} (${spec.channels} channels)${small}.`,
+          );
         }
         const broken = verdicts.filter(({ claimed, holds }) => claimed && !holds);
         if (broken.length > 0) {

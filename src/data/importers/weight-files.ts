@@ -20,7 +20,7 @@ import {
   weightCount,
 } from '../../nca/index.ts';
 import { assembleNca, type FoundNca, findNca } from '../nca-tensors.ts';
-import { type GivenSpec, withGiven } from '../spec-option.ts';
+import { type GivenSpec, overrule } from '../spec-option.ts';
 import { shortNames } from '../split.ts';
 import type { ZooSource } from './source.ts';
 
@@ -102,7 +102,7 @@ export const readSafetensorsNcas = (
     const all = tensors.weights.data as Float32Array;
     return Array.from({ length: all.length / size }, (_, i) => {
       const nca = orThrow(ncaWeights(spec, all.subarray(i * size, (i + 1) * size), path));
-      return given ? { ...nca, spec: withGiven(spec, given) } : nca;
+      return given ? { ...nca, spec: overrule(spec, given, path) } : nca;
     });
   });
 

@@ -45,4 +45,24 @@ for (const network of ['alex', 'vgg'] as const) {
   });
 }
 
+test('the names of the whole module of the lpips package are known', () => {
+  const names = (network: 'alex' | 'vgg') => {
+    const { shapes, aliases } = lpipsWanted(network);
+    return Object.keys(shapes).flatMap(name => aliases!(name));
+  };
+  const last = ['lins.0.model.1.weight', 'lins.4.model.1.weight'];
+  // As `lpips.LPIPS(net=...).state_dict()` lists them.
+  for (const name of ['net.slice1.0.weight', 'net.slice2.3.bias', 'net.slice3.6.weight', 'net.slice4.8.bias'])
+    assert.ok(names('alex').includes(name), name);
+  for (const name of ['net.slice5.10.weight', ...last]) assert.ok(names('alex').includes(name), name);
+  for (const name of [
+    'net.slice1.2.bias',
+    'net.slice2.5.weight',
+    'net.slice3.14.bias',
+    'net.slice4.21.weight',
+  ])
+    assert.ok(names('vgg').includes(name), name);
+  for (const name of ['net.slice5.28.bias', ...last]) assert.ok(names('vgg').includes(name), name);
+});
+
 test.run();

@@ -80,7 +80,21 @@ function withInputs(network: LpipsNetwork) {
 const taps = (network: LpipsNetwork) =>
   withInputs(network).flatMap(layer => ('pool' in layer || !layer.tap ? [] : [layer]));
 
-/** The trunk under torchvision's names and the weights of the comparison under those of the lpips package. */
+/** Where the slices end that the lpips package cuts the trunk into: its module calls their layers `net.slice1.0`, `net.slice2.3`, ... */
+const SLICE_ENDS: Record<LpipsNetwork, readonly number[]> = {
+  alex: [2, 5, 8, 10, 12],
+  vgg: [4, 9, 16, 23, 30],
+};
+
+/** The names in the state of the package's whole module. */
+const namesInModule = (network: LpipsNetwork) => (name: string) => {
+  const [, index, kind] = /^features\.(\d+)\.(\w+)$/.exec(name) ?? [];
+  if (index === undefined) return [name.replace(/^lin/, 'lins.')];
+  const slice = 1 + SLICE_ENDS[network].findIndex(end => Number(index) < end);
+  return [`net.slice${slice}.${index}.${kind}`];
+};
+
+/** The trunk under torchvision's names and the weights of the comparison under those of the lpips package; or all as its module has them. */
 export const lpipsWanted = (network: LpipsNetwork): PretrainedShapes => ({
   shapes: Object.fromEntries([
     ...withInputs(network).flatMap(layer =>
@@ -93,6 +107,7 @@ export const lpipsWanted = (network: LpipsNetwork): PretrainedShapes => ({
     ),
     ...taps(network).map(({ outputs }, k) => [`lin${k}.model.1.weight`, [1, outputs, 1, 1]]),
   ]),
+  aliases: namesInModule(network),
 });
 
 const SHIFT = [-0.03, -0.088, -0.188];

@@ -173,7 +173,7 @@ test('a run whose folder is removed ends in one sentence, and puts nothing into 
 test('interrupted and resumed, a run ends with the same metrics and model', async () => {
   const train = async (folder: string, until?: number) => {
     const controller = new AbortController();
-    const job = await prepare();
+    const job = await prepare({ logEvery: 3 });
     await runTraining(job, {
       folder,
       resume: existsSync(folder),

@@ -1,6 +1,7 @@
 /** Carries a prepared training out in a run folder, from the start or from its latest checkpoint. */
 import { join } from 'node:path';
-import { settle, UserError } from '../../config/index.ts';
+import * as t from 'io-ts';
+import { decode, orThrow, settle, UserError } from '../../config/index.ts';
 import { makeFolder, writeAtomically } from '../../formats/index.ts';
 import type { Progress } from '../../runs/index.ts';
 import { checkThere, environment, pinInput, track } from '../../runs/index.ts';
@@ -47,7 +48,7 @@ export async function runTraining(job: TrainingJob, options: RunTrainingOptions)
   pinInput(folder, `the zoo ${config.zoo}`, job.dataHash);
   const tracker = track(folder, { resumedAt });
   const bar = options.progress('training', steps, resumedAt);
-  const log = recorder(config, tracker.log);
+  const recorder = metricsRecorder(config, tracker.log);
   try {
     const result = await trainDenoiser({
       ...job,
@@ -57,10 +58,11 @@ export async function runTraining(job: TrainingJob, options: RunTrainingOptions)
         folder: checkpointFolder(folder),
         identity: { config: decisive(config), dataHash: job.dataHash },
         environment: environment({ backend: backendReport() }),
+        beside: recorder.beside,
         resume,
       },
       onStep(record) {
-        log(record);
+        recorder.record(record);
         const rollout =
           record.rolloutLoss === undefined ? '' : ` rollout ${record.rolloutLoss.toPrecision(3)}`;
         bar.update(record.step, `loss ${record.loss.toPrecision(3)}${rollout}`);
@@ -109,34 +111,60 @@ export const modelOf = (job: TrainingJob): Model => ({
 /** With a letter, so that no JSON reader takes them for numbers and sorts them apart. */
 const binName = (bin: number) => `b${String(bin).padStart(2, '0')}`;
 
+/** What a record is made of, of one step. */
+const GatheredCodec = t.intersection([
+  t.strict({
+    loss: t.number,
+    gradientNorm: t.number,
+    clippedNorm: t.number,
+    /** By noise bin; null where the batch has none in it. */
+    binLosses: t.array(t.union([t.number, t.null])),
+  }),
+  t.partial({ rolloutLoss: t.number }),
+]);
+type Gathered = t.TypeOf<typeof GatheredCodec>;
+
 /** Gathers steps into records: means since the last record, the loss also by noise bin. */
-function recorder(
+function metricsRecorder(
   { logEvery, training }: TrainConfig,
   write: (step: number, record: Record<string, unknown>) => void,
 ) {
   const bins = training.validationBins;
-  let records: StepRecord[] = [];
+  let gathered: Gathered[] = [];
   const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-  return (record: StepRecord) => {
-    records.push(record);
-    if (record.step % logEvery !== 0 && record.progress < 1) return;
-    const byBin = records.map(r => r.binLosses(bins));
-    const binned = Array.from({ length: bins }, (_, bin): [string, number] => {
-      const values = byBin.map(losses => losses[bin]).filter(loss => !Number.isNaN(loss));
-      return [binName(bin), mean(values)];
-    }).filter(([, loss]) => !Number.isNaN(loss));
-    const rollouts = records.flatMap(r => r.rolloutLoss ?? []);
-    const norms = records.map(r => r.gradientNorm);
-    write(record.step, {
-      loss: mean(records.map(r => r.loss)),
-      ...(rollouts.length > 0 && { rolloutLoss: mean(rollouts) }),
-      learningRate: record.learningRate,
-      gradientNorm: mean(norms),
-      clippedNorm: mean(records.map(r => r.gradientNorm * r.clipFactor)),
-      seconds: record.seconds,
-      samplesPerSecond: (record.step * training.batch) / record.seconds,
-      bins: Object.fromEntries(binned),
-    });
-    records = [];
+  return {
+    record(record: StepRecord) {
+      gathered.push({
+        loss: record.loss,
+        rolloutLoss: record.rolloutLoss,
+        gradientNorm: record.gradientNorm,
+        clippedNorm: record.gradientNorm * record.clipFactor,
+        binLosses: Array.from(record.binLosses(bins), loss => (Number.isNaN(loss) ? null : loss)),
+      });
+      if (record.step % logEvery !== 0 && record.progress < 1) return;
+      const binned = Array.from({ length: bins }, (_, bin): [string, number] => [
+        binName(bin),
+        mean(gathered.flatMap(({ binLosses }) => binLosses[bin] ?? [])),
+      ]).filter(([, loss]) => !Number.isNaN(loss));
+      const rollouts = gathered.flatMap(({ rolloutLoss }) => rolloutLoss ?? []);
+      write(record.step, {
+        loss: mean(gathered.map(({ loss }) => loss)),
+        ...(rollouts.length > 0 && { rolloutLoss: mean(rollouts) }),
+        learningRate: record.learningRate,
+        gradientNorm: mean(gathered.map(({ gradientNorm }) => gradientNorm)),
+        clippedNorm: mean(gathered.map(({ clippedNorm }) => clippedNorm)),
+        seconds: record.seconds,
+        samplesPerSecond: (record.step * training.batch) / record.seconds,
+        bins: Object.fromEntries(binned),
+      });
+      gathered = [];
+    },
+    /** What is gathered since the last record, for checkpoints between two. */
+    beside: {
+      save: () => gathered,
+      restore(saved: unknown, where: string) {
+        gathered = orThrow(decode(t.array(GatheredCodec), saved, where));
+      },
+    },
   };
 }

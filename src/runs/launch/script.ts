@@ -1,11 +1,8 @@
 /** Batches as scripts for sbatch. */
 import { join, resolve } from 'node:path';
+import { quoted } from '../../config/index.ts';
 import { LAUNCHED, slurmFolder, type Task, type TaskBatch } from './batch.ts';
 import type { SlurmSettings } from './settings.ts';
-
-/** A word for a shell. */
-const quoted = (word: string) =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
 /** A value of a directive: sbatch splits at blanks outside double quotes. */
 const directive = (name: string, value: string | number | boolean): string =>

@@ -1,7 +1,7 @@
 /** What a sweep consists of: every combination of some settings, each a cell with a name of its own. */
 import { createHash } from 'node:crypto';
-import { parse } from 'yaml';
-import { refuse, show, UserError } from '../../config/index.ts';
+
+import { parseYaml, refuse, show, UserError } from '../../config/index.ts';
 
 /** One combination of the settings that a sweep varies. */
 export interface SweepCell {
@@ -46,14 +46,14 @@ function parts(word: string): [key: string, rest: string] {
 /** A value of a configuration as it is written in a word: plain text where that means the same, else JSON, which YAML takes too. */
 function written(value: unknown): string {
   if (typeof value !== 'string') return JSON.stringify(value);
-  const plain = /^[\w./-]+$/.test(value) && parse(value) === value;
+  const plain = /^[\w./-]+$/.test(value) && parseYaml(value, value) === value;
   return plain ? value : JSON.stringify(value);
 }
 
 /** What a value is, whatever its spelling: `1e-3` and `0.001` are one. */
 function meaning(text: string): string {
   try {
-    return JSON.stringify(parse(text)) ?? text;
+    return JSON.stringify(parseYaml(text, text)) ?? text;
   } catch {
     return text;
   }

@@ -6,8 +6,16 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import * as t from 'io-ts';
-import { parse } from 'yaml';
-import { CONFIGS, isPath, loadConfig, printConfig, refuse, settle, UserError } from '../../config/index.ts';
+import {
+  CONFIGS,
+  isPath,
+  loadConfig,
+  parseYaml,
+  printConfig,
+  refuse,
+  settle,
+  UserError,
+} from '../../config/index.ts';
 import { isFinished, readResultsHead } from '../results.ts';
 import { type SweepCell, sweepCells, sweepWords, sweptKey } from './cells.ts';
 
@@ -82,9 +90,10 @@ function blamed(error: unknown, config: string, fromBlock: ReadonlySet<string>):
 export function hasConfig(folder: string, parameters: unknown): boolean {
   try {
     // Both through YAML, so that what it does not keep makes no difference.
+    const file = join(folder, 'config.yaml');
     return isDeepStrictEqual(
-      parse(readFileSync(join(folder, 'config.yaml'), 'utf8')),
-      parse(printConfig(parameters)),
+      parseYaml(readFileSync(file, 'utf8'), file),
+      parseYaml(printConfig(parameters), file),
     );
   } catch {
     return false;
