@@ -85,6 +85,8 @@ export async function orbitBaselines(
   const trainStructure = await structure(train.map(whitened));
 
   for (const [q, picture] of queries.entries()) {
+    // Nothing below waits for anything outside: without a turn of the event loop Ctrl-C would not be heard before the end.
+    await new Promise(resolve => setImmediate(resolve));
     input.signal?.throwIfAborted();
     input.onProgress?.(q, queries.length);
     const {
