@@ -10,13 +10,13 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const LAUNCHER = fileURLToPath(new URL('../../src/cli/weightloom.mjs', import.meta.url));
 
 /** Starts the browser. Graphs are drawn by WebGL, here on the processor. */
-export function openBrowser(): Promise<Browser> {
+export function openBrowser(flags: readonly string[] = []): Promise<Browser> {
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
   if (!existsSync(executablePath))
     throw new Error(`no browser at ${executablePath}: install Chromium, or name one by CHROMIUM`);
   return chromium.launch({
     executablePath,
-    args: ['--no-sandbox', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist'],
+    args: ['--no-sandbox', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist', ...flags],
   });
 }
 

@@ -435,4 +435,78 @@ seen('where the builds differ, pictures differ by no more than one step of 255',
   assert.ok(existsSync(at('free.png')));
 });
 
+test('grow: WebGPU grows the picture of WebAssembly, and a lost device leaves it growing', async () => {
+  const gpu = await openBrowser([
+    '--enable-unsafe-webgpu',
+    '--use-webgpu-adapter=swiftshader',
+    '--enable-features=Vulkan',
+  ]);
+  try {
+    const { page: other, faults: wrong } = await openPage(gpu);
+    // One on which the kernels' own builds are within one step of 255 after 200 steps; number 5 makes two of it, for them as for WebGPU.
+    await other.goto(`${studio.url}#/grow/embedded/embedded/2`);
+    const canvas = (on: string) => other.locator(`.main canvas[width="64"][data-on=${on}]`);
+    const until = (steps: number) => other.locator(`[data-steps="${steps}"]`).waitFor({ timeout: 60_000 });
+    await other.locator('.main canvas').waitFor();
+    await other.locator('[data-do=size]').selectOption('64');
+    await canvas('wasm').waitFor();
+    const [worker] = other.workers();
+    if (!(await worker.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter())))) {
+      console.log('skipped: this browser gives no WebGPU adapter');
+      assert.is(await other.locator('[data-do=computer]').count(), 0);
+      return;
+    }
+    await other.locator('[data-do=to]').click();
+    await until(200);
+    const expected = await pixelsOf(canvas('wasm'));
+    // Devices and what they compute are noted as they pass.
+    await worker.evaluate(() => {
+      const noted = { devices: [] as GPUDevice[], submitted: 0 };
+      Object.assign(globalThis, { noted });
+      const { requestDevice } = GPUAdapter.prototype;
+      GPUAdapter.prototype.requestDevice = async function (...given) {
+        const device = await requestDevice.apply(this, given);
+        noted.devices.push(device);
+        return device;
+      };
+      const { submit } = GPUQueue.prototype;
+      GPUQueue.prototype.submit = function (...given) {
+        noted.submitted++;
+        return submit.apply(this, given);
+      };
+    });
+    await other.locator('[data-do=computer]').selectOption('webgpu');
+    await canvas('webgpu').waitFor();
+    await other.locator('[data-do=to]').click();
+    await until(200);
+    alike(await pixelsOf(canvas('webgpu')), expected, 1, 'WebGPU and WebAssembly');
+    assert.is(await other.locator('[data-fallback]').count(), 0);
+    const { devices, submitted } = await worker.evaluate(() => {
+      const { noted } = globalThis as unknown as { noted: { devices: GPUDevice[]; submitted: number } };
+      return { devices: noted.devices.length, submitted: noted.submitted };
+    });
+    assert.is(devices, 1);
+    assert.ok(submitted > 0);
+    assert.equal(wrong, []);
+    await worker.evaluate(() => {
+      const { noted } = globalThis as unknown as { noted: { devices: GPUDevice[] } };
+      noted.devices[0].destroy();
+    });
+    await other.locator('[data-do=step]').click();
+    await until(201);
+    assert.match(
+      (await other.locator('[data-fallback]').textContent())!,
+      /^WebGPU failed \(.+\): WebAssembly goes on\.$/,
+    );
+    assert.is(await other.locator('[data-do=computer]').inputValue(), 'wasm');
+    await other.locator('[data-do=reset]').click();
+    await until(0);
+    await other.locator('[data-do=to]').click();
+    await until(200);
+    alike(await pixelsOf(canvas('webgpu')), expected, 0, 'WebAssembly, after the device was lost');
+  } finally {
+    await gpu.close();
+  }
+});
+
 test.run();

@@ -1,5 +1,6 @@
 /** NCAs that live: states that stay in the kernels' memory from step to step, for programs that show them as they grow. No tensors. */
 import { allocate, f32, release } from '../compute/index.ts';
+import { type NcaEngine, padChannels } from './engine.ts';
 import { paddedChannels, type RolloutRequest, rollForward } from './kernel/index.ts';
 import { maskBit } from './masks.ts';
 import { type NcaSpec, weightCount } from './spec.ts';
@@ -88,6 +89,34 @@ export class Growth {
     };
     rollForward(request, this.flat, this.from, this.to, NOTHING);
     [this.from, this.to] = [this.to, this.from];
+    this.taken += count;
+  }
+
+  /**
+   * `count` steps of all NCAs on another engine; the states come back here. When it fails the growth stands where it stood. Nothing else may be asked of it
+   * meanwhile.
+   * @throws what the engine throws
+   */
+  async stepOn(engine: NcaEngine, count: number): Promise<void> {
+    if (count === 0) return;
+    const { spec, batch, channels } = this;
+    const { size, seeds, turn } = this.options;
+    const length = batch * size ** 2 * channels;
+    // Copies: this memory may be shared, and may move while the engine works.
+    const run = await engine.run({
+      spec,
+      batch,
+      height: size,
+      width: size,
+      weights: f32(this.flat, batch * weightCount(spec)).slice(),
+      state: padChannels(f32(this.from, length).slice(), channels, spec.channels),
+      steps: count,
+      firstStep: this.taken,
+      seeds,
+      masks: turn && this.turnedMasks(turn, count),
+    });
+    f32(this.from, length).set(padChannels(run.last, spec.channels, channels));
+    run.dispose();
     this.taken += count;
   }
 

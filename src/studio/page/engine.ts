@@ -56,6 +56,14 @@ export async function ask<K extends keyof Calls>(
   return post(call, given);
 }
 
+let adapter: Promise<string | null> | undefined;
+
+/** The adapter of WebGPU, looked for once: its name, or null where the browser gives none. */
+export function webgpuAdapter(): Promise<string | null> {
+  adapter ??= ask('adapter', undefined);
+  return adapter;
+}
+
 let growths = 0;
 
 /** Makes NCAs that grow together. @returns what they are asked for by */

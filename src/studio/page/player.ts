@@ -31,6 +31,8 @@ export class Player {
   onChange: () => void = () => {};
   /** Told what went wrong. */
   onError: (error: Error) => void = () => {};
+  /** Told, in a sentence, that WebGPU failed and WebAssembly goes on. */
+  onFallback: (fault: string) => void = () => {};
   private frame = 0;
   private queue: Promise<unknown> = Promise.resolve();
   private pending = 0;
@@ -165,7 +167,7 @@ export class Player {
     this.draw(await ask('advance', { ids: this.ids, most, budget, channels: this.channels }));
   }
 
-  private draw({ steps, done, busy, pictures }: Frame): void {
+  private draw({ steps, done, busy, fault, pictures }: Frame): void {
     this.steps = steps;
     this.busy.steps += done;
     this.busy.milliseconds += busy;
@@ -178,6 +180,7 @@ export class Player {
       const { width } = this.canvases[i];
       this.canvases[i].getContext('2d')?.putImageData(new ImageData(pixels, width), 0, 0);
     });
+    if (fault) this.onFallback(fault);
     this.onFrame();
     if (this.playing && now - this.told < 100) return;
     this.told = now;

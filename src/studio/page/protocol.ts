@@ -11,7 +11,12 @@ export interface GrowthRequest {
   readonly seeds: readonly number[];
   /** Moves the masks with the grid. */
   readonly turn?: SymmetryElement;
+  /** What computes the steps; default the kernels in WebAssembly. */
+  readonly on?: Computer;
 }
+
+/** What can compute steps: the kernels in WebAssembly, or those in WGSL. */
+export type Computer = 'wasm' | 'webgpu';
 
 /** What can be asked, by name: what is given and what comes back. */
 export interface Calls {
@@ -19,6 +24,8 @@ export interface Calls {
     given: { readonly build: 'fma' | 'simd'; readonly module: WebAssembly.Module; readonly threads: number };
     back: { readonly threads: number };
   };
+  /** The name of the adapter that WebGPU gives, or null where it gives none. */
+  adapter: { given: undefined; back: string | null };
   make: { given: GrowthRequest & { readonly id: number }; back: undefined };
   /** Steps of several growths together, as many as fit into `budget` milliseconds and at most `most`; then their pictures. */
   advance: {
@@ -55,6 +62,8 @@ export interface Frame {
   /** Steps done just now, of each growth, and the milliseconds they took. */
   readonly done: number;
   readonly busy: number;
+  /** Why WebGPU computed these steps no more, and WebAssembly did: a sentence. From then on it computes all of this growth's. */
+  readonly fault?: string;
   /** One for each NCA, growth by growth: bytes [size, size, 4]. */
   readonly pictures: readonly Uint8ClampedArray<ArrayBuffer>[];
 }

@@ -2,8 +2,9 @@
 import { html, nothing } from 'lit';
 import { FILTERS, maskSeed, specText, weightCount } from '../../../nca/index.ts';
 import { playControls } from '../controls.ts';
-import { type EngineInfo, engine } from '../engine.ts';
+import { type EngineInfo, engine, webgpuAdapter } from '../engine.ts';
 import { Player } from '../player.ts';
+import type { Computer } from '../protocol.ts';
 import { pictureUrl } from '../server.ts';
 import { NcaView } from './nca-view.ts';
 
@@ -15,6 +16,10 @@ export class GrowView extends NcaView {
   private size = 128;
   private seed: number | null = null;
   private brush = 8;
+  private on: Computer = 'wasm';
+  /** The adapter of WebGPU; null where there is none. */
+  private adapter: string | null = null;
+  private fallback: string | null = null;
 
   constructor() {
     super('grow');
@@ -24,7 +29,12 @@ export class GrowView extends NcaView {
     const { spec } = this.set!;
     const seed = this.seed ?? this.usualSeed;
     this.info = await engine();
-    const player = await Player.make([{ spec, weights, size: this.size, seeds: [maskSeed(seed)] }]);
+    webgpuAdapter().then(found => {
+      this.adapter = found;
+      this.update();
+    });
+    const { on, size } = this;
+    const player = await Player.make([{ spec, weights, size, seeds: [maskSeed(seed)], on }]);
     if (!still()) {
       player.dispose();
       return;
@@ -38,8 +48,14 @@ export class GrowView extends NcaView {
     }
     player.onChange = () => this.update();
     player.onError = error => this.fail(error);
+    player.onFallback = fault => {
+      this.on = 'wasm';
+      this.fallback = fault;
+      this.update();
+    };
     this.draws(player);
     player.canvases[0].dataset.seed = String(seed);
+    player.canvases[0].dataset.on = on;
     player.play();
   }
 
@@ -65,6 +81,17 @@ export class GrowView extends NcaView {
     canvas.addEventListener('pointermove', event => {
       if (event.buttons & 1) erase(event);
     });
+  }
+
+  /** Which engine grows it, where there is a choice; and why it is another than was chosen. */
+  private computerTemplate() {
+    if (!this.adapter) return nothing;
+    return html`<label>computed by <select data-do="computer" @change=${(event: Event) => {
+      this.on = (event.target as HTMLSelectElement).value as Computer;
+      this.fallback = null;
+      this.again();
+    }}><option value="wasm" .selected=${this.on === 'wasm'}>WebAssembly</option><option value="webgpu" .selected=${this.on === 'webgpu'}>WebGPU (${this.adapter})</option></select></label>
+    ${this.fallback ? html`<span class="problem" role="status" data-fallback>${this.fallback}</span>` : nothing}`;
   }
 
   private set3(place: number, channel: number): void {
@@ -98,6 +125,7 @@ export class GrowView extends NcaView {
       this.seed = Math.max(0, Math.floor(Number((event.target as HTMLInputElement).value))) || 0;
       this.again();
     }}></label>
+    ${this.computerTemplate()}
     <label>brush <input type="range" min="2" max="32" .value=${String(this.brush)} @input=${(
       event: Event,
     ) => {
