@@ -195,6 +195,16 @@ seen('a click on a tile opens the NCA that grows there', async () => {
   await page.locator('.tile a').first().click();
   await page.locator('.main canvas').waitFor();
   assert.match(page.url(), /#\/grow\//);
+  // An NCA of a set that another view does not show is not taken along to it.
+  await view('Sampling');
+  await page.locator('[data-film]').first().waitFor();
+  assert.match(page.url(), /#\/sampling\/[^/]+\/[^/]+trajectory/);
+  await page.goto(page.url().replace(/#.*$/, '#/%E0%A4%A'));
+  await page.reload();
+  await page.locator('[data-card=best]').waitFor();
+  assert.match(page.url(), /#\/compare\//);
+  await page.locator('.tile a').first().click();
+  await page.locator('.main canvas').waitFor();
 });
 
 seen('grow: the picture is the one that nca render writes, bit for bit, at every size', async () => {

@@ -34,6 +34,11 @@ const setFor = ({ sets, compared }: SourceInfo, view: string): string | null => 
   const kind = VIEWS[view].sets.find(name => sets[name] !== undefined);
   return kind === undefined ? null : sets[kind]!;
 };
+/** The set that is asked for where the view shows it, else the view's own. */
+const setIn = (source: SourceInfo, view: string, asked: string | null | undefined): string | null => {
+  const own = [setFor(source, view), ...VIEWS[view].sets.map(name => source.sets[name])];
+  return own.find(id => id && id === asked) ?? (setFor(source, view) || null);
+};
 const viewsOf = (source: SourceInfo): string[] =>
   Object.keys(VIEWS).filter(view => setFor(source, view) !== null);
 
@@ -48,8 +53,8 @@ function routeIn({ sources }: Library): Route | null {
   const views = viewsOf(source);
   const view = views.find(name => name === asked.view) ?? views[0];
   if (view === undefined) return { view: '', source: source.id, set: null, row: null };
-  const set = Object.values(source.sets).find(id => id === asked.set) ?? setFor(source, view);
-  return { view, source: source.id, set: set || null, row: asked.set === set ? (asked.row ?? null) : null };
+  const set = setIn(source, view, asked.set);
+  return { view, source: source.id, set, row: asked.set === set ? (asked.row ?? null) : null };
 }
 
 function top({ sources }: Library, route: Route) {
@@ -66,10 +71,12 @@ function top({ sources }: Library, route: Route) {
       ? nothing
       : html`<optgroup label=${title}>${all.map(({ id, title, problem }) => html`<option value=${id} ?selected=${id === source.id}>${title}${problem === null ? '' : ' ⚠'}</option>`)}</optgroup>`;
   })}</select></label>
-<nav aria-label="views">${viewsOf(source).map(
-    view =>
-      html`<a href=${hrefOf({ view, source: source.id, set: route.row === null ? setFor(source, view) || null : route.set, row: route.row })} aria-current=${view === route.view ? 'page' : 'false'}>${VIEWS[view].title}</a>`,
-  )}</nav>
+<nav aria-label="views">${viewsOf(source).map(view => {
+    // An NCA that was chosen goes along to every view that shows its set.
+    const set = setIn(source, view, route.row === null ? null : route.set);
+    const row = set === route.set ? route.row : null;
+    return html`<a href=${hrefOf({ view, source: source.id, set, row })} aria-current=${view === route.view ? 'page' : 'false'}>${VIEWS[view].title}</a>`;
+  })}</nav>
 ${source.report ? html`<a class="report" href="/runs/${encodeURIComponent(source.id)}/report.html" target="_blank" rel="noopener">its report</a>` : nothing}
 ${source.problem === null ? nothing : html`<p class="problem" role="alert">${source.problem}</p>`}`;
 }
@@ -79,6 +86,8 @@ async function show(): Promise<void> {
     const found = await library();
     const route = routeIn(found);
     if (!route) return say('Nothing was given to show.');
+    // What the address left out or had wrong is put right in it.
+    if (location.hash !== hrefOf(route)) history.replaceState(null, '', hrefOf(route));
     render(top(found, route), header);
     shown?.close();
     shown = null;

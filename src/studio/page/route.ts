@@ -12,13 +12,22 @@ export interface Route {
 
 /** The route in the address. */
 export function currentRoute(): Partial<Route> {
-  const [view, source, set, row] = location.hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent);
+  const [view, source, set, row] = location.hash.replace(/^#\/?/, '').split('/').map(decoded);
   return {
     ...(view && { view }),
     ...(source && { source }),
     ...(set && { set }),
     ...(row && /^\d+$/.test(row) && { row: Number(row) }),
   };
+}
+
+/** A part of the address; nothing where it cannot be read. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return '';
+  }
 }
 
 /** The address of a route. */
