@@ -181,7 +181,9 @@ export function ignoresCondition(denoiser: Denoiser, context: DenoiserContext): 
   });
 }
 
+/** Unless it says that it answers from its condition alone. */
 export function dependsOnNoise(denoiser: Denoiser, context: DenoiserContext): void {
+  if (denoiser.conditionOnly) return;
   tf.tidy(() => {
     const given = inputs(context, 2, null);
     const other = { ...given, noise: tf.add(given.noise, 0.7) as tf.Tensor1D };
@@ -189,7 +191,7 @@ export function dependsOnNoise(denoiser: Denoiser, context: DenoiserContext): vo
   });
 }
 
-/** A loss reaches every variable, and the weights. */
+/** A loss reaches every variable and, unless it answers from its condition alone, the weights. */
 export function trainsEveryVariable(denoiser: Denoiser, context: DenoiserContext): void {
   tf.tidy(() => {
     const given = inputs(context, 3, context.condition ? [1, 0, 1] : null);
@@ -204,6 +206,7 @@ export function trainsEveryVariable(denoiser: Denoiser, context: DenoiserContext
       const size = tf.max(tf.abs(gradient)).dataSync()[0];
       promise(Number.isFinite(size) && size > 0, `the gradient of ${name} has size ${size}`);
     }
+    if (denoiser.conditionOnly) return;
     const slope = tf.max(tf.abs(tf.grad(x => loss(x as tf.Tensor2D))(given.weights))).dataSync()[0];
     promise(Number.isFinite(slope) && slope > 0, `the gradient of the weights has size ${slope}`);
   });

@@ -49,6 +49,8 @@ export interface Denoiser {
    * with the weights.
    */
   readonly symmetries: readonly SymmetryName[];
+  /** True for one that answers from its condition alone, whatever the weights and the noise: only the process `regression` has a use for it. Default false. */
+  readonly conditionOnly?: boolean;
   /**
    * Each sample on its own, whatever else is in its batch. Keeps no tensor but what it returns: wrap it in `tf.tidy`. Differentiable with respect to
    * the weights, the condition and the variables. `checkDenoiser` of weightloom/testing holds a kind against all of this.

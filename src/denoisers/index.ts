@@ -1,5 +1,6 @@
 /** Denoisers behind one interface. */
 export { type CheckDenoiserOptions, checkDenoiser } from './check.ts';
+export { type ConditionNcaConfig, conditionNca } from './condition-nca.ts';
 export { smallConfig, smallConfigs } from './contract.ts';
 export {
   type ApplyOptions,

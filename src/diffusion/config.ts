@@ -85,7 +85,7 @@ export type DiffusionConfig =
 
 const RegressionCodec = t.intersection([
   t.strict({ process: t.literal('regression') }),
-  t.partial({ sigmaData: positive, prior }),
+  t.partial({ sigmaData: positive, prior, weightLoss: notNegative }),
 ]);
 
 const ProcessCodec = t.strict({ process: t.keyof({ edm: null, ddim: null, regression: null }) });

@@ -14,6 +14,8 @@ import { whole } from './guidance.ts';
 export interface RegressionConfig {
   /** Standard deviation of the normalised data. */
   readonly sigmaData: number;
+  /** Factor of the squared error in weights; 0 leaves all to the loss through the rollout. Default 1. */
+  readonly weightLoss: number;
 }
 
 /** So much noise that nothing is seen through it. */
@@ -24,7 +26,7 @@ const BLIND = 1e6;
  * @param prior what the answer is added to, in units of the deviation that it leaves; default: none
  */
 export function regression(
-  { sigmaData = 0.5 }: Partial<RegressionConfig> = {},
+  { sigmaData = 0.5, weightLoss = 1 }: Partial<RegressionConfig> = {},
   prior: GaussianPrior | null = null,
 ): Diffusion {
   const answer = (
@@ -60,7 +62,11 @@ export function regression(
       const [rows, size] = clean.shape;
       const denoised = tf.tidy(() => answer(denoiser, rows, size, condition, options));
       const losses = tf.tidy(
-        () => tf.div(tf.mean(tf.squaredDifference(denoised, clean), 1), sigmaData ** 2) as tf.Tensor1D,
+        () =>
+          tf.mul(
+            tf.mean(tf.squaredDifference(denoised, clean), 1),
+            weightLoss / sigmaData ** 2,
+          ) as tf.Tensor1D,
       );
       return { denoised, losses };
     },

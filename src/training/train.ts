@@ -156,6 +156,13 @@ export async function trainDenoiser(options: TrainOptions): Promise<TrainingResu
       options.augmentation.name,
       { field: 'augmentation' },
     );
+  if (denoiser.conditionOnly && diffusion.name !== 'regression')
+    refuse(
+      'training',
+      `regression for ${denoiser.name}, which answers from its condition alone`,
+      diffusion.name,
+      { field: 'process' },
+    );
   if (diffusion.prior && data.features && !data.means)
     throw new Error('a process with a prior is trained beside its cross-fitted means');
   const trainer = new Trainer({
