@@ -35,6 +35,7 @@ const MORE: Record<string, string[]> = {
     'fineTuning.size=12',
     'fineTuning.pool=4',
     'fineTuning.steps=[2,4]',
+    'fineTuning.learningRates=[0.001,0.002]',
   ],
   quickstart: ['denoisers=[edge-mpnn,transformer-typed]', 'sampling.draws=2'],
   'sampling-settings': [
@@ -143,7 +144,7 @@ const REFUSED: Record<string, readonly unknown[]> = {
   'evaluation.seed': [0.5],
   'fineTuning.pool': [-1],
   'fineTuning.checkpoints': [[0, 1.5]],
-  'fineTuning.learningRate': [0],
+  'fineTuning.learningRates': [[0], 0, []],
 };
 const at = (config: unknown, path: string) =>
   path.split('.').reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], config);

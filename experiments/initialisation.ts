@@ -5,11 +5,17 @@
  */
 import * as t from 'io-ts';
 import { notNegative } from '../src/config/index.ts';
-import { BASELINES, fineTune, ORBIT_BASELINES } from '../src/evaluation/index.ts';
-import { type ContenderSampleOptions, tuningRecord, tuningSections } from '../src/experiment/index.ts';
+import { BASELINES, crossChosen, fineTune, ORBIT_BASELINES, rowsChosen } from '../src/evaluation/index.ts';
+import {
+  type ContenderSampleOptions,
+  regressionTwin,
+  tuningRecord,
+  tuningSections,
+} from '../src/experiment/index.ts';
 import {
   contestKeys,
   type Experiment,
+  html,
   listOf,
   loadDenoiser,
   type Method,
@@ -18,7 +24,9 @@ import {
   type Protocol,
   positive,
   type RunContext,
+  type Section,
   studyKeys,
+  table,
   trainingSection,
   UserError,
   whole,
@@ -43,7 +51,8 @@ const Parameters = t.strict({
     checkpoints: t.array(whole),
     /** Checkpoints whose pictures are shown. */
     shown: listOf(whole),
-    learningRate: positive,
+    /** Several are tried on every start, and each texture takes the one that is best for that start on other textures. */
+    learningRates: listOf(positive),
     /** Grid cells a side. */
     size: natural,
     pool: natural,
@@ -68,11 +77,18 @@ const SAMPLES: Record<string, ContenderSampleOptions> = {
   'conditional sample': {},
   'unconditional sample': { conditional: false },
 };
+/** The answer of the same denoiser trained as a regression, as a start. */
+const REGRESSION = 'regression';
 
 /** Refuses a configuration that could only fail after the denoiser is trained. */
 function check({ fineTuning, goals, starts, references }: Parameters): void {
   const { checkpoints, shown, steps, size, pool, batch, loss } = fineTuning;
-  const known = [...Object.keys(SAMPLES), ...Object.keys(BASELINES), ...Object.keys(ORBIT_BASELINES)];
+  const known = [
+    ...Object.keys(SAMPLES),
+    REGRESSION,
+    ...Object.keys(BASELINES),
+    ...Object.keys(ORBIT_BASELINES),
+  ];
   const unknown = starts.find(start => !known.includes(start));
   if (unknown !== undefined)
     throw new UserError(`starts: expected some of ${known.join(', ')}, found "${unknown}".`);
@@ -117,18 +133,20 @@ function chosenStarts(
   });
 }
 
-/** Fine-tunes from one start and measures along the way. */
-async function tune(
+/** Fine-tunes from one start at one rate and measures along the way. */
+async function tuneAt(
   context: RunContext,
   protocol: Protocol,
   start: MethodResult,
+  learningRate: number,
   { fineTuning }: Parameters,
 ): Promise<TuningCurve> {
   const { study } = protocol;
-  const { checkpoints, shown: _, size, loss, together, steps, ...rest } = fineTuning;
+  const { checkpoints, shown: _, size, loss, together, steps, learningRates: __, ...rest } = fineTuning;
   const total = checkpoints.at(-1)! * study.heldOut.names.length;
-  const { weights, skipped } = await protocol.once({ fineTuning, initial: start.weights }, () => {
-    const bar = context.progress(`fine-tune ${start.name}`, total);
+  const key = { fineTuning: { ...fineTuning, learningRates: [learningRate] }, initial: start.weights };
+  const { weights, skipped } = await protocol.once(key, () => {
+    const bar = context.progress(`fine-tune ${start.name} at ${learningRate}`, total);
     return fineTune({
       spec: study.spec,
       initial: start.weights,
@@ -137,6 +155,7 @@ async function tune(
       together,
       training: {
         ...rest,
+        learningRate,
         steps: [steps[0], steps[1]],
         height: size,
         width: size,
@@ -157,9 +176,64 @@ async function tune(
   );
   const results = [start, ...(await protocol.measure(later, `run and measure ${start.name}`))];
   results.forEach(({ values }, i) => {
-    context.run.log({ start: start.name, iteration: checkpoints[i], values });
+    context.run.log({ start: start.name, learningRate, iteration: checkpoints[i], values });
   });
   return { start: start.name, results, skipped };
+}
+
+/** A start at its best: for every texture the rate that is best on the others over all checkpoints. */
+async function tune(
+  context: RunContext,
+  protocol: Protocol,
+  start: MethodResult,
+  parameters: Parameters,
+): Promise<TuningCurve & { readonly rates: readonly number[] }> {
+  const { learningRates } = parameters.fineTuning;
+  const curves: TuningCurve[] = [];
+  for (const rate of learningRates) curves.push(await tuneAt(context, protocol, start, rate, parameters));
+  const [lead] = protocol.metrics;
+  const choice = crossChosen(
+    curves.map(({ results }) => {
+      const later = results.slice(1).map(({ values }) => values[lead.name]);
+      return later[0].map(
+        (_, row) => later.reduce((sum, values) => sum + logarithm(values[row]), 0) / later.length,
+      );
+    }),
+  );
+  return {
+    start: start.name,
+    results: curves[0].results.map((_, i) =>
+      rowsChosen(
+        curves.map(({ results }) => results[i]),
+        choice,
+      ),
+    ),
+    skipped: choice.map((rate, row) => curves[rate].skipped[row]),
+    rates: [...choice].map(rate => learningRates[rate]),
+  };
+}
+
+/** A rollout that ran away has no distance: as bad as e. */
+const logarithm = (distance: number) => (Number.isFinite(distance) ? Math.log(Math.max(distance, 1e-6)) : 1);
+
+/** How many textures took which rate; nothing where only one was tried. */
+function ratesSection(
+  curves: readonly { readonly start: string; readonly rates: readonly number[] }[],
+  { fineTuning: { learningRates } }: Parameters,
+): Section[] {
+  if (learningRates.length < 2) return [];
+  const rows = curves.map(({ start, rates }) => [
+    start,
+    ...learningRates.map(rate => `${rates.filter(taken => taken === rate).length}`),
+  ]);
+  return [
+    {
+      title: 'Learning rates',
+      body: html`<p class="dim">Every start was fine-tuned at every rate, and each half of the textures shows the rate that is best for that start on the other half (least mean
+logarithm of the leading distance over all checkpoints). Number of textures:</p>
+${table(['start', ...learningRates.map(String)], rows)}`,
+    },
+  ];
 }
 
 /** Goals by the metric that leads, one distance a texture. */
@@ -199,8 +273,26 @@ const initialisation: Experiment<Parameters> = {
         { denoiser, parameters: parameters.parameters, diffusion, training, rollout, sampling, seed },
         SAMPLES,
       );
+      const contenders = [contender];
+      if (parameters.starts.includes(REGRESSION)) {
+        const twin = await protocol.contend(
+          {
+            denoiser,
+            label: REGRESSION,
+            parameters: parameters.parameters,
+            diffusion: regressionTwin(diffusion),
+            training,
+            rollout,
+            sampling,
+            seed,
+          },
+          { [REGRESSION]: {} },
+        );
+        contenders.push(twin.contender);
+        methods.push(...twin.methods);
+      }
       const results = [...(await protocol.measure(methods)), ...baselines];
-      const curves: TuningCurve[] = [];
+      const curves: Awaited<ReturnType<typeof tune>>[] = [];
       for (const start of chosenStarts(parameters, results, context)) {
         curves.push(await tune(context, protocol, start, parameters));
       }
@@ -214,10 +306,15 @@ const initialisation: Experiment<Parameters> = {
         experiment: initialisation,
         parameters,
         results,
-        contenders: [contender],
-        leading: sections,
-        sections: [await trainingSection([contender])],
-        record: { fineTuning: tuningRecord(tuning, times) },
+        contenders,
+        leading: [...sections, ...ratesSection(curves, parameters)],
+        sections: [await trainingSection(contenders)],
+        record: {
+          fineTuning: {
+            ...tuningRecord(tuning, times),
+            learningRates: Object.fromEntries(curves.map(({ start, rates }) => [start, rates])),
+          },
+        },
       });
     });
   },

@@ -1,4 +1,5 @@
 /** Metrics, intervals, baselines, comparisons, maps of NCAs. */
+
 export {
   type Audit,
   type Auditor,
@@ -8,6 +9,7 @@ export {
   prepareAudit,
 } from './audit.ts';
 export { BASELINES, type BaselineInput, type BaselineName, baselines } from './baselines.ts';
+export { crossChosen, rowsChosen } from './choice.ts';
 export { colourMap } from './colour-map.ts';
 export {
   type ComparisonOptions,
