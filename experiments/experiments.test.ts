@@ -37,6 +37,7 @@ const MORE: Record<string, string[]> = {
     'fineTuning.steps=[2,4]',
     'fineTuning.learningRates=[0.001,0.002]',
   ],
+  scaling: ['counts=[4,8]', 'seeds=[0,1]'],
   quickstart: ['denoisers=[edge-mpnn,transformer-typed]', 'sampling.draws=2'],
   'sampling-settings': [
     'denoiser=transformer-hidden',
@@ -128,7 +129,7 @@ for (const name of experimentNames().filter(name => !(name in STUDIES) && name !
 }
 
 /** Keys that say what an experiment is about: with none of them there is nothing to be found out. */
-const NOT_EMPTY = ['seeds', 'denoisers', 'variants', 'placements', 'shares', 'orders', 'starts'];
+const NOT_EMPTY = ['seeds', 'denoisers', 'variants', 'placements', 'shares', 'counts', 'orders', 'starts'];
 const REFUSED: Record<string, readonly unknown[]> = {
   ...Object.fromEntries(NOT_EMPTY.map(key => [key, [[]]])),
   methods: [{}],

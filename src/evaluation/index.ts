@@ -70,6 +70,7 @@ export {
   type PermutationOptions,
   ranks,
 } from './permutation-tests.ts';
+export { powerExponent } from './power-law.ts';
 export * from './pretrained/index.ts';
 export {
   bestOf,
@@ -80,4 +81,5 @@ export {
   spreadToError,
 } from './sampling.ts';
 export { classicalScaling, type Scaled, turnedTo } from './scaling.ts';
+export { type SpanProjection, spanProjections } from './span.ts';
 export * from './statistics.ts';
