@@ -52,6 +52,19 @@ const Parameters = t.strict({
   samplings: t.record(t.string, SamplingChangesCodec),
   /** Trains each denoiser once more as a regression, with the same budget. */
   regression: t.boolean,
+  /** What else takes part, by the name it has in tables: a denoiser of which the process, the training or the loss through the rollout differ. */
+  variants: t.record(
+    t.string,
+    t.intersection([
+      t.strict({ denoiser: t.string }),
+      t.partial({
+        parameters: t.UnknownRecord,
+        diffusion: t.UnknownRecord,
+        training: contestKeys.training,
+        rollout: contestKeys.rollout,
+      }),
+    ]),
+  ),
 });
 type Parameters = t.TypeOf<typeof Parameters>;
 
@@ -132,6 +145,40 @@ async function contest(
   return { ways, contenders, draws, baselines };
 }
 
+/** The variants, with the first encoder's conditions and all seeds, sampled as configured. */
+async function others(
+  { run }: RunContext,
+  protocol: Protocol,
+  { variants, seeds, diffusion, training, rollout, sampling }: Parameters,
+): Promise<{ contenders: ContenderRecord[]; results: MethodResult[] }> {
+  const contenders: ContenderRecord[] = [];
+  const results: MethodResult[] = [];
+  for (const [name, changes] of Object.entries(variants)) {
+    const runs: MethodResult[] = [];
+    for (const seed of seeds) {
+      const { contender, methods } = await protocol.contend(
+        {
+          diffusion,
+          rollout,
+          sampling,
+          ...changes,
+          training: { ...training, ...changes.training },
+          label: `${name} (seed ${seed})`,
+          seed,
+        },
+        { [PLAIN]: {} },
+      );
+      contenders.push(contender);
+      for (const result of await protocol.measure(methods, `run and measure ${name}`)) {
+        run.log({ method: name, sampling: PLAIN, seed, values: result.values });
+        runs.push(result);
+      }
+    }
+    results.push(overSeeds(runs, name));
+  }
+  return { contenders, results };
+}
+
 /** Every way of sampling, one table of each of the two leading metrics: a row a denoiser, a column a way. */
 function samplingSection(ways: ReadonlyMap<string, readonly MethodResult[]>, { metrics }: Protocol): Section {
   const names = [...ways.keys()];
@@ -166,31 +213,38 @@ const compareDenoisers: Experiment<Parameters> = {
   parameters: Parameters,
 
   async run(context, parameters) {
-    const { denoisers, encoders, seeds } = parameters;
-    for (const denoiser of denoisers) await loadDenoiser(denoiser);
-    const [[first, encoder], ...others] = Object.entries(encoders);
+    const { denoisers, seeds } = parameters;
+    const variants = Object.values(parameters.variants);
+    for (const denoiser of [...denoisers, ...variants.map(({ denoiser }) => denoiser)])
+      await loadDenoiser(denoiser);
+    const encoders = Object.entries(parameters.encoders);
+    const [first, encoder] = encoders[0];
+    const several = encoders.length > 1;
     const ways = new Map<string, MethodResult[]>();
     const contenders: ContenderRecord[] = [];
     const draws: SamplingDraws[] = [];
     const nullModels: Method[] = [];
     const compete = async (protocol: Protocol, name: string) => {
-      const found = await contest(context, protocol, others.length > 0 ? name : null, parameters);
+      const found = await contest(context, protocol, several ? name : null, parameters);
       contenders.push(...found.contenders);
       // Measured beside the textures of the first study, whose held-out NCAs all have in common.
       draws.push(...found.draws);
       nullModels.push(
-        ...found.baselines.map(one => (others.length > 0 ? { ...one, name: `${one.name}, ${name}` } : one)),
+        ...found.baselines.map(one => (several ? { ...one, name: `${one.name}, ${name}` } : one)),
       );
       for (const [way, results] of found.ways) ways.set(way, [...(ways.get(way) ?? []), ...results]);
     };
     // The first encoder's study stays open: its baselines and pictures are the report's.
     await withProtocol(context, { ...parameters, encoder }, async protocol => {
       await compete(protocol, first);
-      for (const [name, other] of others) {
+      const further = await others(context, protocol, parameters);
+      contenders.push(...further.contenders);
+      for (const [name, other] of encoders.slice(1)) {
         await withProtocol(context, { ...parameters, encoder: other }, study => compete(study, name));
       }
       const results = [
         ...ways.get(PLAIN)!,
+        ...further.results,
         ...(await protocol.measure(nullModels, 'run and measure the null model')),
         ...(await protocol.baselines(seeds[0])),
       ];
