@@ -42,14 +42,14 @@ function population(count = 60, seed = 0) {
   return { weights, features: Float32Array.from(features) };
 }
 
-test('the shrunk covariance lies between the sample’s and a multiple of the identity, of the same trace', () => {
-  fc.assert(
-    fc.property(fc.nat(1e6), fc.integer({ min: 5, max: 40 }), (seed, count) => {
+test('the shrunk covariance lies between the sample’s and a multiple of the identity, of the same trace', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.nat(1e6), fc.integer({ min: 5, max: 40 }), async (seed, count) => {
       const size = 12;
-      const rows = Matrix.from1DArray(count, size, randomStream(seed, 'rows').normals(count * size));
-      const { spectrum, directions, rest } = shrunkCovariance(rows);
+      const data = Float64Array.from(randomStream(seed, 'rows').normals(count * size));
+      const { spectrum, directions, rest } = await shrunkCovariance({ rows: count, columns: size, data });
       const trace = spectrum.reduce((sum, x) => sum + x, 0) + (size - spectrum.length) * rest;
-      const wanted = rows.norm('frobenius') ** 2 / count;
+      const wanted = data.reduce((sum, x) => sum + x ** 2, 0) / count;
       // float32 directions do not enter the trace.
       assert.ok(Math.abs(trace / wanted - 1) < 1e-9);
       const basis = Matrix.from1DArray(spectrum.length, size, directions);
@@ -75,9 +75,9 @@ function dense({ conditional: { spectrum, directions, rest } }: GaussianPrior, x
   };
 }
 
-test('the estimate of weights through noise is the one of a dense inverse, with and without condition', () => {
+test('the estimate of weights through noise is the one of a dense inverse, with and without condition', async () => {
   const before = tf.memory().numTensors;
-  const { prior } = fitGaussian({ ...population(), size });
+  const { prior } = await fitGaussian({ ...population(), size });
   const means = prior.means(Float32Array.of(1, -0.5, 0.2, 0, 0.3, 1));
   for (const sigma of [0.01, 0.3, 5]) {
     const x = randomStream(3, `${sigma}`).normals(2 * size);
@@ -110,23 +110,52 @@ test('the estimate of weights through noise is the one of a dense inverse, with 
   assert.is(tf.memory().numTensors, before);
 });
 
-test('means are cross-fitted: the residuals of rows the ridge has not seen are larger than those of rows it has', () => {
+test('means are cross-fitted: the residuals of rows the ridge has not seen are larger than those of rows it has', async () => {
   const { weights, features } = population(24, 4);
-  const { prior, means } = fitGaussian({ weights, features, size });
+  const { prior, means } = await fitGaussian({ weights, features, size });
   const error = (found: Float32Array) => weights.reduce((sum, w, i) => sum + (w - found[i]) ** 2, 0);
   assert.ok(error(means) > 1.05 * error(prior.means(features)));
 });
 
-test('without features the prior has the one covariance and means of zero', () => {
-  const { prior, means } = fitGaussian({ weights: population().weights, features: null, size });
+test('a fit tells of its parts, and ends with the reason of a signal that is raised in it', async () => {
+  const input = { ...population(), size, folds: 2 };
+  const told: [number, number][] = [];
+  await fitGaussian({ ...input, onProgress: (done, total) => told.push([done, total]) });
+  assert.equal(
+    told,
+    told.map((_, i) => [i, told.length - 1]),
+  );
+  for (let at = 0; at < told.length - 1; at++) {
+    const control = new AbortController();
+    let last = 0;
+    const stopped = fitGaussian({
+      ...input,
+      signal: control.signal,
+      onProgress(done) {
+        last = done;
+        if (done === at) control.abort(new Error('stopped'));
+      },
+    });
+    const error = await stopped.then(
+      () => null,
+      reason => reason,
+    );
+    assert.is(error?.message, 'stopped', `${at} of ${told.length}`);
+    // What runs beside may end its part.
+    assert.ok(last <= at + 1, `${last}`);
+  }
+});
+
+test('without features the prior has the one covariance and means of zero', async () => {
+  const { prior, means } = await fitGaussian({ weights: population().weights, features: null, size });
   assert.is(prior.map, null);
   assert.equal(prior.conditional, prior.marginal);
   assert.ok(means.every(x => x === 0));
   assert.throws(() => prior.means(new Float32Array(3)), /without a condition/);
 });
 
-test('a prior comes back from its arrays', () => {
-  const { prior } = fitGaussian({ ...population(), size });
+test('a prior comes back from its arrays', async () => {
+  const { prior } = await fitGaussian({ ...population(), size });
   const arrays = priorArrays(prior);
   const read = priorFromArrays(size, name => arrays[name] ?? null);
   const asked = Float32Array.of(0.4, 2, -9);
@@ -139,9 +168,9 @@ test('a prior comes back from its arrays', () => {
   assert.equal(read.marginal.directions, prior.marginal.directions);
 });
 
-test('for Gaussian weights a network that adds nothing has a loss of 1 at every level; regression begins at ridge', () => {
+test('for Gaussian weights a network that adds nothing has a loss of 1 at every level; regression begins at ridge', async () => {
   const before = tf.memory().numTensors;
-  const { prior } = fitGaussian({ ...population(), size });
+  const { prior } = await fitGaussian({ ...population(), size });
   const { spectrum, directions, rest } = prior.conditional;
   const rows = 200;
   const random = randomStream(8, 'draws');
@@ -183,7 +212,7 @@ test('for Gaussian weights a network that adds nothing has a loss of 1 at every 
 
 test('the sampler gives the prior’s own mean and covariance, in the full dimension', async () => {
   const before = tf.memory().numTensors;
-  const { prior } = fitGaussian({ ...population(), size });
+  const { prior } = await fitGaussian({ ...population(), size });
   const { conditional } = prior;
   const diffusion = edm(
     {
@@ -229,8 +258,8 @@ test('the sampler gives the prior’s own mean and covariance, in the full dimen
   assert.is(tf.memory().numTensors, before);
 });
 
-test('a prior does not go with clean estimates', () => {
-  const { prior } = fitGaussian({ ...population(), size });
+test('a prior does not go with clean estimates', async () => {
+  const { prior } = await fitGaussian({ ...population(), size });
   assert.throws(
     () => edm({ parametrisation: 'clean' }, prior),
     /parametrisation.*expected edm where there is a prior/,

@@ -3,10 +3,13 @@
  * optimal denoiser is known in closed form, D(x; s) = r(c) + S (S + s^2 I)^-1 (x - r(c)). It is the null model of sampling, which any denoiser must
  * beat in every noise bin, and what EDM can be built around: `prior: gaussian` leaves to the network what is not Gaussian.
  */
-import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
+import { Matrix } from 'ml-matrix';
+import { breathe } from '../compute/index.ts';
 import type { Condition, Denoiser } from '../denoisers/index.ts';
 import type { NcaSpec } from '../nca/index.ts';
 import { randomStream, tf } from '../tensor/index.ts';
+import { symmetricEigen } from './eigen.ts';
+import { dots, type Rows, transposed } from './products.ts';
 import { applyMap, fitRidge, type LinearMap } from './ridge.ts';
 
 /** S = sum over k of (spectrum[k] - rest) e_k e_k' + rest I, in D dimensions. */
@@ -44,6 +47,10 @@ export interface GaussianInput {
   readonly folds?: number;
   /** Deals rows to folds; default 0. */
   readonly seed?: number;
+  /** When raised, the fit rejects with its reason. */
+  readonly signal?: AbortSignal;
+  /** Told of the parts that are done: regressions, and what covariances are made of. */
+  onProgress?(done: number, total: number): void;
 }
 
 /** A prior, and what it says of its own training rows when it has not seen them. */
@@ -56,41 +63,53 @@ export interface FittedGaussian {
 /**
  * Fits r on all rows, and S on residuals that are cross-fitted (each by a ridge that did not see its row), shrunk towards a multiple of the
  * identity as Ledoit and Wolf (2004) say.
+ * @throws Error for fewer than four rows, or numbers that are no whole rows; the signal's reason when interrupted
  */
-export function fitGaussian({ weights, features, size, folds = 5, seed = 0 }: GaussianInput): FittedGaussian {
+export async function fitGaussian(input: GaussianInput): Promise<FittedGaussian> {
+  const { weights, features, size, folds = 5, seed = 0, signal } = input;
   const count = weights.length / size;
   const width = features ? features.length / count : 0;
   const parts = Math.min(folds, count);
   if (!Number.isInteger(count) || count < 4 || !Number.isInteger(width))
     throw new Error(`${weights.length} weights and ${features?.length} features are no four rows`);
-  const y = Matrix.from1DArray(count, size, weights);
-  const marginal = shrunkCovariance(y);
+  const total = features ? parts + 1 + 2 * COVARIANCE_PARTS : COVARIANCE_PARTS;
+  let done = 0;
+  const step = () => input.onProgress?.(++done, total);
+  input.onProgress?.(0, total);
+  const covariance = (data: ArrayLike<number>) =>
+    shrunkCovariance({ rows: count, columns: size, data: Float64Array.from(data) }, { signal, onPart: step });
   if (!features) {
+    const marginal = await covariance(weights);
     return {
       prior: priorOf({ size, map: null, conditional: marginal, marginal }),
       means: new Float32Array(count * size),
     };
   }
-  const x = Matrix.from1DArray(count, width, features);
-  const order = randomStream(seed, 'gaussian/folds').permutation(count);
   const means = new Float32Array(count * size);
-  for (let fold = 0; fold < parts; fold++) {
-    const out = [...order].filter((_, i) => i % parts === fold);
-    const kept = [...order].filter((_, i) => i % parts !== fold);
-    const found = fitRidge(x.selection(kept, columns(width)), y.selection(kept, columns(size))).predict(
-      x.selection(out, columns(width)),
-    );
-    out.forEach((row, i) => {
-      means.set(found.getRow(i), row * size);
-    });
-  }
-  const residuals = y.clone();
-  for (let n = 0; n < count; n++)
-    for (let d = 0; d < size; d++) residuals.set(n, d, y.get(n, d) - means[n * size + d]);
-  return {
-    prior: priorOf({ size, map: fitRidge(x, y).map, conditional: shrunkCovariance(residuals), marginal }),
-    means,
+  const given = async () => {
+    const x = Matrix.from1DArray(count, width, features);
+    const y = Matrix.from1DArray(count, size, weights);
+    const order = randomStream(seed, 'gaussian/folds').permutation(count);
+    for (let fold = 0; fold < parts; fold++) {
+      await breathe(signal);
+      const out = [...order].filter((_, i) => i % parts === fold);
+      const kept = [...order].filter((_, i) => i % parts !== fold);
+      const found = fitRidge(x.selection(kept, columns(width)), y.selection(kept, columns(size))).predict(
+        x.selection(out, columns(width)),
+      );
+      out.forEach((row, i) => {
+        means.set(found.getRow(i), row * size);
+      });
+      step();
+    }
+    await breathe(signal);
+    const { map } = fitRidge(x, y);
+    step();
+    return { map, conditional: await covariance(weights.map((w, i) => w - means[i])) };
   };
+  // Side by side: eigenvectors are found on a thread of their own.
+  const [marginal, { map, conditional }] = await Promise.all([covariance(weights), given()]);
+  return { prior: priorOf({ size, map, conditional, marginal }), means };
 }
 
 /** A prior from its numbers, such as those of a saved model. */
@@ -110,35 +129,41 @@ export const priorOf = (numbers: Omit<GaussianPrior, 'means'>): GaussianPrior =>
 
 const columns = (count: number) => Array.from({ length: count }, (_, i) => i);
 
+/** How often a covariance tells that a part of it is done. */
+const COVARIANCE_PARTS = 3;
+
 /**
  * Ledoit and Wolf's covariance of rows of mean zero, [N, D] with any N: (1 - a) S + a m I, with m = tr S / D and
  * a = min(1, b / d), d = |S - m I|^2, b = (sum of |x_n|^4 - N |S|^2) / N^2 in Frobenius norms; in the eigenvectors of X X' / N.
+ * Throws the signal's reason when it is raised.
  */
-export function shrunkCovariance(rows: Matrix): Covariance {
-  const [count, size] = [rows.rows, rows.columns];
-  const gram = rows.mmul(rows.transpose()).div(count);
-  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(gram, { assumeSymmetric: true });
-  const order = columns(count).sort((a, b) => realEigenvalues[b] - realEigenvalues[a]);
-  const floor = 1e-10 * Math.max(...realEigenvalues);
-  const kept = order.filter(k => realEigenvalues[k] > floor).slice(0, size);
-  const total = realEigenvalues.reduce((sum, value) => sum + value, 0);
-  const squares = realEigenvalues.reduce((sum, value) => sum + value ** 2, 0);
+export async function shrunkCovariance(
+  rows: Rows,
+  { signal, onPart }: { readonly signal?: AbortSignal; onPart?(): void } = {},
+): Promise<Covariance> {
+  const { rows: count, columns: size } = rows;
+  const gram = await dots(rows, rows, signal);
+  gram.data.forEach((value, i) => {
+    gram.data[i] = value / count;
+  });
+  onPart?.();
+  const { values, vectors } = await symmetricEigen(gram, signal);
+  onPart?.();
+  const kept = Math.min(size, values.filter(value => value > 1e-10 * values[0]).length);
+  const total = values.reduce((sum, value) => sum + value, 0);
+  const squares = values.reduce((sum, value) => sum + value ** 2, 0);
   const even = total / size;
   const distance = squares - total ** 2 / size;
-  const fourth = columns(count).reduce((sum, n) => sum + (count * gram.get(n, n)) ** 2, 0);
+  const fourth = columns(count).reduce((sum, n) => sum + (count * gram.data[n * count + n]) ** 2, 0);
   const noise = (fourth - count * squares) / count ** 2;
   const share = distance > 0 ? Math.min(1, Math.max(0, noise / distance)) : 1;
-  const directions = new Float32Array(kept.length * size);
-  kept.forEach((k, i) => {
-    const scale = 1 / Math.sqrt(count * realEigenvalues[k]);
-    for (let n = 0; n < count; n++) {
-      const part = eigenvectorMatrix.get(n, k) * scale;
-      for (let d = 0; d < size; d++) directions[i * size + d] += part * rows.get(n, d);
-    }
-  });
+  const scaled = vectors.data.slice(0, kept * count);
+  for (let i = 0; i < scaled.length; i++) scaled[i] /= Math.sqrt(count * values[Math.floor(i / count)]);
+  const directions = await dots({ rows: kept, columns: count, data: scaled }, transposed(rows), signal);
+  onPart?.();
   return {
-    spectrum: Float64Array.from(kept, k => (1 - share) * realEigenvalues[k] + share * even),
-    directions,
+    spectrum: values.slice(0, kept).map(value => (1 - share) * value + share * even),
+    directions: Float32Array.from(directions.data),
     rest: share * even,
   };
 }

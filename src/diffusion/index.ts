@@ -35,7 +35,8 @@ export {
   type NormaliserOptions,
   normaliserOf,
 } from './normaliser.ts';
-export { type PreparedDiffusion, prepareDiffusion } from './prepare.ts';
+export { type PreparedDiffusion, type PrepareOptions, prepareDiffusion } from './prepare.ts';
+export type { Rows } from './products.ts';
 export { type RegressionConfig, regression } from './regression.ts';
 export { columnMoments, fitRidge, type Ridge, standardiseColumns } from './ridge.ts';
 export { conditionOf, disposeGiven, type SampleWeightsOptions, sampleWeights } from './sample.ts';

@@ -4,7 +4,7 @@ import { type NcaSpec, weightCount } from '../nca/index.ts';
 import { createDiffusion, fitDiffusion, wantsPrior } from './config.ts';
 import type { Diffusion } from './diffusion.ts';
 import { EDM_DEFAULTS } from './edm.ts';
-import { fitGaussian } from './gaussian.ts';
+import { fitGaussian, type GaussianInput } from './gaussian.ts';
 import { fitNormaliser, type Normaliser, type NormaliserOptions } from './normaliser.ts';
 
 /** A process and the normaliser that goes with it. */
@@ -17,26 +17,36 @@ export interface PreparedDiffusion {
   readonly means: Float32Array | null;
 }
 
+/** What `prepareDiffusion` may be told besides. */
+export interface PrepareOptions extends Pick<GaussianInput, 'signal' | 'onProgress'> {
+  /** Over which coordinates the normaliser shares its statistics. */
+  readonly shared?: Omit<NormaliserOptions, 'sigmaData'>;
+  /** Where the configuration stands, for failures; default `diffusion`. */
+  readonly where?: string;
+}
+
 /**
  * @param config `process: ...` and its parameters; `noise: { kind: spectrum, ... }` is fitted to the weights
  * @param weights [N * D] real training weights
  * @param features [N * F] their frozen features, for `prior: gaussian`; null for a training without condition
- * @throws UserError for parameters that do not fit
+ * @param options the fit of a prior takes a while: its signal, and who is told how far it is
+ * @throws UserError for parameters that do not fit; the signal's reason when interrupted
  */
-export function prepareDiffusion(
+export async function prepareDiffusion(
   config: Readonly<Record<string, unknown>>,
   spec: NcaSpec,
   weights: Float32Array,
   features: Float32Array | null,
-  shared: Omit<NormaliserOptions, 'sigmaData'> = {},
-  where = 'diffusion',
-): PreparedDiffusion {
+  { shared = {}, where = 'diffusion', signal, onProgress }: PrepareOptions = {},
+): Promise<PreparedDiffusion> {
   const sigmaData = typeof config.sigmaData === 'number' ? config.sigmaData : EDM_DEFAULTS.sigmaData;
   const normaliser = fitNormaliser(spec, weights, { ...shared, sigmaData });
   const size = weightCount(spec);
   const normalised = normaliser.normalise(weights);
   const fitted = fitDiffusion(config, normalised, size, where);
-  const gaussian = wantsPrior(config) ? fitGaussian({ weights: normalised, features, size }) : null;
+  const gaussian = wantsPrior(config)
+    ? await fitGaussian({ weights: normalised, features, size, signal, onProgress })
+    : null;
   return {
     diffusion: orThrow(createDiffusion(fitted, where, gaussian?.prior)),
     normaliser,

@@ -1,6 +1,7 @@
 /** Ridge regression with its penalty chosen by generalised cross-validation (Golub, Heath and Wahba 1979). */
 import { EigenvalueDecomposition, type Matrix } from 'ml-matrix';
 import { OUTLIER, safeDeviation } from '../conditioning/index.ts';
+import { product } from './products.ts';
 
 /** y = standardise(f) coefficients + offset, for F features and D targets. */
 export interface LinearMap {
@@ -48,9 +49,7 @@ export function standardiseColumns(rows: Matrix, { mean, std }: Moments): Matrix
 
 /** The map's answers [M, D] to features [M, F]. */
 export const applyMap = ({ moments, coefficients, offset }: LinearMap, features: Matrix): Matrix =>
-  standardiseColumns(features, moments)
-    .mmul(coefficients)
-    .addRowVector([...offset]);
+  product(standardiseColumns(features, moments), coefficients).addRowVector([...offset]);
 
 /**
  * Fits targets [N, D] from features [N, F] (standardised here, with an intercept). With X = U S V', the fit is
@@ -69,16 +68,16 @@ export function fitRidge(features: Matrix, targets: Matrix, lambda?: number): Ri
   const offset = targets.mean('column');
   const y = targets.clone().subRowVector(offset);
   const dual = count <= x.columns;
-  const product = dual ? x.mmul(x.transpose()) : x.transpose().mmul(x);
-  const { eigenvectorMatrix, realEigenvalues } = new EigenvalueDecomposition(product, {
-    assumeSymmetric: true,
-  });
+  const across = x.transpose();
+  const { eigenvectorMatrix, realEigenvalues } = new EigenvalueDecomposition(
+    dual ? product(x, across) : product(across, x),
+    { assumeSymmetric: true },
+  );
   // Rows of z: how much of the targets each left singular vector explains, times its singular value in the primal form.
   const largest = Math.max(...realEigenvalues);
   const spectrum = realEigenvalues.map(value => (value > 1e-12 * largest ? value : 0));
-  const z = dual
-    ? eigenvectorMatrix.transpose().mmul(y)
-    : eigenvectorMatrix.transpose().mmul(x.transpose()).mmul(y);
+  const turned = eigenvectorMatrix.transpose();
+  const z = product(dual ? turned : product(turned, across), y);
   const explained = spectrum.map((value, k) => {
     if (value === 0) return 0;
     let squares = 0;
@@ -87,10 +86,11 @@ export function fitRidge(features: Matrix, targets: Matrix, lambda?: number): Ri
   });
   const total = y.norm('frobenius') ** 2;
   const chosen = lambda ?? leastGcv(spectrum, explained, total, count);
-  const inner = eigenvectorMatrix.mmul(
+  const inner = product(
+    eigenvectorMatrix,
     z.mulColumnVector(spectrum.map(value => (value === 0 ? 0 : 1 / (value + chosen)))),
   );
-  const coefficients = dual ? x.transpose().mmul(inner) : inner;
+  const coefficients = dual ? product(across, inner) : inner;
   const map: LinearMap = {
     moments,
     coefficients,

@@ -16,6 +16,7 @@ import {
   type Trajectory,
 } from '../diffusion/index.ts';
 import { finiteOrbit, patchSlicedWasserstein, type SymmetryName } from '../nca/index.ts';
+import { withBar } from '../runs/index.ts';
 import { tf } from '../tensor/index.ts';
 import {
   featureOrbit,
@@ -172,12 +173,15 @@ export async function trainContender(
   const shared = settings.sharedStatistics ?? [...augmentation, ...moving];
   const images = await train.pictures.data();
   const features = (await train.features.data()) as Float32Array;
-  const { diffusion, normaliser, config, means } = prepareDiffusion(
-    settings.diffusion,
-    spec,
-    train.weights,
-    features,
-    { mean: shared, std: shared },
+  const { diffusion, normaliser, config, means } = await withBar(
+    context.progress,
+    'fit the prior',
+    onProgress =>
+      prepareDiffusion(settings.diffusion, spec, train.weights, features, {
+        shared: { mean: shared, std: shared },
+        signal: context.signal,
+        onProgress,
+      }),
   );
   const denoiser = await buildDenoiser(
     { ...settings.parameters, kind: settings.denoiser },

@@ -58,6 +58,7 @@ const fitted = new WeakMap<Study, { readonly normaliser: Normaliser; readonly pr
 async function priorOfStudy(
   study: Study,
   { diffusion, normaliser }: Pick<Contender, 'diffusion' | 'normaliser'>,
+  signal?: AbortSignal,
 ): Promise<GaussianPrior> {
   if (diffusion.prior) return diffusion.prior;
   const known = fitted.get(study) ?? [];
@@ -68,20 +69,25 @@ async function priorOfStudy(
   );
   if (found) return found.prior;
   const { train, spec } = study;
-  const { prior } = fitGaussian({
+  const { prior } = await fitGaussian({
     weights: normaliser.normalise(train.weights),
     features: (await train.features.data()) as Float32Array,
     size: weightCount(spec),
+    signal,
   });
   known.push({ normaliser: normaliserOf(normaliser.mean, normaliser.scale), prior });
   return prior;
 }
 
 /** The null model of a contender: EDM with its noise and sampler, around the prior of the study, and a denoiser that adds nothing to it. */
-async function nullModelOf(study: Study, contender: Pick<Contender, 'diffusion' | 'normaliser'>) {
+async function nullModelOf(
+  study: Study,
+  contender: Pick<Contender, 'diffusion' | 'normaliser'>,
+  signal?: AbortSignal,
+) {
   const config = edmOf(contender.diffusion);
   if (!config) return null;
-  const prior = await priorOfStudy(study, contender);
+  const prior = await priorOfStudy(study, contender, signal);
   return {
     diffusion: edm({ ...config, parametrisation: 'edm', weighting: 'edm' }, prior),
     denoiser: nothingAdded(study.spec),
@@ -191,7 +197,7 @@ export async function drawNullModel(
   count: number,
   signal?: AbortSignal,
 ): Promise<SamplingDraws | null> {
-  const model = await nullModelOf(study, contender);
+  const model = await nullModelOf(study, contender, signal);
   if (!model) return null;
   const common = { ...model, features: study.heldOut.features, signal };
   const samples: Float32Array[] = [];

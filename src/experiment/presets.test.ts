@@ -58,7 +58,7 @@ test('the base gives every top-level value, the training file every setting, and
   const { spec, weights } = await settle(readZoo(zoo));
   for (const name of names('diffusion')) {
     const { diffusion } = await compose('quick', [`diffusion=${name}`]);
-    prepareDiffusion(diffusion as Record<string, unknown>, spec, weights, null, {}, name);
+    await prepareDiffusion(diffusion as Record<string, unknown>, spec, weights, null, { where: name });
   }
 });
 

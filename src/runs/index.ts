@@ -3,7 +3,7 @@ export { pinInput } from './inputs.ts';
 export { writeRunsReport } from './joint-report.ts';
 export * from './launch/index.ts';
 export { type FinishedRun, groupRuns, type RunGroup, readRuns } from './merge.ts';
-export { clock, interruption, type Progress, progressBar } from './progress.ts';
+export { clock, interruption, type Progress, progressBar, withBar } from './progress.ts';
 export {
   damageOf,
   isComparison,

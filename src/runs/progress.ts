@@ -77,6 +77,23 @@ export function progressBar(label: string, total: number, from = 0): Progress {
   };
 }
 
+/** Work that tells how much of it is done, under a bar from its first word to its end. */
+export async function withBar<T>(
+  begin: (label: string, total: number) => Progress,
+  label: string,
+  work: (onProgress: (done: number, total: number) => void) => Promise<T>,
+): Promise<T> {
+  let bar: Progress | undefined;
+  try {
+    return await work((done, total) => {
+      bar ??= begin(label, total);
+      bar.update(done);
+    });
+  } finally {
+    bar?.stop();
+  }
+}
+
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**

@@ -277,7 +277,7 @@ async function resumeTraining(
   const recorded = environment.modules as Record<string, string> | undefined;
   const option = `weightloom runs resume ${path}`;
   const job = await trusting({ where: file, modules, recorded, all: trust, option }, () =>
-    prepareTraining(config, file),
+    prepareTraining(config, file, { progress: progressBar }),
   );
   const { signal, release } = interruption();
   try {

@@ -48,7 +48,7 @@ async function train(name: string, overrides: string[], { out, dryRun, json }: O
   const { summary } = await startBackend();
   // A configuration that lies in a run or zoo folder is data: code it names has to be named on the command line as well.
   const modules = Object.keys(userModules(overrides.map(word => word.slice(word.indexOf('=') + 1))));
-  const prepare = () => prepareTraining(config, name);
+  const prepare = () => prepareTraining(config, name, { progress: progressBar });
   const option = `weightloom train ${name} denoiser.kind=... or encoder.kind=... with`;
   const job = await (isInData(name) ? trusting({ where: name, modules, option }, prepare) : prepare());
   try {

@@ -2,6 +2,7 @@
 export { attention, attentionGradient } from "./attention";
 export { convBlock, convFilter } from "./conv";
 export { adam, addMany, binary, boolToFloat, castNumber, select, unary } from "./elementwise";
+export { rowDots } from "./dots";
 export { edgeFinish, edgeSlope } from "./edges";
 export { fill, whichThread } from "./fill";
 export { logic, rareBinary, rareUnary, testFloats } from "./functions";

@@ -10,6 +10,7 @@ import {
   type TextureLoss,
   weightCount,
 } from '../../nca/index.ts';
+import { type Progress, withBar } from '../../runs/index.ts';
 import { tf } from '../../tensor/index.ts';
 import {
   type Augmentation,
@@ -49,8 +50,21 @@ export interface TrainingJob {
   dispose(): void;
 }
 
-/** Opens the zoo, encodes its pictures and builds the models. `where` names the configuration in failures. */
-export async function prepareTraining(config: TrainConfig, where: string): Promise<TrainingJob> {
+/** How the making ready is watched and stopped. */
+export interface PrepareTrainingOptions {
+  readonly signal?: AbortSignal;
+  readonly progress?: (label: string, total: number) => Progress;
+}
+
+/**
+ * Opens the zoo, encodes its pictures, fits the prior where there is one and builds the models. `where` names the configuration in failures. Throws the
+ * signal's reason when interrupted.
+ */
+export async function prepareTraining(
+  config: TrainConfig,
+  where: string,
+  { signal, progress = () => ({ update() {}, stop() {} }) }: PrepareTrainingOptions = {},
+): Promise<TrainingJob> {
   const { seed } = config;
   const built = await buildEncoder(config.encoder ?? { kind: 'random-gram' }, seed);
   const study = await openStudy({
@@ -67,13 +81,14 @@ export async function prepareTraining(config: TrainConfig, where: string): Promi
     normaliser,
     config: process,
     means,
-  } = prepareDiffusion(
-    config.diffusion,
-    spec,
-    train.weights,
-    encoder && ((await train.features.data()) as Float32Array),
-    config.normaliser,
-    `${where}: diffusion`,
+  } = await withBar(progress, 'fit the prior', async onProgress =>
+    prepareDiffusion(
+      config.diffusion,
+      spec,
+      train.weights,
+      encoder && ((await train.features.data()) as Float32Array),
+      { shared: config.normaliser, where: `${where}: diffusion`, signal, onProgress },
+    ),
   );
   const anchor = zoo.base && normaliser.normalise(zoo.base);
   const denoiser = await buildDenoiser(config.denoiser, spec, encoder, anchor, seed);
