@@ -49,13 +49,27 @@ export async function train(
 }
 
 /** Rank of a low-rank adaptation, unless the configuration says otherwise. */
-const RANK = 4;
+export const RANK = 4;
 
 const median = (values: readonly number[]) => {
   const sorted = [...values].sort((a, b) => a - b);
   const half = sorted.length >> 1;
   return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 };
+
+/** [n * D] random weights that the names decide: where there is no base. */
+export function randomStarts(
+  spec: NcaSpec,
+  group: readonly { readonly name: string }[],
+  seed: number,
+): Float32Array {
+  const size = weightCount(spec);
+  const all = new Float32Array(group.length * size);
+  group.forEach(({ name }, i) => {
+    all.set(initialWeights(spec, randomStream(seed, `start/${name}`).uint32()), i * size);
+  });
+  return all;
+}
 
 /** The NCA that all are fine-tuned from, and how well it shows what it was trained on. */
 export interface TrainedBase extends Verdict {
@@ -103,14 +117,7 @@ export class Session {
 
   /** Weights to start from: the base, or random ones that the name decides. */
   private starts(group: readonly PlannedTexture[]): Float32Array {
-    if (this.base) return this.base.weights;
-    const size = weightCount(this.spec);
-    const all = new Float32Array(group.length * size);
-    group.forEach(({ name }, i) => {
-      const seed = randomStream(this.config.seed, `start/${name}`).uint32();
-      all.set(initialWeights(this.spec, seed), i * size);
-    });
-    return all;
+    return this.base?.weights ?? randomStarts(this.spec, group, this.config.seed);
   }
 
   /** Trains a few NCAs side by side, those that ran away once more at a smaller rate; false when interrupted. */
