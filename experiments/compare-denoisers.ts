@@ -9,6 +9,7 @@ import {
   type ContenderSampleOptions,
   compareSets,
   drawing,
+  drawnMethods,
   KindCodec,
   regressionTwin,
   SamplingChangesCodec,
@@ -128,10 +129,9 @@ async function contest(
       );
       contenders.push(contender);
       if (inspected) {
-        const { own, nullModel } = inspected;
-        draws.push(own, ...(nullModel ? [nullModel] : []));
-        if (nullModel)
-          baselines.push({ name: nullModel.label, kind: 'baseline', weights: nullModel.samples[0] });
+        const found = drawnMethods(inspected);
+        draws.push(...found.draws);
+        baselines.push(...found.baselines);
       }
       for (const result of await protocol.measure(methods, `run and measure ${name}`)) {
         run.log({ method: name, sampling: result.name, seed, values: result.values });

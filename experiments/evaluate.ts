@@ -5,7 +5,13 @@
 import * as t from 'io-ts';
 import { refuse } from '../src/config/index.ts';
 import { sampleWeights } from '../src/diffusion/index.ts';
-import { type Drawable, drawing, readModel, SamplingSettingsCodec } from '../src/experiment/index.ts';
+import {
+  type Drawable,
+  drawing,
+  drawnMethods,
+  readModel,
+  SamplingSettingsCodec,
+} from '../src/experiment/index.ts';
 import {
   type Experiment,
   type Method,
@@ -69,18 +75,18 @@ const evaluate: Experiment<Parameters> = {
             }),
         };
         const draw = drawing(context, study, sampling.draws ?? 8, { nullModel: true });
-        const { own, nullModel } = await protocol.once(['evaluate', folder, parameters], () =>
-          draw(contender),
-        );
-        const methods: Method[] = [{ name: label, kind: 'denoiser', weights: own.samples[0] }];
-        if (nullModel)
-          methods.push({ name: nullModel.label, kind: 'baseline', weights: nullModel.samples[0] });
+        const compared = await protocol.once(['evaluate', folder, parameters], () => draw(contender));
+        const { draws, baselines } = drawnMethods(compared);
+        const methods: Method[] = [
+          { name: label, kind: 'denoiser', weights: compared.own.samples[0] },
+          ...baselines,
+        ];
         await writeComparison(context, protocol, {
           experiment: evaluate,
           parameters,
           results: [...(await protocol.measure(methods)), ...(await protocol.baselines(seed))],
           contenders: [],
-          draws: [own, ...(nullModel ? [nullModel] : [])],
+          draws,
           requireSampling: sampling.require,
         });
       });

@@ -2,7 +2,7 @@
  * The whole way once: a texture nobody trained on goes in, a denoiser samples the weights of an NCA, the NCA grows a texture.
  */
 import * as t from 'io-ts';
-import { drawing, regressionTwin, type SamplingDraws } from '../src/experiment/index.ts';
+import { drawing, drawnMethods, regressionTwin, type SamplingDraws } from '../src/experiment/index.ts';
 import {
   type ContenderRecord,
   contestKeys,
@@ -61,12 +61,9 @@ const quickstart: Experiment<Parameters> = {
             drawing(context, protocol.study, sampling.draws ?? 1, { nullModel: draws.length === 0 }),
           );
           contenders.push(found.contender);
-          methods.push(...found.methods);
-          const { own, nullModel } = found.inspected;
-          draws.push(own, ...(nullModel ? [nullModel] : []));
-          if (nullModel) {
-            methods.push({ name: nullModel.label, kind: 'baseline', weights: nullModel.samples[0] });
-          }
+          const drawn = drawnMethods(found.inspected);
+          methods.push(...found.methods, ...drawn.baselines);
+          draws.push(...drawn.draws);
         }
       }
       await writeComparison(context, protocol, {

@@ -5,7 +5,7 @@
  */
 import * as t from 'io-ts';
 import { mappingOf, natural } from '../src/config/index.ts';
-import { drawing, type SamplingDraws } from '../src/experiment/index.ts';
+import { drawing, drawnMethods, type SamplingDraws } from '../src/experiment/index.ts';
 import {
   type ContenderRecord,
   contestKeys,
@@ -68,11 +68,9 @@ const samplingSettings: Experiment<Parameters> = {
             }),
           );
           contenders.push(found.contender);
-          methods.push(...found.methods);
-          const { own, nullModel } = found.inspected;
-          draws.push(own, ...(nullModel ? [nullModel] : []));
-          if (nullModel)
-            methods.push({ name: nullModel.label, kind: 'baseline', weights: nullModel.samples[0] });
+          const drawn = drawnMethods(found.inspected);
+          methods.push(...found.methods, ...drawn.baselines);
+          draws.push(...drawn.draws);
         }
       }
       await writeComparison(context, protocol, {

@@ -4,14 +4,15 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { attempt, type Failure, refuse, settle } from '../config/index.ts';
-import { decodeImage, lock, type Picture, readBytes } from '../formats/index.ts';
+import { decodeImage, fileInside, lock, type Picture, readBytes } from '../formats/index.ts';
 import type { NcaWeights } from '../nca/index.ts';
 import { layoutsOf } from './duplicates.ts';
+import { renderingOf } from './provenance.ts';
 import { renderNcas } from './render.ts';
 import { ALIKE, layoutOf, similarity } from './similarity.ts';
 import { fileNames, groupOf, type Split } from './split.ts';
 import { loadWeights } from './weights.ts';
-import { MANIFEST, readZoo, readZooImage, sha256, type Zoo, type ZooEntry } from './zoo.ts';
+import { MANIFEST, readZoo, readZooImage, sha256, WEIGHTS, type Zoo, type ZooEntry } from './zoo.ts';
 import { writeZoo, type ZooImage } from './zoo-write.ts';
 
 /** One NCA to add. */
@@ -75,8 +76,8 @@ async function loadOne(
 /** Every picture of a zoo, its bytes as they are. */
 async function* standing(zoo: Zoo): AsyncGenerator<ZooImage> {
   for (const path of Object.keys(zoo.manifest.files)) {
-    if (!zoo.entries.some(({ image, rendering }) => image === path || rendering === path)) continue;
-    const content = await settle(readBytes(join(zoo.folder, path)));
+    if (path === WEIGHTS) continue;
+    const content = await settle(readBytes(await fileInside(zoo.folder, path, MANIFEST, 'files')));
     if (sha256(content) !== zoo.manifest.files[path]) {
       refuse(join(zoo.folder, path), `the picture that ${MANIFEST} was written for`, 'another one (SHA-256)');
     }
@@ -139,7 +140,7 @@ async function add(folder: string, additions: readonly Addition[], options: AddO
   const layouts = zoo ? await layoutsOf(zoo) : [];
   const taken = new Set(entries.map(({ name }) => name));
   const files = fileNames([...taken, ...loaded.map(({ name }) => name)]).slice(taken.size);
-  const rendering = { ...DEFAULTS, ...(zoo?.manifest.provenance.rendering as object | undefined) };
+  const rendering = { ...DEFAULTS, ...(zoo && renderingOf(zoo)) };
   const images: ZooImage[] = [];
   const added: Added[] = [];
   for (const [i, { weights, name: wanted, image, source }] of loaded.entries()) {

@@ -7,6 +7,7 @@ export { openModelsJson } from './importers/models-json.ts';
 export { openReferenceSet, type ReferenceOptions } from './importers/reference.ts';
 export type { ZooSource } from './importers/source.ts';
 export { openWeightFiles, readTorchNca } from './importers/weight-files.ts';
+export { buildConfigOf, readBasePicture, renderingOf } from './provenance.ts';
 export { pullRun, pullZoo } from './pull.ts';
 export { type RenderOptions, renderFrames, renderNcas } from './render.ts';
 export { type GivenSpec, overrule, readSpec, wholeSpec } from './spec-option.ts';

@@ -14,6 +14,7 @@ import {
   sampleWeights,
   type Trajectory,
 } from '../diffusion/index.ts';
+import type { Method } from '../evaluation/index.ts';
 import { weightCount } from '../nca/index.ts';
 import { randomStream, tf } from '../tensor/index.ts';
 import type { Contender } from './contender.ts';
@@ -189,6 +190,15 @@ export const drawing =
     own: await drawSamples(context, study, contender, count),
     nullModel: nullModel ? await drawNullModel(study, contender, count, context.signal) : null,
   });
+
+/** What a model's draws bring into a comparison: themselves, and the null model's first samples as a baseline. */
+export const drawnMethods = ({
+  own,
+  nullModel,
+}: ComparedDraws): { readonly draws: readonly SamplingDraws[]; readonly baselines: readonly Method[] } => ({
+  draws: nullModel ? [own, nullModel] : [own],
+  baselines: nullModel ? [{ name: nullModel.label, kind: 'baseline', weights: nullModel.samples[0] }] : [],
+});
 
 /** The null model's own draws, under the contender's process and normaliser: ridge regression and its residuals, sampled by the same sampler. */
 export async function drawNullModel(

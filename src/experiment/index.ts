@@ -17,6 +17,7 @@ export {
   type Drawable,
   drawing,
   drawNullModel,
+  drawnMethods,
   drawSamples,
   regressionTwin,
   type SamplingDraws,

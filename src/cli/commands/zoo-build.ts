@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { loadConfig, settle } from '../../config/index.ts';
+import { loadConfig, pastable, settle } from '../../config/index.ts';
 import {
   buildZoo,
   configHash,
@@ -144,7 +144,7 @@ async function build(path: string, overrides: string[], options: Options) {
       if (signal.aborted) process.exitCode = 130;
       return;
     }
-    const { leftOut, total, medianLoss } = result;
+    const { leftOut, total, medianLoss, baseLoss } = result;
     if (leftOut.length > 0) {
       await printTable(
         ['NCA left out', 'why'],
@@ -152,9 +152,11 @@ async function build(path: string, overrides: string[], options: Options) {
         SHOWN,
       );
     }
+    const ofBase = baseLoss === null ? '' : ` (the base's own: ${baseLoss.toPrecision(3)})`;
     console.log(
-      `${config.out}: ${total - leftOut.length} NCAs, median loss ${medianLoss.toPrecision(3)}, ` +
-        `${leftOut.length} of ${total} left out (${((100 * leftOut.length) / total).toFixed(1)} %)`,
+      `${config.out}: ${total - leftOut.length} NCAs, median loss ${medianLoss.toPrecision(3)}${ofBase}, ` +
+        `${leftOut.length} of ${total} left out (${((100 * leftOut.length) / total).toFixed(1)} %)\n` +
+        `to look at it: ${pastable('zoo', 'info', config.out, '--sheet', `${config.out}.png`)}`,
     );
   } finally {
     endBar();

@@ -59,25 +59,44 @@ async function printGroups(zoo: Zoo) {
     print(`WARNING: ${torn.length} of these lie on several sides of the split`, torn.map(named));
 }
 
-/** Textures on a sheet, below each what its NCA grows. */
+/** The base of a zoo for its sheet: what it was trained on (white where the zoo does not keep that), and what it grows. */
+async function basePair(zoo: Zoo, side: number): Promise<[above: Float32Array, below: Float32Array] | null> {
+  const { readBasePicture, renderingOf, renderNcas } = await import('../../data/index.ts');
+  const { startBackend } = await import('../../tensor/index.ts');
+  if (!zoo.base) return null;
+  await startBackend();
+  const { steps, seed } = renderingOf(zoo) ?? { steps: 400, seed: 1 };
+  const [grown] = await renderNcas(zoo.spec, zoo.base, { steps, size: side, seed });
+  const kept = await settle(readBasePicture(zoo, { size: side }));
+  return [kept?.picture.data ?? new Float32Array(side * side * 3).fill(1), grown.data];
+}
+
+/** Textures on a sheet, below each what its NCA grows; the base first. */
 async function writeSheet(zoo: Zoo, path: string) {
   const { contactSheet, readZooImage } = await import('../../data/index.ts');
   const { writePng } = await import('../../formats/index.ts');
   const rows = zoo.entries.flatMap(({ image, rendering }, i) => (image && rendering ? [i] : []));
   if (rows.length === 0) refuse(zoo.folder, 'entries with a texture and a rendering', 'none');
-  const columns = Math.ceil(Math.sqrt(2 * rows.length));
   const { width: side } = await settle(readZooImage(zoo, rows[0], 'image'));
+  const base = await basePair(zoo, side);
+  const pairs: (readonly [Float32Array, Float32Array])[] = base ? [base] : [];
+  for (const i of rows) {
+    const [above, below] = (['image', 'rendering'] as const).map(kind =>
+      settle(readZooImage(zoo, i, kind, { size: side })),
+    );
+    pairs.push([(await above).data, (await below).data]);
+  }
+  const columns = Math.ceil(Math.sqrt(2 * pairs.length));
+  const white = new Float32Array(side * side * 3).fill(1);
   const pictures: Float32Array[] = [];
-  for (let start = 0; start < rows.length; start += columns) {
-    const row = rows.slice(start, start + columns);
-    for (const kind of ['image', 'rendering'] as const) {
-      for (const i of row) pictures.push((await settle(readZooImage(zoo, i, kind, { size: side }))).data);
-      for (let gap = row.length; gap < columns; gap++)
-        pictures.push(new Float32Array(side * side * 3).fill(1));
-    }
+  for (let start = 0; start < pairs.length; start += columns) {
+    for (const half of [0, 1])
+      for (let at = start; at < start + columns; at++) pictures.push(pairs[at]?.[half] ?? white);
   }
   await settle(writePng(path, contactSheet(pictures, side, columns)));
-  console.log(`${path}: ${rows.length} textures, each above what its NCA grows`);
+  console.log(
+    `${path}: ${base ? 'the base, then ' : ''}${rows.length} textures, each above what its NCA grows`,
+  );
 }
 
 interface Options {

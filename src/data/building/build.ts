@@ -10,14 +10,15 @@ import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { attempt, type Failure, refuse, show } from '../../config/index.ts';
 import { lock, removeLeftovers } from '../../formats/index.ts';
 import { weightCount } from '../../nca/index.ts';
-import { specOf, type ZooBuildConfig } from './config.ts';
+import { type BaseConfig, specOf, type ZooBuildConfig } from './config.ts';
 import { configHash } from './hashes.ts';
 import type { BuildOptions, BuildResult } from './options.ts';
 import { Parts } from './parts.ts';
 import { planPictures } from './pictures.ts';
-import { mosaicOf, type PlannedTexture, pixelHash, type ZooPlan } from './plan.ts';
+import { type Mosaic, mosaicOf, type PlannedTexture, pixelHash, type ZooPlan } from './plan.ts';
 import { planProcedural } from './procedural.ts';
-import { Session, train, trainingOptions } from './session.ts';
+import { judgeNcas } from './runaways.ts';
+import { Session, type TrainedBase, train, trainingOptions } from './session.ts';
 import { surveyPictures } from './survey.ts';
 
 /** The plan of a configuration; pictures are surveyed first. */
@@ -38,30 +39,30 @@ export const planTextures = async (
   options: Pick<BuildOptions, 'signal' | 'onProgress' | 'onSurvey'> = {},
 ): Promise<readonly PlannedTexture[]> => (await planZoo(config, { work: '', ...options })).textures;
 
-/** The base of a plan: what was trained before, or trained now; undefined when interrupted. */
+/** The base of a plan: what was trained before, or trained now; undefined when interrupted. It is judged by its mosaic, as the others are by their textures. */
 async function trainBase(
-  config: ZooBuildConfig,
+  config: ZooBuildConfig & { readonly base: BaseConfig },
   parts: Parts,
-  mosaic: { side: number; data: Float32Array },
-  { signal, onProgress }: BuildOptions,
-): Promise<Float32Array | undefined> {
-  if (config.base === 'none') return undefined;
+  mosaic: Mosaic,
+  { signal, onProgress, onNote }: BuildOptions,
+): Promise<TrainedBase | undefined> {
   const { training } = config.base;
   const target = pixelHash(mosaic.data);
   const found = await parts.read('base', target);
-  if (found) return found.weights;
-  const weights = await train(
-    specOf(config),
-    [mosaic.data],
-    mosaic.side,
-    trainingOptions(training, config.seed),
-    {
+  const weights =
+    found?.weights ??
+    (await train(specOf(config), [mosaic.data], mosaic.side, trainingOptions(training, config.seed), {
       signal,
       onIteration: (done, loss) => onProgress?.({ stage: 'base', done, total: training.iterations, loss }),
-    },
+    }));
+  if (!weights) return undefined;
+  const [verdict] = await judgeNcas(config, specOf(config), weights, [mosaic.data], mosaic.side);
+  if (!found) await parts.write('base', { weights, target, attempts: 1, ...verdict });
+  const { loss, fault } = verdict;
+  onNote?.(
+    `the base: loss ${loss.toPrecision(3)} on its own picture${fault === null ? '' : `; ${fault}: all NCAs start from it`}`,
   );
-  if (weights) await parts.write('base', { weights, target, attempts: 1, fault: null, loss: 0 });
-  return weights;
+  return { weights, mosaic, loss, fault };
 }
 
 /** Builds, or goes on building, the zoo of `config`, and writes it to `config.out`. @returns a TaskEither: run it with settle() */
@@ -104,11 +105,14 @@ async function build(config: ZooBuildConfig, options: BuildOptions): Promise<Bui
     workFolder,
     leftOut: [],
     medianLoss: Number.NaN,
+    baseLoss: null,
   });
 
-  const base = await trainBase(config, parts, mosaic, options);
-  if ((!base && config.base !== 'none') || options.only === 'base') return unfinished(0);
-  const work = new Session(config, options, textures, parts, base ?? null);
+  const { base: wanted } = config;
+  const base =
+    wanted === 'none' ? null : await trainBase({ ...config, base: wanted }, parts, mosaic, options);
+  if (base === undefined || options.only === 'base') return unfinished(0);
+  const work = new Session(config, options, textures, parts, base);
   const { index, count } = options.part ?? { index: 0, count: 1 };
   const isMine = new Set(textures.filter((_, i) => i % count === index));
   for (;;) {

@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { decode, describe, settle } from '../../config/index.ts';
 import { SPECS } from '../../nca/index.ts';
 import { startBackend, tf } from '../../tensor/index.ts';
+import { buildConfigOf, readBasePicture, renderingOf } from '../provenance.ts';
 import type { Parameters } from '../textures/index.ts';
 import { readZoo, readZooImage } from '../zoo.ts';
 import { buildZoo, configHash, planTextures, ZooBuildCodec, type ZooBuildConfig } from './index.ts';
@@ -53,6 +54,12 @@ test('a zoo has every planned texture with its picture, rendering, split and pro
   assert.is(zoo.entries.length, 6);
   assert.is(zoo.entries.filter(({ split }) => split === 'held-out').length, 2);
   assert.is(zoo.manifest.provenance.command, 'build it');
+  const base = await settle(readBasePicture(zoo));
+  // A mosaic of two tiles has four places.
+  assert.equal([base?.picture.width, base?.loss], [24, result.baseLoss]);
+  assert.ok(base!.loss > 0);
+  assert.equal(buildConfigOf(zoo)?.training, config.training);
+  assert.equal(renderingOf(zoo), config.rendering);
   const planned = await planTextures(config);
   for (const [i, entry] of zoo.entries.entries()) {
     assert.is(entry.name, planned[i].name);

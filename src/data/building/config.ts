@@ -18,7 +18,8 @@ const keys = <K extends string>(names: readonly K[]) =>
 
 const ranges = t.record(t.string, t.tuple([finite, finite]));
 
-const training = t.strict({
+/** Codec of how an NCA is trained. */
+export const trainingCodec = t.strict({
   iterations: natural,
   /** Grid cells a side. */
   size: natural,
@@ -88,7 +89,7 @@ const base = t.strict({
     listOf(t.string),
     t.strict({ mosaic: natural }),
   ]),
-  training,
+  training: trainingCodec,
 });
 
 /** Codec of a zoo build, such as configs/zoo/photographs-compact.yaml. */
@@ -109,7 +110,7 @@ export const ZooBuildCodec = t.intersection([
     ]),
     /** `none`: every NCA starts from random weights of its own. */
     base: t.union([t.literal('none'), base]),
-    training,
+    training: trainingCodec,
     /** NCAs that train side by side. Changes the speed, not the result. */
     together: natural,
     rendering: t.strict({ steps: natural, seed: whole }),
@@ -138,7 +139,8 @@ export const ZooBuildCodec = t.intersection([
 ]);
 /** What decides a zoo: spec, textures, base and training. */
 export type ZooBuildConfig = t.TypeOf<typeof ZooBuildCodec>;
-export type TrainingConfig = t.TypeOf<typeof training>;
+/** How an NCA is trained: sizes, pool, steps, learning rate, texture loss. */
+export type TrainingConfig = t.TypeOf<typeof trainingCodec>;
 export type BaseConfig = t.TypeOf<typeof base>;
 export type FamilyConfig = t.TypeOf<typeof family>;
 

@@ -48,4 +48,6 @@ export interface BuildResult {
   readonly leftOut: readonly { readonly name: string; readonly reason: string }[];
   /** Median texture loss of the zoo's NCAs; NaN before the end. */
   readonly medianLoss: number;
+  /** Texture loss of the base on its own picture; null without a base, and before the end. */
+  readonly baseLoss: number | null;
 }

@@ -11,7 +11,7 @@ import { drawPicture, type Survey, type SurveyedPicture } from './survey.ts';
 const order = (name: string) => createHash('sha256').update(name).digest('hex');
 
 /** The centre of a square picture [side, side, 3]. */
-function centre(picture: Float32Array, side: number, size: number): Float32Array {
+export function centre(picture: Float32Array, side: number, size: number): Float32Array {
   const from = (side - size) >> 1;
   const out = new Float32Array(size * size * 3);
   for (let y = 0; y < size; y++) {

@@ -65,8 +65,14 @@ export function plannedTiles(
   return Promise.all(chosen.map(texture => texture.draw(tile)));
 }
 
-/** Tiles side by side in a square, again from the first where it has more places: [side, side, 3]. */
-export function mosaicOf(tiles: readonly Float32Array[], tile: number) {
+/** What a base is trained on, [side, side, 3]. */
+export interface Mosaic {
+  readonly side: number;
+  readonly data: Float32Array;
+}
+
+/** Tiles side by side in a square, again from the first where it has more places. */
+export function mosaicOf(tiles: readonly Float32Array[], tile: number): Mosaic {
   const columns = Math.ceil(Math.sqrt(tiles.length));
   const side = columns * tile;
   const data = new Float32Array(side * side * 3);

@@ -30,10 +30,11 @@ function lossesOf(
   config: ZooBuildConfig,
   pictures: readonly Picture[],
   targets: readonly Float32Array[],
+  side: number,
 ): number[] {
   return tf.tidy(() => {
     const { bank: _, ...settings } = config.training.loss;
-    const loss = patchSlicedWasserstein(settings).prepare(stackPictures(targets, config.picture.target));
+    const loss = patchSlicedWasserstein(settings).prepare(stackPictures(targets, side));
     const shown = stackPictures(
       pictures.map(({ data }) => data.map(clipped)),
       pictures[0].width,
@@ -45,22 +46,23 @@ function lossesOf(
 /**
  * Judges NCAs by their pictures.
  * @param weights [n * D]
- * @param targets n pictures [target, target, 3]
+ * @param targets n pictures [side, side, 3]; `side` is that of the pictures NCAs are trained on unless it is given
  */
 export async function judgeNcas(
   config: ZooBuildConfig,
   spec: NcaSpec,
   weights: Float32Array,
   targets: readonly Float32Array[],
+  side = config.picture.target,
 ): Promise<Verdict[]> {
   const { steps, seed } = config.rendering;
   const size = config.picture.kept;
   const shown = await renderNcas(spec, weights, { steps, size, seed });
-  const losses = lossesOf(config, shown, targets);
+  const losses = lossesOf(config, shown, targets, side);
   const { runaways } = config;
   if (!runaways) return losses.map(loss => ({ loss, fault: null }));
   const later = await renderNcas(spec, weights, { steps: LONGER * steps, size, seed, clip: false });
-  const laterLosses = lossesOf(config, later, targets);
+  const laterLosses = lossesOf(config, later, targets, side);
   return losses.map((loss, i) => {
     const values = later[i].data;
     const far = values.reduce((n, x) => n + Number(!(x > -MARGIN && x < 1 + MARGIN)), 0) / values.length;

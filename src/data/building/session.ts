@@ -18,8 +18,8 @@ import { specOf, type TrainingConfig, type ZooBuildConfig } from './config.ts';
 import { configHash } from './hashes.ts';
 import type { BuildOptions, BuildResult } from './options.ts';
 import type { Part, Parts } from './parts.ts';
-import { type PlannedTexture, pixelHash } from './plan.ts';
-import { judgeNcas, stackPictures } from './runaways.ts';
+import { type Mosaic, type PlannedTexture, pixelHash } from './plan.ts';
+import { judgeNcas, stackPictures, type Verdict } from './runaways.ts';
 
 export function trainingOptions(training: TrainingConfig, seed: number): Partial<NcaTrainingOptions> {
   const { size, loss, ...rest } = training;
@@ -49,13 +49,34 @@ export async function train(
 }
 
 /** Rank of a low-rank adaptation, unless the configuration says otherwise. */
-const RANK = 4;
+export const RANK = 4;
 
 const median = (values: readonly number[]) => {
   const sorted = [...values].sort((a, b) => a - b);
   const half = sorted.length >> 1;
   return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 };
+
+/** [n * D] random weights that the names decide: where there is no base. */
+export function randomStarts(
+  spec: NcaSpec,
+  group: readonly { readonly name: string }[],
+  seed: number,
+): Float32Array {
+  const size = weightCount(spec);
+  const all = new Float32Array(group.length * size);
+  group.forEach(({ name }, i) => {
+    all.set(initialWeights(spec, randomStream(seed, `start/${name}`).uint32()), i * size);
+  });
+  return all;
+}
+
+/** The NCA that all are fine-tuned from, and how well it shows what it was trained on. */
+export interface TrainedBase extends Verdict {
+  /** [D] */
+  readonly weights: Float32Array;
+  readonly mosaic: Mosaic;
+}
 
 /** One build: what every step of it needs. */
 export class Session {
@@ -70,8 +91,8 @@ export class Session {
     readonly options: BuildOptions,
     readonly textures: readonly PlannedTexture[],
     readonly parts: Parts,
-    /** [D]; null: every NCA starts at random. */
-    readonly base: Float32Array | null,
+    /** Null: every NCA starts at random. */
+    readonly base: TrainedBase | null,
   ) {
     this.spec = specOf(config);
     const names = fileNames(textures.map(({ name }) => name));
@@ -85,7 +106,7 @@ export class Session {
       let hash = this.hashes.get(texture);
       if (hash === undefined) {
         const pixels = await texture.draw(this.config.picture.target);
-        hash = pixelHash(pixels, ...(this.base ? [this.base] : []));
+        hash = pixelHash(pixels, ...(this.base ? [this.base.weights] : []));
         this.hashes.set(texture, hash);
       }
       const part = await this.parts.read(this.files.get(texture)!, hash);
@@ -96,14 +117,7 @@ export class Session {
 
   /** Weights to start from: the base, or random ones that the name decides. */
   private starts(group: readonly PlannedTexture[]): Float32Array {
-    if (this.base) return this.base;
-    const size = weightCount(this.spec);
-    const all = new Float32Array(group.length * size);
-    group.forEach(({ name }, i) => {
-      const seed = randomStream(this.config.seed, `start/${name}`).uint32();
-      all.set(initialWeights(this.spec, seed), i * size);
-    });
-    return all;
+    return this.base?.weights ?? randomStarts(this.spec, group, this.config.seed);
   }
 
   /** Trains a few NCAs side by side, those that ran away once more at a smaller rate; false when interrupted. */
@@ -167,7 +181,7 @@ export class Session {
   }
 
   /** Writes the zoo of everything that is fit for it. */
-  async write(): Promise<Pick<BuildResult, 'leftOut' | 'medianLoss'>> {
+  async write(): Promise<Pick<BuildResult, 'leftOut' | 'medianLoss' | 'baseLoss'>> {
     const { config, spec, base } = this;
     const size = weightCount(spec);
     const { kept, format = 'png' } = config.picture;
@@ -201,7 +215,12 @@ export class Session {
       };
     });
     const rendering = { size: kept, ...config.rendering };
+    const basePicture = `base.${format}`;
     async function* images(): AsyncGenerator<{ path: string; content: Picture }> {
+      if (base) {
+        const { side, data } = base.mosaic;
+        yield { path: basePicture, content: { width: side, height: side, data } };
+      }
       for (let start = 0; start < fit.length; start += 16) {
         const rows = weights.subarray(start * size, Math.min(fit.length, start + 16) * size);
         const shown = await renderNcas(spec, rows, rendering);
@@ -217,10 +236,14 @@ export class Session {
       config,
       configHash: configHash(config),
       leftOut,
+      ...(base ? { base: { picture: basePicture, loss: base.loss, fault: base.fault } } : {}),
     };
-    await settle(
-      writeZoo(config.out, { spec, entries, weights, base, provenance }, images(), { replace: true }),
-    );
-    return { leftOut, medianLoss: median(fit.map(texture => this.done.get(texture)!.loss)) };
+    const draft = { spec, entries, weights, base: base?.weights ?? null, provenance };
+    await settle(writeZoo(config.out, draft, images(), { replace: true }));
+    return {
+      leftOut,
+      medianLoss: median(fit.map(texture => this.done.get(texture)!.loss)),
+      baseLoss: base?.loss ?? null,
+    };
   }
 }

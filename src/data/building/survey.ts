@@ -88,7 +88,8 @@ export async function drawPicture(path: string, bytes: Uint8Array, size: number,
   return decodeImage(bytes, path, { size, crop })();
 }
 
-interface Seen
+/** A picture that was looked at by itself. */
+export interface Seen
   extends Pick<
     SurveyedPicture,
     'sha256' | 'width' | 'height' | 'pixelsPerTexel' | 'deviation' | 'unevenness'
@@ -100,13 +101,14 @@ interface Seen
 }
 
 /** Reads one picture; its failure as a sentence. */
-async function look(
+export async function look(
   file: PictureFile,
   row: Row | null,
-  config: PicturesConfig,
+  config: Pick<PicturesConfig, 'pixelsPerTexel'>,
   target: number,
-): Promise<Seen | string> {
-  const bytes = await readFile(file.path);
+): Promise<{ readonly seen: Seen /** [target, target, 3] */; readonly texels: Float32Array } | string> {
+  const bytes = await readFile(file.path).catch((error: Error) => error.message);
+  if (typeof bytes === 'string') return bytes;
   const size = await pictureSize(bytes, file.path)();
   if (E.isLeft(size)) return `${size.left.expected} expected, ${size.left.found} found`;
   const { width, height } = size.right;
@@ -116,7 +118,7 @@ async function look(
   const drawn = await drawPicture(file.path, bytes, target, pixelsPerTexel);
   if (E.isLeft(drawn)) return describe(drawn.left);
   const { data } = drawn.right;
-  return {
+  const seen: Seen = {
     file,
     row,
     sha256: sha256(bytes),
@@ -128,6 +130,7 @@ async function look(
     // Rounding of half a pixel is no enlargement.
     tooSmall: shorter + 0.5 < target * (config.pixelsPerTexel === 'fit' ? 1 : wanted),
   };
+  return { seen, texels: data };
 }
 
 /** The split of each: as the table says, or by the hash of the group. */
@@ -198,11 +201,23 @@ export async function surveyPictures(
     }
     const result = await look(file, row, config, target);
     if (typeof result === 'string') leftOut.push({ name: file.name, reason: `unreadable: ${result}` });
-    else seen.push(result);
+    else seen.push(result.seen);
   }
   if (filtered > 0)
     notes.push(`${filtered} of ${files.length} pictures are not what textures.only asks for.`);
   return judge(seen, config, { bySet, leftOut, notes, where: config.images });
+}
+
+/** Why a picture by itself is no good texture; null when nothing speaks against it. */
+export function doubtOf(
+  { tooSmall, width, height, deviation, unevenness }: Omit<Seen, 'layout'>,
+  { flat, uneven }: { readonly flat: number | null; readonly uneven: number | null },
+): string | null {
+  if (tooSmall) return `too small: ${width} x ${height}`;
+  if (flat !== null && deviation < flat) return `nearly flat: deviation ${deviation.toFixed(3)}`;
+  return uneven !== null && unevenness > uneven
+    ? `not even: a quadrant lies ${unevenness.toFixed(2)} deviations away`
+    : null;
 }
 
 /** Groups, splits and doubts of the pictures that could be read. */
@@ -212,7 +227,8 @@ function judge(
   context: { bySet: boolean; leftOut: { name: string; reason: string }[]; notes: string[]; where: string },
 ): Survey {
   const { leftOut, notes, where } = context;
-  const { flat, uneven, similar } = { ...CHECKS, ...config.checks };
+  const checks = { ...CHECKS, ...config.checks };
+  const { similar } = checks;
   const first =
     similar === null
       ? seen.map((_, i) => i)
@@ -231,17 +247,11 @@ function judge(
     if (SPLITS.indexOf(splits[i]) > SPLITS.indexOf(side.get(group) ?? 'train')) side.set(group, splits[i]);
   });
   const taken: SurveyedPicture[] = [];
-  seen.forEach(({ file, layout: _, tooSmall, ...rest }, i) => {
+  seen.forEach(({ layout: _, ...own }, i) => {
+    const { file, tooSmall: __, ...rest } = own;
     const strict = side.get(groups[i]) ?? 'train';
-    const doubt = tooSmall
-      ? `too small: ${rest.width} x ${rest.height}`
-      : flat !== null && rest.deviation < flat
-        ? `nearly flat: deviation ${rest.deviation.toFixed(3)}`
-        : uneven !== null && rest.unevenness > uneven
-          ? `not even: a quadrant lies ${rest.unevenness.toFixed(2)} deviations away`
-          : strict !== splits[i]
-            ? `like ${groups[i]}, of which there is a ${strict} picture`
-            : null;
+    const torn = strict === splits[i] ? null : `like ${groups[i]}, of which there is a ${strict} picture`;
+    const doubt = doubtOf(own, checks) ?? torn;
     if (doubt !== null && config.doubtful !== 'keep') leftOut.push({ name: file.name, reason: doubt });
     else taken.push({ ...file, ...rest, doubt, group: groups[i], split: strict });
   });
