@@ -9,7 +9,7 @@ export { edgeMessage } from './edge-message.ts';
 export * as fused from './fused.ts';
 export { onGpu } from './on-gpu.ts';
 export { addressOf, type OutputSpec, onMemory, uninitialised } from './on-memory.ts';
-export { onProcessor } from './on-processor.ts';
+export { onProcessor, onProcessorNow } from './on-processor.ts';
 export * from './parameters.ts';
 export { hashName, RandomStream, randomStream } from './random.ts';
 export * from './resize.ts';

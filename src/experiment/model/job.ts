@@ -91,7 +91,7 @@ export async function prepareTraining(config: TrainConfig, where: string): Promi
     encoder,
     diffusion,
     normaliser,
-    standardiser: encoder && fitStandardiser(train.features),
+    standardiser: encoder && (await fitStandardiser(train.features)),
     anchor,
     data,
     validation: {
