@@ -90,12 +90,12 @@ const SHARED = ['hidden-permutation'] as const;
 /** NCAs on which the trained denoisers' equivariance is measured. */
 const PROBED = 16;
 
-function probe(contender: Contender, study: Study, seed: number): number {
+async function probe(contender: Contender, study: Study, seed: number): Promise<number> {
   const { train, encoder, spec } = study;
   const count = Math.min(PROBED, train.names.length);
   const tokens = tf.tidy(() => encoder.project(tf.slice(train.features, [0, 0, 0], [count, -1, -1])));
   try {
-    return trainedEquivarianceError({
+    return await trainedEquivarianceError({
       ...contender,
       symmetry: 'hidden-permutation',
       weights: contender.normaliser.normalise(train.weights.slice(0, count * weightCount(spec))),
@@ -168,7 +168,7 @@ async function trainOnAll(context: RunContext, protocol: Protocol, parameters: P
   const cells: Cell[] = [];
   for (const order of orders) {
     for (const count of counts) {
-      const part = substudy(study, {
+      const part = await substudy(study, {
         rows: rows.slice(0, count),
         weights: order === 'permuted' ? permuted : weights,
       });

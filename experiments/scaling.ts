@@ -97,7 +97,7 @@ function aboutItself(study: Study): Study {
 }
 
 async function trainOn(
-  { run }: RunContext,
+  { run, signal }: RunContext,
   protocol: Protocol,
   { methods, seeds, diffusion, training, rollout, sampling, baselines, span }: Parameters,
 ): Promise<Cell> {
@@ -140,7 +140,13 @@ async function trainOn(
       }
     }
     const ranks = [...new Set(span.map(rank => Math.min(rank, size)))];
-    const projections = spanProjections(train.weights, heldOut.weights, weightCount(spec), ranks);
+    const projections = await spanProjections(
+      train.weights,
+      heldOut.weights,
+      weightCount(spec),
+      ranks,
+      signal,
+    );
     const projected = projections.map(
       ({ weights }, i): Method => ({ name: spanName(ranks[i], size), kind: 'baseline', weights }),
     );
@@ -167,7 +173,7 @@ async function trainOnAll(context: RunContext, protocol: Protocol, parameters: P
   const counts = [...new Set(parameters.counts.map(count => Math.max(4, Math.min(count, names.length))))];
   const cells: Cell[] = [];
   for (const count of counts.sort((a, b) => a - b)) {
-    const part = substudy(protocol.study, { rows: rows.slice(0, count) });
+    const part = await substudy(protocol.study, { rows: rows.slice(0, count) });
     try {
       cells.push(await trainOn(context, protocol.on(part), parameters));
     } finally {

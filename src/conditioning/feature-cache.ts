@@ -74,13 +74,12 @@ export const cachedFeatures = (
     for (let start = 0; start < missing.length; start += batch) {
       signal?.throwIfAborted();
       const rows = missing.slice(start, start + batch);
+      const given = new Float32Array(rows.length * area);
+      for (const [i, { index }] of rows.entries()) {
+        given.set(pixels.subarray(index * area, (index + 1) * area), i * area);
+      }
       const features = tf.tidy(() =>
-        encoder.features(
-          tf.gather(
-            pictures,
-            rows.map(({ index }) => index),
-          ),
-        ),
+        encoder.features(tf.tensor4d(given, [rows.length, height, width, channels])),
       );
       const values = (await features.data()) as Float32Array;
       features.dispose();

@@ -17,7 +17,13 @@ import {
 } from '../config/index.ts';
 import { tf } from '../tensor/index.ts';
 import type { Encoder } from './encoder.ts';
-import { builtEncoder, type EncoderContext, type EncoderKind, encoderKind } from './registry.ts';
+import {
+  builtEncoder,
+  type EncoderContext,
+  type EncoderKind,
+  encoderKind,
+  readyEncoder,
+} from './registry.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: kinds of every configuration type
 type AnyKind = EncoderKind<any>;
@@ -92,5 +98,5 @@ export const createEncoder = (
     }
     const { config, defaults, build } = await loadEncoder(nameOrPath);
     const given = { ...(defaults as object), ...parameters };
-    return builtEncoder(build(orThrow(decode(config, given, `encoder ${nameOrPath}`)), context));
+    return readyEncoder(build(orThrow(decode(config, given, `encoder ${nameOrPath}`)), context));
   });

@@ -56,12 +56,12 @@ test('shifting a picture around the torus changes nothing', () => {
   images.dispose();
 });
 
-test('standardised features have mean 0 and variance 1, constant ones are 0', () => {
+test('standardised features have mean 0 and variance 1, constant ones are 0', async () => {
   const before = tf.memory().numTensors;
   const raw = randomGram();
   const images = tf.tensor4d(randomStream(3, 'many').uniforms(20 * 12 * 12 * 3), [20, 12, 12, 3]);
   const features = raw.features(images);
-  const standardiser = fitStandardiser(features);
+  const standardiser = await fitStandardiser(features);
   const encoder = standardised(raw, standardiser);
   tf.tidy(() => {
     const projected = encoder.project(features);

@@ -3,6 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import type * as t from 'io-ts';
 import { type Failure, failure, settle, suggestion } from '../config/index.ts';
+import { onProcessorNow } from '../tensor/index.ts';
 import type { Encoder } from './encoder.ts';
 
 /** What an encoder is built with, beside its own parameters. */
@@ -19,9 +20,24 @@ export const DEFAULT_WIDTH = 256;
 /** What building an encoder gives: the encoder, or a promise or TaskEither of it where weights are read or building may be refused. */
 export type BuiltEncoder = Encoder | Promise<Encoder> | TE.TaskEither<Failure, Encoder>;
 
+/** The encoder with its frozen part on the processor, where features are kept and shared: they are the same whatever trains on them. */
+function frozenOnProcessor(encoder: Encoder): Encoder {
+  const { name, tokens, featureWidth, width, fingerprint, ownScale, costly, variables } = encoder;
+  return {
+    ...{ name, tokens, featureWidth, width, fingerprint, ownScale, costly, variables },
+    features: images => onProcessorNow(() => encoder.features(images)),
+    project: features => encoder.project(features),
+    dispose: () => encoder.dispose(),
+  };
+}
+
 /** The encoder of whichever form. @throws UserError where a TaskEither fails */
 export const builtEncoder = async (built: BuiltEncoder): Promise<Encoder> =>
   typeof built === 'function' ? settle(built) : built;
+
+/** The encoder that a kind builds, as everything but its own tests uses it. @throws UserError where a TaskEither fails */
+export const readyEncoder = async (built: BuiltEncoder): Promise<Encoder> =>
+  frozenOnProcessor(await builtEncoder(built));
 
 /** A kind of encoder: its name, what it is, its parameters and how one is built. Building may read weights from files. */
 export interface EncoderKind<Config = unknown> {

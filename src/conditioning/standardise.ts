@@ -22,12 +22,12 @@ export const safeDeviation = (deviation: number, mean: number): number =>
 
 /**
  * Mean and standard deviation (n - 1) of every number of the features.
- * @param features [N, T, C] of the training images; where they are on a GPU, `data()` must have read them before
+ * @param features [N, T, C] of the training images
  * Features that do not vary keep std 1 and so become 0.
  */
-export function fitStandardiser(features: tf.Tensor3D): Standardiser {
+export async function fitStandardiser(features: tf.Tensor3D): Promise<Standardiser> {
   const [count, tokens, width] = features.shape;
-  const data = features.dataSync();
+  const data = await features.data();
   const size = tokens * width;
   const mean = new Float64Array(size);
   const square = new Float64Array(size);

@@ -10,7 +10,7 @@ import {
   orThrow,
 } from '../config/index.ts';
 import { SYMMETRY_NAMES } from '../nca/index.ts';
-import { tf } from '../tensor/index.ts';
+import { onProcessorNow, tf } from '../tensor/index.ts';
 import { type Inputs, inputs } from './contract.ts';
 import { type Denoiser, type DenoiserContext, type DenoiserKind, denoiserKind } from './denoiser.ts';
 
@@ -32,9 +32,14 @@ export async function loadDenoiser(nameOrPath: string): Promise<AnyKind> {
   return {
     ...kind,
     build: (config, context) => {
-      const denoiser = inUserFile(nameOrPath, 'build', () => kind.build(config, context));
-      checkBuilt(nameOrPath, denoiser, context);
-      return denoiser;
+      const built = () => inUserFile(nameOrPath, 'build', () => kind.build(config, context));
+      // Its numbers are looked at as they come, which a GPU's cannot be: one is built there to be looked at.
+      onProcessorNow(() => {
+        const trial = built();
+        checkBuilt(nameOrPath, trial, context);
+        trial.dispose();
+      });
+      return built();
     },
   };
 }

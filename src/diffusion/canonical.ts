@@ -39,7 +39,7 @@ export async function sampleCanonicalWeights(
   const tensor = (features: Float32Array) =>
     tf.tensor3d(features, [features.length / (tokens * featureWidth), tokens, featureWidth]);
   const training = tensor(trainFeatures);
-  const standardiser = fitStandardiser(training);
+  const standardiser = await fitStandardiser(training);
   training.dispose();
   const numbersOf = async (made: () => tf.Tensor) => {
     const kept = tf.tidy(made);

@@ -150,8 +150,7 @@ function standardisedFeatures(
     });
   const fit = async () => {
     const all = encode(reference);
-    await all.data();
-    const standardiser = fitStandardiser(all);
+    const standardiser = await fitStandardiser(all);
     all.dispose();
     return standardiser;
   };

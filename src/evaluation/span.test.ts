@@ -1,15 +1,17 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { randomStream } from '../tensor/index.ts';
+import { randomStream, startBackend } from '../tensor/index.ts';
 import { spanProjections } from './index.ts';
+
+await startBackend();
 
 const near = (a: Float32Array, b: Float32Array) =>
   Math.max(...a.map((x, i) => Math.abs(x - b[i]))) / Math.max(1, ...b.map(Math.abs));
 
-test('mixtures of training rows are their own projections; the share rises with the rank, and the rest is orthogonal', () => {
-  fc.assert(
-    fc.property(fc.nat(), fc.integer({ min: 4, max: 9 }), (seed, count) => {
+test('mixtures of training rows are their own projections; the share rises with the rank, and the rest is orthogonal', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.nat(), fc.integer({ min: 4, max: 9 }), async (seed, count) => {
       const size = 20;
       const stream = randomStream(seed, 'span');
       const train = stream.normals(count * size);
@@ -18,11 +20,11 @@ test('mixtures of training rows are their own projections; the share rises with 
       const mixture = Float32Array.from({ length: size }, (_, d) =>
         mixing.reduce((sum, m, n) => sum + m * train[n * size + d], 0),
       );
-      const [inside] = spanProjections(train, mixture, size, [size]);
+      const [inside] = await spanProjections(train, mixture, size, [size]);
       // Directions are kept in float32, and those of little variance divide by it.
       assert.ok(near(inside.weights, mixture) < 1e-3, `${near(inside.weights, mixture)}`);
       const other = stream.normals(size);
-      const [one, two, all] = spanProjections(train, other, size, [1, 2, 99]);
+      const [one, two, all] = await spanProjections(train, other, size, [1, 2, 99]);
       assert.ok(one.share <= two.share + 1e-6 && two.share <= all.share + 1e-6 && all.share <= 1 + 1e-6);
       // What is left is orthogonal to every difference of training rows.
       for (let n = 1; n < count; n++) {

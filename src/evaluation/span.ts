@@ -1,5 +1,4 @@
 /** How much of an NCA lies in the affine span of others: what no method that answers with mixtures of training NCAs can pass. */
-import { Matrix } from 'ml-matrix';
 import { shrunkCovariance } from '../diffusion/index.ts';
 
 /** An NCA's nearest point in a span. */
@@ -16,16 +15,22 @@ export interface SpanProjection {
  * @param train [N * D]
  * @param weights [M * D]
  * @param size D
+ * @param signal its reason is thrown when it is raised
  */
-export function spanProjections(
+export async function spanProjections(
   train: Float32Array,
   weights: Float32Array,
   size: number,
   ranks: readonly number[],
-): SpanProjection[] {
-  const rows = Matrix.from1DArray(train.length / size, size, train);
-  const mean = rows.mean('column');
-  const { directions } = shrunkCovariance(rows.subRowVector(mean));
+  signal?: AbortSignal,
+): Promise<SpanProjection[]> {
+  const known = train.length / size;
+  const mean = new Float64Array(size);
+  train.forEach((x, i) => {
+    mean[i % size] += x / known;
+  });
+  const data = Float64Array.from(train, (x, i) => x - mean[i % size]);
+  const { directions } = await shrunkCovariance({ rows: known, columns: size, data }, { signal });
   const components = directions.length / size;
   const count = weights.length / size;
   const centred = weights.map((x, i) => x - mean[i % size]);

@@ -9,7 +9,7 @@ import { settle, UserError } from '../config/index.ts';
 import { readZoo, readZooImage, type Zoo, type ZooEntry } from '../data/index.ts';
 import { baselines, type Method, ORBIT_BASELINES, orbitBaselines } from '../evaluation/index.ts';
 import { type NcaSpec, weightCount } from '../nca/index.ts';
-import { tf } from '../tensor/index.ts';
+import { onProcessorNow, tf } from '../tensor/index.ts';
 
 /** The n NCAs of one split: weights, pictures and condition features, row by row. */
 export interface StudySet {
@@ -95,14 +95,18 @@ async function readPictures(
 /** Frozen features [n, T, C] of pictures, a batch at a time; those of a costly encoder are kept on disk. */
 export async function encodePictures(encoder: Encoder, pictures: tf.Tensor4D): Promise<tf.Tensor3D> {
   if (encoder.costly) return settle(cachedFeatures(encoder, pictures));
-  return tf.tidy(() => {
-    const parts: tf.Tensor3D[] = [];
-    for (let start = 0; start < pictures.shape[0]; start += BATCH) {
-      const count = Math.min(BATCH, pictures.shape[0] - start);
-      parts.push(encoder.features(tf.slice(pictures, [start, 0, 0, 0], [count, -1, -1, -1])));
-    }
-    return tf.concat(parts, 0);
-  });
+  // What features are taken of is at hand there.
+  await pictures.data();
+  return onProcessorNow(() =>
+    tf.tidy(() => {
+      const parts: tf.Tensor3D[] = [];
+      for (let start = 0; start < pictures.shape[0]; start += BATCH) {
+        const count = Math.min(BATCH, pictures.shape[0] - start);
+        parts.push(encoder.features(tf.slice(pictures, [start, 0, 0, 0], [count, -1, -1, -1])));
+      }
+      return tf.concat(parts, 0);
+    }),
+  );
 }
 
 async function readSet(
@@ -148,8 +152,6 @@ export async function openStudy(options: StudyOptions): Promise<Study> {
   const train = await readSet(zoo, 'train', picture, size, encoder, options.limit?.train);
   const measured = options.measured ?? 'held-out';
   const heldOut = await readSet(zoo, measured, picture, size, encoder, options.limit?.heldOut);
-  // Read here, so that they can be read at once below.
-  await train.features.data();
   const initial = Object.values(encoder.variables).map(variable => [variable, variable.clone()] as const);
   return {
     zoo,
@@ -158,7 +160,7 @@ export async function openStudy(options: StudyOptions): Promise<Study> {
     pictured: picture,
     train,
     heldOut,
-    encoder: standardised(encoder, fitStandardiser(train.features)),
+    encoder: standardised(encoder, await fitStandardiser(train.features)),
     rawEncoder: encoder,
     resetEncoder: () => {
       for (const [variable, value] of initial) variable.assign(value);

@@ -23,7 +23,7 @@ export interface TrainingChange {
  * The study with another training set. Features are standardised by that set's statistics: nothing is known of the NCAs left out. To be
  * disposed of before the study it is made from.
  */
-export function substudy(study: Study, { rows, weights }: TrainingChange): Study {
+export async function substudy(study: Study, { rows, weights }: TrainingChange): Promise<Study> {
   const { train, spec, rawEncoder } = study;
   const size = weightCount(spec);
   const all = weights ?? train.weights;
@@ -43,7 +43,7 @@ export function substudy(study: Study, { rows, weights }: TrainingChange): Study
   return {
     ...study,
     train: { names: kept.map(row => train.names[row]), weights: chosen, pictures, features },
-    encoder: standardised(rawEncoder, fitStandardiser(features)),
+    encoder: standardised(rawEncoder, await fitStandardiser(features)),
     dispose: () => tf.dispose([pictures, features]),
   };
 }

@@ -40,15 +40,15 @@ export const exportDenoiser = (
         tensors[name] = { shape, data };
         listed.push({ name, role, dtype: 'float32', shape });
       };
-      const addAll = (role: Role, variables: Readonly<Record<string, tf.Variable>> = {}) => {
+      const addAll = async (role: Role, variables: Readonly<Record<string, tf.Variable>> = {}) => {
         for (const [name, variable] of Object.entries(variables)) {
-          add(role, `${role}/${name}`, variable.shape, variable.dataSync() as Float32Array);
+          add(role, `${role}/${name}`, variable.shape, (await variable.data()) as Float32Array);
         }
       };
       const { denoiser, encoder, normaliser, standardiser, anchor, spec, config } = model;
-      addAll('denoiser', denoiser.variables);
-      addAll('buffer', denoiser.buffers);
-      addAll('encoder', encoder?.variables);
+      await addAll('denoiser', denoiser.variables);
+      await addAll('buffer', denoiser.buffers);
+      await addAll('encoder', encoder?.variables);
       const vectors: [Role, string, Float32Array | undefined][] = [
         ['normaliser', 'normaliser/mean', normaliser.mean],
         ['normaliser', 'normaliser/scale', normaliser.scale],

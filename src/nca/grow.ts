@@ -1,6 +1,6 @@
 /** Rollouts whose gradient nobody wants, where they run fastest: on the GPU that is the backend, or on the processor. */
 import { gpuInUse, tellOnce } from '../compute/index.ts';
-import { tf } from '../tensor/index.ts';
+import { onProcessor, tf } from '../tensor/index.ts';
 import { GpuEngine } from './gpu/engine.ts';
 import { isUnfit } from './gpu/unfit.ts';
 import { type RolloutOptions, rollout } from './rollout.ts';
@@ -26,9 +26,8 @@ export async function grow(
   const gpu = gpuInUse();
   // With loom-gpu the numbers are there already.
   const worthIt = tf.getBackend() === 'loom-gpu' || batch * height * width * options.steps >= FEWEST;
-  if (!gpu || !worthIt || weights.rank !== 2) {
-    return rollout(spec, weights, state, options);
-  }
+  const here = () => onProcessor([weights, state], () => rollout(spec, weights, state, options));
+  if (!gpu || !worthIt || weights.rank !== 2) return here();
   const { steps, seeds, firstStep, masks } = options;
   const [numbers, first] = (await Promise.all([weights.data(), state.data()])) as Float32Array[];
   try {
@@ -51,6 +50,6 @@ export async function grow(
     if (!isUnfit(error)) throw error;
     gpu.faults.forgive();
     tellOnce(`${error.message}; such NCAs run on the processor`);
-    return rollout(spec, weights, state, options);
+    return here();
   }
 }

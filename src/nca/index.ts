@@ -2,6 +2,7 @@
 export type { NcaEngine, NcaGradients, NcaRun, NcaTask } from './engine.ts';
 export { GpuEngine } from './gpu/engine.ts';
 export { grow } from './grow.ts';
+export { type GrownTexture, type GrownTextureTask, grownTexture } from './grown-texture.ts';
 export { Growth, type GrowthOptions } from './growth.ts';
 export { CpuEngine } from './kernel/index.ts';
 export { maskBit, maskSeed, seedsFor } from './masks.ts';

@@ -2,9 +2,8 @@
  * A loss through the rollout: the denoised weights are run as NCAs and their pictures compared with the target textures. Its
  * gradient flows back through texture loss, rollout, inverse normalisation and preconditioning into the denoiser.
  */
-import { UserError } from '../config/index.ts';
 import type { Diffusion, Normaliser } from '../diffusion/index.ts';
-import { type NcaSpec, rollout, seedState, seedsFor, type TextureLoss, toRgb } from '../nca/index.ts';
+import { grownTexture, type NcaSpec, seedsFor, type TextureLoss } from '../nca/index.ts';
 import { randomStream, tf } from '../tensor/index.ts';
 import type { Batch } from './batches.ts';
 
@@ -47,22 +46,29 @@ export interface RolloutLoss {
   /** Whether rows from..to of the batch are rolled out. */
   actsOn(batch: Batch, from: number, to: number): boolean;
   /**
-   * @param denoised [B', D] normalised, rows `from`.. of the batch
+   * Does what the gradient cannot wait for. NCAs on a GPU beside tensors on the processor are run here.
+   * @param denoised gives the denoised weights [to - from, D] of the rows beforehand, where they are wanted; they are disposed of
+   */
+  prepare(batch: Batch, from: number, to: number, denoised: () => tf.Tensor2D): Promise<RolloutTerm>;
+}
+
+/** The term of some rows of one batch. */
+export interface RolloutTerm {
+  /**
+   * @param denoised [B', D] normalised, the rows it was prepared for
    * @returns the term to add to the loss, and each rollout's own texture loss; rollouts that diverge to non-finite numbers
    *   count 0 in the term and give no gradient. Call `release` when the gradient has been taken.
    */
-  evaluate(
-    denoised: tf.Tensor2D,
-    batch: Batch,
-    from: number,
-  ): { penalty: tf.Scalar; values: tf.Tensor1D; release(): void };
+  evaluate(denoised: tf.Tensor2D): { penalty: tf.Scalar; values: tf.Tensor1D };
+  release(): void;
 }
 
 /**
  * weight / R sum_r s_r (texture loss of the NCA with the denoised weights of row r + overflow * mean |x - clip(x, -1, 1)|) over R rows of a
  * batch;
- * s is the share of signal in the noisy weights, or 1. NCA steps, masks and random filters follow from the seed and the training step.
- * Its `evaluate` throws for a batch without images.
+ * s is the share of signal in the noisy weights, or 1. NCA steps, masks and random filters follow from the seed and the training step. The NCAs run on
+ * the GPU where that is the backend.
+ * Its `prepare` rejects for a batch without images.
  */
 export function rolloutLoss(options: RolloutLossOptions): RolloutLoss {
   const { spec, texture, normaliser, diffusion, imageSize: size, noiseWeight = 'signal' } = options;
@@ -70,49 +76,46 @@ export function rolloutLoss(options: RolloutLossOptions): RolloutLoss {
   const [low, high] = options.steps;
   const rowsOf = (batch: Batch) => Math.min(options.rows ?? batch.indices.length, batch.indices.length);
 
-  if (tf.getBackend() === 'loom-gpu') {
-    throw new UserError({
-      where: 'backend',
-      expected:
-        'loom, gpu or tensorflow for a training with the loss through the rollout, which reads its pictures at once',
-      found: 'loom-gpu',
-    });
-  }
   return {
     actsOn: (batch, from) => batch.step >= firstStep && batch.step % every === 0 && from < rowsOf(batch),
 
-    evaluate(denoised, batch, from) {
+    async prepare(batch, from, to, denoisedBefore) {
       const total = rowsOf(batch);
-      const rows = Math.min(denoised.shape[0], total - from);
+      const rows = Math.min(to, total) - from;
       if (!batch.images) throw new Error('a loss through the rollout needs the images of the training data');
       const random = randomStream(options.seed, `rollout-loss/${batch.step}`);
       const steps = random.integer(low, high);
       // Masks are drawn for all rows of the batch, so that its division into parts changes nothing.
       const seeds = seedsFor(random.uint32(), total).slice(from, from + rows);
       const pixels = size * size * 3;
-      const targets = tf.tensor4d(batch.images.subarray(from * pixels, (from + rows) * pixels), [
-        rows,
-        size,
-        size,
-        3,
-      ]);
+      const targets = batch.images.subarray(from * pixels, (from + rows) * pixels);
       const scale = Float32Array.from(batch.levels.subarray(from, from + rows), level =>
         noiseWeight === 'signal' ? diffusion.signal(level) : 1,
       ).map(share => (share * options.weight) / total);
-      const guarded = guardGradient(
-        tf.slice(denoised, [0, 0], [rows, -1]),
-        scale.map(factor => factor * clip),
+      const ofRows = (denoised: tf.Tensor2D) => tf.slice(denoised, [0, 0], [rows, -1]);
+      const grown = await grownTexture(
+        { spec, texture, targets, rows, size, steps, seeds, overflow, random: () => random.fork('texture') },
+        () => {
+          const denoised = denoisedBefore();
+          const weights = tf.tidy(() => normaliser.restoreTensor(ofRows(denoised)));
+          denoised.dispose();
+          return weights;
+        },
       );
-      const prepared = texture.prepare(targets);
-      const weights = normaliser.restoreTensor(guarded);
-      const state = rollout(spec, weights, seedState(spec, rows, size, size), { steps, seeds });
-      const values = prepared.loss(toRgb(spec, state), random.fork('texture'));
-      const runaway = tf.mean(tf.relu(tf.sub(tf.abs(state), 1)), [1, 2, 3]) as tf.Tensor1D;
-      const each = tf.add(values, tf.mul(overflow, runaway));
-      const finite = tf.isFinite(each);
-      const counted = tf.where(finite, each, tf.zerosLike(each));
-      const penalty = tf.sum(tf.mul(counted, tf.tensor1d(scale))) as tf.Scalar;
-      return { penalty, values, release: () => prepared.dispose() };
+      return {
+        evaluate(denoised) {
+          const guarded = guardGradient(
+            ofRows(denoised),
+            scale.map(factor => factor * clip),
+          );
+          const measured = grown.measure(normaliser.restoreTensor(guarded));
+          const [each, values] = tf.unstack(measured) as tf.Tensor1D[];
+          const counted = tf.where(tf.isFinite(each), each, tf.zerosLike(each));
+          const penalty = tf.sum(tf.mul(counted, tf.tensor1d(scale))) as tf.Scalar;
+          return { penalty, values };
+        },
+        release: () => grown.release(),
+      };
     },
   };
 }

@@ -113,10 +113,11 @@ export class Trainer {
   private async partGradients(batch: Batch, from: number, to: number) {
     const { diffusion, denoiser, rollout } = this.options;
     const trained = Object.entries(this.variables);
-    const acting = rollout?.actsOn(batch, from, to) ? rollout : undefined;
+    const acting = rollout?.actsOn(batch, from, to)
+      ? await rollout.prepare(batch, from, to, () => this.denoised(batch, from, to))
+      : undefined;
     let losses: tf.Tensor1D | undefined;
     let rollouts: tf.Tensor1D | undefined;
-    let release = () => {};
     const { value, grads } = tf.variableGrads(
       () => {
         const { clean, noise, levels, condition } = this.tensors(batch, from, to);
@@ -124,16 +125,15 @@ export class Trainer {
         losses = tf.keep(objective.losses);
         let total = tf.div(tf.sum(objective.losses), batch.indices.length) as tf.Scalar;
         if (acting) {
-          const term = acting.evaluate(objective.denoised, batch, from);
+          const term = acting.evaluate(objective.denoised);
           rollouts = tf.keep(term.values);
-          release = term.release;
           total = tf.add(total, term.penalty);
         }
         return total;
       },
       trained.map(([, variable]) => variable),
     );
-    release();
+    acting?.release();
     const gradients: Record<string, tf.Tensor> = {};
     for (const [name, variable] of trained) {
       if (grads[variable.name]) gradients[name] = grads[variable.name];
@@ -145,6 +145,20 @@ export class Trainer {
     };
     tf.dispose([value, losses!, ...(rollouts ? [rollouts] : [])]);
     return outcome;
+  }
+
+  /** The denoised weights of rows from..to, as the step that follows will have them; running statistics stay as they are. */
+  private denoised(batch: Batch, from: number, to: number): tf.Tensor2D {
+    const { diffusion, denoiser } = this.options;
+    return tf.tidy(() => {
+      const before = Object.values(this.buffers).map(buffer => tf.clone(buffer));
+      const { clean, noise, levels, condition } = this.tensors(batch, from, to);
+      const { denoised } = diffusion.objective(denoiser, clean, noise, levels, condition, { training: true });
+      Object.values(this.buffers).forEach((buffer, i) => {
+        buffer.assign(before[i]);
+      });
+      return denoised;
+    });
   }
 
   /** Rows from..to of a batch as tensors, the features projected to tokens. */

@@ -17,22 +17,28 @@ import { sharpState } from '../sharp.ts';
 import { jsonOption, keyValueTable, show } from '../tables.ts';
 
 /** Milliseconds: the least of some after a warm-up, so that what else runs here counts least. */
-function leastTime(work: () => void, times: number): number {
-  work();
+async function leastTime(work: () => Promise<unknown>, times: number): Promise<number> {
+  await work();
   let best = Number.POSITIVE_INFINITY;
   for (let i = 0; i < times; i++) {
     const start = performance.now();
-    work();
+    await work();
     best = Math.min(best, performance.now() - start);
   }
   return best;
 }
 
+/** Waits for a tensor's numbers, and lets it go. */
+async function readOf(x: tf.Tensor): Promise<void> {
+  await x.data();
+  x.dispose();
+}
+
 /** GFLOP/s of a 512 x 512 x 512 product. */
-function productSpeed(): number {
+async function productSpeed(): Promise<number> {
   const n = 512;
   const a = tf.ones<tf.Rank.R2>([n, n]);
-  const least = leastTime(() => tf.tidy(() => void tf.matMul(a, a).dataSync()), 7);
+  const least = await leastTime(() => readOf(tf.matMul(a, a)), 7);
   a.dispose();
   return (2 * n ** 3) / least / 1e6;
 }
@@ -42,7 +48,7 @@ const TIMED = ['transformer', 'edge-mpnn'];
 const BATCH = 8;
 
 /** Milliseconds of the gradient of a denoiser's mean square to all its variables, on the backend that runs. */
-function gradientTime(name: string): number {
+async function gradientTime(name: string): Promise<number> {
   const spec = SPECS.hypernca;
   const size = weightCount(spec);
   const kind = orThrow(denoiserKind(name));
@@ -51,14 +57,11 @@ function gradientTime(name: string): number {
   const noise = tf.zeros<tf.Rank.R1>([BATCH]);
   const loss = () =>
     tf.mean(tf.square(denoiser.apply(weights, noise, null, { training: true }))) as tf.Scalar;
-  const least = leastTime(
-    () =>
-      tf.tidy(() => {
-        const { grads } = tf.variableGrads(loss, Object.values(denoiser.variables));
-        Object.values(grads).at(-1)?.dataSync();
-      }),
-    3,
-  );
+  const last = () => {
+    const { grads } = tf.variableGrads(loss, Object.values(denoiser.variables));
+    return Object.values(grads).at(-1)!;
+  };
+  const least = await leastTime(() => readOf(tf.tidy(last)), 3);
   denoiser.dispose();
   tf.dispose([weights, noise]);
   return least;
@@ -74,7 +77,7 @@ async function comparison({ backend: running }: BackendReport): Promise<[string,
     const times: Record<string, number> = {};
     for (const backend of ['loom', 'tensorflow']) {
       await tf.setBackend(backend);
-      times[backend] = gradientTime(name);
+      times[backend] = await gradientTime(name);
     }
     const ratio = times.tensorflow / times.loom;
     rows.push([
@@ -120,7 +123,7 @@ export async function diagnosis(report: BackendReport): Promise<[string, string]
   return [
     ['backend', report.summary],
     ...report.passedOver.map(({ backend, reason }): [string, string] => [`not ${backend}`, reason]),
-    ['512 x 512 product', `${productSpeed().toFixed(0)} GFLOP/s`],
+    ['512 x 512 product', `${(await productSpeed()).toFixed(0)} GFLOP/s`],
     ...(await gpuLines(report)),
     ...(await comparison(report)),
     ['kernels', buildNames[report.build]],

@@ -40,7 +40,7 @@ const SPARE = 2 ** 31;
 
 export class BufferPool {
   private readonly free = new Map<number, GpuBlock[]>();
-  private nextId = 1;
+  private lastId = 0;
   private readonly inUse = new Set<number>();
   private held = 0;
   private spare = 0;
@@ -55,6 +55,11 @@ export class BufferPool {
 
   statistics(): GpuStatistics {
     return { held: this.held, blocks: this.inUse.size, spare: this.spare, taken: this.taken };
+  }
+
+  /** A number that no block has yet. */
+  nextId(): number {
+    return ++this.lastId;
   }
 
   /** A block of at least `bytes` bytes; its contents are whatever they were. */
@@ -80,7 +85,7 @@ export class BufferPool {
       () => this.device.createBuffer({ label, size, usage }),
       size,
     );
-    const id = this.nextId++;
+    const id = this.nextId();
     this.inUse.add(id);
     return { id, buffer, bytes, size, batch: -1 };
   }

@@ -27,7 +27,11 @@ export type GpuNumbers = Float32Array | Uint32Array | Int32Array;
 const partOf = (binding: GpuBinding) =>
   'block' in binding
     ? binding
-    : { block: binding, offset: 0, bytes: Math.max(16, Math.ceil(binding.bytes / 4) * 4) };
+    : {
+        block: binding,
+        offset: 0,
+        bytes: Math.min(binding.size, Math.max(16, Math.ceil(binding.bytes / 4) * 4)),
+      };
 
 /** Dispatches that wait before they are submitted, and bind groups that are kept. */
 const ENOUGH = 128;
@@ -41,6 +45,7 @@ export class Gpu {
   private readonly groups = new Map<string, GPUBindGroup>();
   private readonly constants = new Map<string, GpuBlock>();
   private readonly staging = new Map<number, GPUBuffer[]>();
+  private readonly adopted = new WeakMap<GPUBuffer, GpuBlock>();
   private encoder: GPUCommandEncoder | undefined;
   private pass: GPUComputePassEncoder | undefined;
   private operators = new Set<string>();
@@ -121,6 +126,17 @@ export class Gpu {
   /** Gives blocks back; commands that were encoded before still see them. */
   release(...blocks: readonly GpuBlock[]): void {
     for (const block of blocks) this.pool.give(block);
+  }
+
+  /** A buffer of somebody else on this device as a block, which is not given back. What its owner encoded before has to be submitted. */
+  adopt(buffer: GPUBuffer): GpuBlock {
+    let block = this.adopted.get(buffer);
+    if (!block) {
+      const { size } = buffer;
+      block = { id: this.pool.nextId(), buffer, bytes: size, size, batch: -1 };
+      this.adopted.set(buffer, block);
+    }
+    return block;
   }
 
   /** Gives what nobody holds back to the driver. */

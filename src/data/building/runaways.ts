@@ -1,7 +1,7 @@
 /** Trainings that ran away: NCAs that do not show their texture, or lose it when they run on. */
 import type { Picture } from '../../formats/index.ts';
 import { type NcaSpec, patchSlicedWasserstein } from '../../nca/index.ts';
-import { randomStream, tf } from '../../tensor/index.ts';
+import { onProcessorNow, randomStream, tf } from '../../tensor/index.ts';
 import { renderNcas } from '../render.ts';
 import type { ZooBuildConfig } from './config.ts';
 
@@ -32,15 +32,17 @@ function lossesOf(
   targets: readonly Float32Array[],
   side: number,
 ): number[] {
-  return tf.tidy(() => {
-    const { bank: _, ...settings } = config.training.loss;
-    const loss = patchSlicedWasserstein(settings).prepare(stackPictures(targets, side));
-    const shown = stackPictures(
-      pictures.map(({ data }) => data.map(clipped)),
-      pictures[0].width,
-    );
-    return Array.from(loss.loss(shown, randomStream(config.seed, 'final loss')).dataSync());
-  });
+  return onProcessorNow(() =>
+    tf.tidy(() => {
+      const { bank: _, ...settings } = config.training.loss;
+      const loss = patchSlicedWasserstein(settings).prepare(stackPictures(targets, side));
+      const shown = stackPictures(
+        pictures.map(({ data }) => data.map(clipped)),
+        pictures[0].width,
+      );
+      return Array.from(loss.loss(shown, randomStream(config.seed, 'final loss')).dataSync());
+    }),
+  );
 }
 
 /**

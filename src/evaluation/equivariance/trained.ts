@@ -25,7 +25,7 @@ export interface TrainedErrorOptions {
  * for each NCA and level. An anchor stays where it is: a denoiser that uses one is not meant to reach 0. An exactly equivariant
  * network is at float32 rounding, about 1e-6.
  */
-export function trainedEquivarianceError(options: TrainedErrorOptions): number {
+export async function trainedEquivarianceError(options: TrainedErrorOptions): Promise<number> {
   const { denoiser, diffusion, symmetry, weights, tokens, seed, levels = 5 } = options;
   const { spec } = denoiser;
   const size = weightCount(spec);
@@ -39,15 +39,19 @@ export function trainedEquivarianceError(options: TrainedErrorOptions): number {
         elements.flatMap((g, n) => [...actOnWeights(spec, g, flat.slice(n * size, (n + 1) * size))]),
       );
     const noise = Float32Array.from(random.normals(weights.length));
-    const denoised = (clean: Float32Array, unit: Float32Array): Float32Array =>
-      tf.tidy(() => {
+    const denoised = async (clean: Float32Array, unit: Float32Array): Promise<Float32Array> => {
+      const out = tf.tidy(() => {
         const condition: Condition | null = tokens && { tokens, present: tf.ones([count]) };
         const [x, e] = [clean, unit].map(flat => tf.tensor2d(flat, [count, size]));
         const at = new Array<number>(count).fill(level);
-        return diffusion.objective(denoiser, x, e, at, condition).denoised.dataSync() as Float32Array;
+        return diffusion.objective(denoiser, x, e, at, condition).denoised;
       });
-    const expected = move(denoised(weights, noise));
-    const found = denoised(move(weights), move(noise));
+      const numbers = (await out.data()) as Float32Array;
+      out.dispose();
+      return numbers;
+    };
+    const expected = move(await denoised(weights, noise));
+    const found = await denoised(move(weights), move(noise));
     for (let i = 0; i < found.length; i++) {
       error += (found[i] - expected[i]) ** 2;
       total += expected[i] ** 2;

@@ -106,7 +106,7 @@ export async function prepareTraining(
     encoder,
     diffusion,
     normaliser,
-    standardiser: encoder && fitStandardiser(train.features),
+    standardiser: encoder && (await fitStandardiser(train.features)),
     anchor,
     data,
     validation: {

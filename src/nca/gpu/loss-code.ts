@@ -184,6 +184,41 @@ var<workgroup> sums: array<f32, 64>;
   if (tid == 0u) { losses[wg.y * task[1] + task[2] + wg.x] = sums[0] * ${factor} / f32(COUNT); }
 }`;
 
+/**
+ * The texture loss of each sample, the sum of its parts, and the mean of what its state exceeds [-1, 1] by. A workgroup is a sample. \`task\`: parts,
+ * cells of a sample.
+ */
+export const grownCode = (channels: number, real: number) => `
+@group(0) @binding(0) var<storage, read> state: array<f32>;
+@group(0) @binding(1) var<storage, read> losses: array<f32>;
+@group(0) @binding(2) var<storage, read> task: array<u32>;
+@group(0) @binding(3) var<storage, read_write> texture: array<f32>;
+@group(0) @binding(4) var<storage, read_write> overflow: array<f32>;
+var<workgroup> sums: array<f32, 64>;
+@compute @workgroup_size(64) fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) tid: u32) {
+  var sum = 0.0;
+  for (var cell = tid; cell < task[1]; cell += 64u) {
+    let at = (wg.x * task[1] + cell) * ${channels}u;
+    for (var c = 0u; c < ${real}u; c++) {
+      let beyond = abs(state[at + c]) - 1.0;
+      // NaN by its bits, which are above those of infinity.
+      sum += select(max(beyond, 0.0), beyond, (bitcast<u32>(beyond) & 0x7fffffffu) > 0x7f800000u);
+    }
+  }
+  sums[tid] = sum;
+  workgroupBarrier();
+  for (var half = 32u; half > 0u; half /= 2u) {
+    if (tid < half) { sums[tid] += sums[tid + half]; }
+    workgroupBarrier();
+  }
+  if (tid == 0u) {
+    overflow[wg.x] = sums[0] / f32(task[1] * ${real}u);
+    var all = 0.0;
+    for (var i = 0u; i < task[0]; i++) { all += losses[wg.x * task[0] + i]; }
+    texture[wg.x] = all;
+  }
+}`;
+
 /** The transpose of the projection, gathered: adds to the plane's gradient [samples, H, W, 3]. */
 export const backProjectCode = (patch: number) => `
 @group(0) @binding(0) var<storage, read> slopes: array<f32>;

@@ -10,7 +10,7 @@ import { randomStream } from '../../tensor/index.ts';
 import { keepEveryOf, padChannels } from '../engine.ts';
 import { weightBlocks, weightCount } from '../layout.ts';
 import type { NcaSpec } from '../spec.ts';
-import { type PatchOptions, randomFilters } from '../texture-loss.ts';
+import type { PatchOptions } from '../texture-loss.ts';
 import { type Adaptation, fullAdaptation, lowRankAdaptation } from '../training/adaptation.ts';
 import { learningRateAt, NormalisedAdam } from '../training/optimiser.ts';
 import {
@@ -20,7 +20,8 @@ import {
   type TrainerState,
   type TrainingReport,
 } from '../training/options.ts';
-import { GpuTextureLoss, type Responses } from './loss.ts';
+import { FilterSource } from './filters.ts';
+import { GpuTextureLoss } from './loss.ts';
 import { adamCode, normsCode, REPORT, SETTLE } from './optimiser-code.ts';
 import { GpuRollout, NcaKernels } from './rollout.ts';
 
@@ -52,7 +53,7 @@ export class GpuNcaTrainer implements Trainer {
   private readonly second: GpuBlock;
   private readonly updates: GpuBlock;
   private readonly rates: GpuBlock;
-  private bank: Responses | undefined;
+  private readonly filters: FilterSource;
   /** Where a change of low rank is trained: its parameters and their optimiser are on the processor. */
   private readonly adapted:
     | { adaptation: Adaptation; parameters: Float32Array; optimiser: NormalisedAdam }
@@ -71,6 +72,7 @@ export class GpuNcaTrainer implements Trainer {
     private readonly programs: Programs,
   ) {
     const { pool, iterations, rank, seed } = options;
+    this.filters = new FilterSource(loss, patches);
     const size = weightCount(spec);
     const zeros = (bytes: number, label: string) => {
       const block = this.hold(gpu.allocate(bytes, label));
@@ -143,25 +145,6 @@ export class GpuNcaTrainer implements Trainer {
     return this.done;
   }
 
-  /** Filters of one iteration: fresh ones, or some of the bank. */
-  private responses(random: ReturnType<typeof randomStream>): {
-    responses: Responses;
-    chosen: ArrayLike<number>;
-  } {
-    const { patches, loss } = this;
-    const groups = patches.projections / 8;
-    if (patches.bank === undefined) {
-      const every = Array.from({ length: groups }, (_, group) => group);
-      return { responses: loss.respond(randomFilters(patches, random), groups), chosen: every };
-    }
-    const { bank } = patches;
-    this.bank ??= loss.respond(
-      randomFilters({ ...patches, projections: bank }, randomStream(0, 'texture loss/bank')),
-      bank / 8,
-    );
-    return { responses: this.bank, chosen: random.permutation(bank / 8).subarray(0, groups) };
-  }
-
   /** One iteration. @throws GpuError */
   async step(): Promise<TrainingReport> {
     const { gpu, count, kernels, loss, programs } = this;
@@ -186,9 +169,9 @@ export class GpuNcaTrainer implements Trainer {
       packed,
       start,
     );
-    const { responses, chosen } = this.responses(random.fork('loss'));
+    const { responses, chosen, release } = this.filters.draw(random.fork('loss'));
     const { stateGradient, losses } = loss.measure(rollout.last, samples, responses, chosen);
-    if (responses !== this.bank) loss.forget(responses);
+    release();
     const { weights: gradient, state: unused } = rollout.backward(stateGradient);
 
     const norms = gpu.allocate(16 * count, 'gradient norms');
@@ -320,7 +303,7 @@ export class GpuNcaTrainer implements Trainer {
   }
 
   dispose(): void {
-    if (this.bank) this.loss.forget(this.bank);
+    this.filters.dispose();
     this.loss.dispose();
     this.gpu.release(...this.held.splice(0));
   }

@@ -2,7 +2,7 @@
 import { type Gpu, GpuError } from '../../compute/gpu/index.ts';
 import { gpuInUse, tellOnce } from '../../compute/index.ts';
 import { UserError } from '../../config/index.ts';
-import type { tf } from '../../tensor/index.ts';
+import { onProcessor, type tf } from '../../tensor/index.ts';
 import { GpuNcaTrainer } from '../gpu/trainer.ts';
 import { isUnfit } from '../gpu/unfit.ts';
 import type { NcaSpec } from '../spec.ts';
@@ -74,6 +74,10 @@ const asUserError = (error: unknown) =>
     ? new UserError(`${error.message}; what was saved last is kept, and the same command goes on from there`)
     : error;
 
+/** One iteration; that of the processor's trainer reads its numbers as it goes. */
+const step = (trainer: Trainer) =>
+  trainer instanceof NcaTrainer ? onProcessor([], () => trainer.step()) : trainer.step();
+
 /** Trains one NCA on each target [N, H, W, 3] (in [0, 1]) from beginning to end. */
 export async function trainNca(
   spec: NcaSpec,
@@ -84,11 +88,11 @@ export async function trainNca(
   try {
     const all = { ...TRAINING_DEFAULTS, ...options };
     trainer = gpu ? await gpuTrainer(gpu, spec, targets, all) : undefined;
-    trainer ??= new NcaTrainer(spec, targets, options);
+    trainer ??= await onProcessor([targets], () => new NcaTrainer(spec, targets, options));
     if (state) trainer.restore(state);
     const losses: Float32Array[] = [];
     while (trainer.iteration < trainer.options.iterations && !signal?.aborted) {
-      const report = await trainer.step();
+      const report = await step(trainer);
       losses.push(report.losses);
       await onProgress?.(report, trainer);
       // Lets signals and timers in.

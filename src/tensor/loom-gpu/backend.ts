@@ -4,7 +4,7 @@
  */
 import type { backend_util, DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { util } from '@tensorflow/tfjs-core';
-import { type Gpu, GpuError } from '../../compute/index.ts';
+import { type Gpu, type GpuBlock, GpuError } from '../../compute/index.ts';
 
 /** What of the package's backend is used here; some of it is private there. */
 interface TheirBackend extends KernelBackend {
@@ -55,6 +55,8 @@ export interface LoomGpuBackend extends TheirBackend {
   ): void;
   /** A fresh tensor of whatever contents. */
   output(shape: readonly number[], dtype?: DataType): TensorInfo;
+  /** Tensors as blocks for commands that are encoded by `gpu` itself, and submitted before anything more is encoded here. */
+  share(tensors: readonly TensorInfo[]): GpuBlock[];
   /** Lets a tensor go that a kernel made for itself. */
   drop(...tensors: readonly TensorInfo[]): void;
 }
@@ -168,6 +170,13 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
         this.endComputePassEncoder();
         this.submitQueue();
       }
+    }
+
+    share(tensors: readonly TensorInfo[]): GpuBlock[] {
+      const blocks = tensors.map(tensor => this.gpu.adopt(this.bufferOf(tensor)));
+      this.endComputePassEncoder();
+      if (this.commandEncoder) this.submitQueue();
+      return blocks;
     }
 
     private note(operator: string): void {
