@@ -53,4 +53,11 @@ export {
   type StudySet,
   zooFolder,
 } from './study.ts';
-export { disorderWeights, nestedOrder, recoveredUnits, substudy, type TrainingChange } from './substudy.ts';
+export {
+  disorderWeights,
+  matchedWeights,
+  nestedOrder,
+  recoveredUnits,
+  substudy,
+  type TrainingChange,
+} from './substudy.ts';

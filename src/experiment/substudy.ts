@@ -92,6 +92,23 @@ export function disorderWeights(
   return moved;
 }
 
+/**
+ * Weight matching (Ainsworth et al. 2023): every NCA with its hidden units in the order that is nearest to one reference's, by linear assignment, and in its
+ * scaling (`align`). What they grow stays.
+ * @param weights [n * D]
+ * @param reference [D], or [n * D] of which the first is taken
+ */
+export function matchedWeights(spec: NcaSpec, weights: Float32Array, reference: Float32Array): Float32Array {
+  const size = weightCount(spec);
+  const first = reference.slice(0, size);
+  const matched = new Float32Array(weights.length);
+  for (let start = 0; start < weights.length; start += size) {
+    const own = weights.slice(start, start + size);
+    matched.set(actOnWeights(spec, align(spec, own, first), own), start);
+  }
+  return matched;
+}
+
 /** NCAs that are aligned to tell how far an order can be recovered. */
 const ALIGNED = 200;
 
