@@ -13,4 +13,5 @@ export {
   setThreadCount,
   threadCount,
 } from './pool.ts';
+export { type Rows, rowDots, rowDotsInPieces, transposed } from './rows.ts';
 export { tellOnce } from './tell.ts';

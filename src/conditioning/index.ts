@@ -1,9 +1,10 @@
 /** Texture encoders: image -> condition tokens. */
 export { type CheckEncoderOptions, checkEncoder } from './check.ts';
-export type { Encoder } from './encoder.ts';
+export type { Encoder, PictureCopy } from './encoder.ts';
 export { cachedFeatures, type FeatureCacheOptions } from './feature-cache.ts';
 export { type GramConfig, gramEncoder } from './gram.ts';
 export { createEncoder, loadEncoder } from './load.ts';
+export { encodedPictures, orbitFeatures } from './orbit-features.ts';
 export {
   type Checkpoint as Pretrained,
   filtersLast,

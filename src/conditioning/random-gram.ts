@@ -11,8 +11,10 @@
 import * as TE from 'fp-ts/lib/TaskEither.js';
 import * as t from 'io-ts';
 import { natural, whole } from '../config/index.ts';
+import type { Grid, GridTurn } from '../nca/index.ts';
 import { randomStream, tf } from '../tensor/index.ts';
-import type { Encoder } from './encoder.ts';
+import type { Encoder, PictureCopy } from './encoder.ts';
+import { orbitGrams } from './orbit-grams.ts';
 import { registerEncoder } from './registry.ts';
 
 /** Parameters of the encoder `random-gram`; all of it follows from them. */
@@ -56,11 +58,10 @@ export function randomGram(config: Partial<RandomGramConfig> = {}): Encoder {
       ? scales * structureWidth + COLOUR_FEATURES
       : Math.max(structureWidth, COLOUR_FEATURES);
   const tokens = layout === 'single' ? 1 : scales + 1;
-  const banks = Array.from({ length: scales }, (_, scale) =>
-    tf.keep(
-      tf.tensor4d(randomFilters(seed, scale, filterSize, filters), [filterSize, filterSize, 3, filters]),
-    ),
+  const filterBanks = Array.from({ length: scales }, (_, scale) =>
+    randomFilters(seed, scale, filterSize, filters),
   );
+  const banks = filterBanks.map(bank => tf.keep(tf.tensor4d(bank, [filterSize, filterSize, 3, filters])));
   const projections = Array.from({ length: scales }, (_, scale) =>
     tf.keep(
       tf.tensor2d(correlationProjection(seed, scale, filters, correlations), [filters ** 2, correlations]),
@@ -74,25 +75,90 @@ export function randomGram(config: Partial<RandomGramConfig> = {}): Encoder {
   );
   const smallest = (filterSize - 1) * 2 ** (scales - 1);
 
+  /** [B, h, w, 3] without its mean colour, at every scale. */
+  const levelsOf = (pictures: tf.Tensor4D): tf.Tensor4D[] => {
+    const levels = [tf.sub(pictures, tf.mean(pictures, [1, 2], true)) as tf.Tensor4D];
+    for (let scale = 1; scale < scales; scale++)
+      levels.push(halveDetail(levels[scale - 1], 2 ** (scale - 1)));
+    return levels;
+  };
+
+  /** Structure [B, filters + correlations] of every scale and colour [B, COLOUR_FEATURES], in the layout that was chosen. */
+  const laidOut = (parts: tf.Tensor2D[]): tf.Tensor3D => {
+    if (layout === 'single') return tf.expandDims(tf.concat(parts, 1), 1) as tf.Tensor3D;
+    const padded = parts.map(part =>
+      tf.pad(part, [
+        [0, 0],
+        [0, width - part.shape[1]],
+      ]),
+    );
+    return tf.stack(padded, 1) as tf.Tensor3D;
+  };
+
   const features = (images: tf.Tensor4D): tf.Tensor3D =>
     tf.tidy(() => {
       const pictures = atLeast(images, smallest);
-      let level = tf.sub(pictures, tf.mean(pictures, [1, 2], true)) as tf.Tensor4D;
-      const parts: tf.Tensor2D[] = [];
-      for (let scale = 0; scale < scales; scale++) {
-        if (scale > 0) level = halveDetail(level, 2 ** (scale - 1));
-        parts.push(structureFeatures(level, banks[scale], projections[scale], 2 ** scale));
-      }
-      parts.push(colourFeatures(pictures));
-      if (layout === 'single') return tf.expandDims(tf.concat(parts, 1), 1) as tf.Tensor3D;
-      const padded = parts.map(part =>
-        tf.pad(part, [
-          [0, 0],
-          [0, width - part.shape[1]],
-        ]),
+      const structure = levelsOf(pictures).map((level, scale) =>
+        structureFeatures(responseGram(level, banks[scale], 2 ** scale), projections[scale]),
       );
-      return tf.stack(padded, 1) as tf.Tensor3D;
+      return laidOut([...structure, colourFeatures(pictures)]);
     });
+
+  const orbit = (
+    picture: Grid,
+    copies: readonly PictureCopy[],
+    grey: number,
+  ): Promise<Float32Array> | null => {
+    const turns = distinct(copies.map(({ turn }) => turn));
+    const colours = distinct(copies.map(({ colour }) => colour));
+    // Single channels are answered to once a turn, at the cost of three pictures: that pays where there are many colours to a turn.
+    if (copies.length < 6 * turns.values.length) return null;
+    return orbitOf(picture, turns, colours, grey);
+  };
+
+  const orbitOf = async (
+    picture: Grid,
+    turns: Distinct<GridTurn>,
+    colours: Distinct<Float64Array>,
+    grey: number,
+  ): Promise<Float32Array> => {
+    const kept: tf.Tensor[] = [];
+    try {
+      const { pictures, levels } = tf.tidy(() => {
+        const { height, width, data } = picture;
+        const pictures = atLeast(tf.tensor4d(Float32Array.from(data), [1, height, width, 3]), smallest);
+        return { pictures, levels: levelsOf(pictures) };
+      });
+      kept.push(pictures, ...levels);
+      const [, height, width] = pictures.shape;
+      const grams: Float32Array[] = [];
+      for (const [scale, level] of levels.entries()) {
+        grams.push(
+          orbitGrams({
+            level: (await level.data()) as Float32Array,
+            bank: filterBanks[scale],
+            ...{ height, width, taps: filterSize, count: filters, rate: 2 ** scale },
+            turns: turns.values,
+            colours: colours.values,
+          }),
+        );
+      }
+      const found = tf.tidy(() => {
+        const structure = grams.map((gram, scale) => {
+          const all = tf.tensor3d(gram, [turns.values.length * colours.values.length, filters, filters]);
+          const rows = turns.index.map((turn, k) => turn * colours.values.length + colours.index[k]);
+          return structureFeatures(tf.gather(all, tf.tensor1d(rows, 'int32')), projections[scale]);
+        });
+        // Turning a picture leaves its colours as they are.
+        const colour = colourFeatures(recoloured(pictures, colours.values, grey));
+        return laidOut([...structure, tf.gather(colour, tf.tensor1d(colours.index, 'int32'))]);
+      });
+      kept.push(found);
+      return (await found.data()) as Float32Array;
+    } finally {
+      tf.dispose(kept);
+    }
+  };
 
   return {
     name: 'random-gram',
@@ -102,6 +168,7 @@ export function randomGram(config: Partial<RandomGramConfig> = {}): Encoder {
     fingerprint: `random-gram-1/${JSON.stringify(options)}`,
     variables: {},
     features,
+    orbit,
     project: features => tf.tidy(() => tf.mul(features, tf.tensor1d(balance)) as tf.Tensor3D),
     dispose: () => tf.dispose([banks, projections]),
   };
@@ -169,24 +236,55 @@ function halveDetail(level: tf.Tensor4D, step: number): tf.Tensor4D {
 /**
  * @param level [B, h, w, 3] without its mean colour
  * @param rate distance between the taps of the filters, in pixels
- * @returns [B, filters + correlations]: log amplitudes of the rectified responses and projected correlations between them
+ * @returns [B, filters, filters]: mean products of the rectified responses
  */
-function structureFeatures(
-  level: tf.Tensor4D,
-  bank: tf.Tensor4D,
-  projection: tf.Tensor2D,
-  rate: number,
-): tf.Tensor2D {
+function responseGram(level: tf.Tensor4D, bank: tf.Tensor4D, rate: number): tf.Tensor3D {
   const padded = wrap(level, (bank.shape[0] - 1) * rate);
   const responses = tf.relu(tf.conv2d(padded, bank, 1, 'valid', 'NHWC', rate));
   const [batch, height, width, filters] = responses.shape;
   const flat = tf.reshape(responses, [batch, height * width, filters]);
-  const gram = tf.div(tf.matMul(flat, flat, true, false), height * width);
+  return tf.div(tf.matMul(flat, flat, true, false), height * width);
+}
+
+/** Mean products [B, filters, filters] -> [B, filters + correlations]: log amplitudes of the responses and projected correlations between them. */
+function structureFeatures(gram: tf.Tensor3D, projection: tf.Tensor2D): tf.Tensor2D {
+  const [batch, filters] = gram.shape;
   const diagonal = tf.sum(tf.mul(gram, tf.eye(filters)), 2);
   const amplitude = tf.sqrt(tf.add(diagonal, FLOOR ** 2));
   const correlation = tf.div(gram, tf.mul(tf.expandDims(amplitude, 1), tf.expandDims(amplitude, 2)));
   const projected = tf.matMul(tf.reshape(correlation, [batch, filters * filters]), projection);
   return tf.concat([tf.log(amplitude), projected], 1) as tf.Tensor2D;
+}
+
+/** One picture [1, H, W, 3] under colour maps: x -> A (x - grey) + grey, [maps, H, W, 3]. */
+function recoloured(pictures: tf.Tensor4D, colours: readonly ArrayLike<number>[], grey: number): tf.Tensor4D {
+  const [, height, width] = pictures.shape;
+  const maps = tf.tensor3d(Float32Array.from(colours.flatMap(colour => Array.from(colour))), [
+    colours.length,
+    3,
+    3,
+  ]);
+  const centred = tf.reshape(tf.sub(pictures, grey), [1, height * width, 3]);
+  const mixed = tf.matMul(tf.tile(centred, [colours.length, 1, 1]), maps, false, true);
+  return tf.reshape(tf.add(mixed, grey), [colours.length, height, width, 3]);
+}
+
+interface Distinct<T> {
+  readonly values: readonly T[];
+  /** Which of them each one is. */
+  readonly index: number[];
+}
+
+/** Rows of numbers without those that come again. */
+function distinct<T extends ArrayLike<number>>(rows: readonly T[]): Distinct<T> {
+  const places = new Map<string, number>();
+  const values: T[] = [];
+  const index = rows.map(row => {
+    const key = Array.from(row, x => x + 0).join();
+    if (!places.has(key)) places.set(key, values.push(row) - 1);
+    return places.get(key)!;
+  });
+  return { values, index };
 }
 
 /** @param pictures [B, H, W, 3]  @returns [B, COLOUR_FEATURES] */

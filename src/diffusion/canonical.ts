@@ -2,9 +2,8 @@
  * Canonicalised sampling: each picture is turned and recoloured by the group element that brings its condition closest to a training
  * condition; weights are sampled for that; the element is undone on them. Exact, and the denoiser stays where it was trained.
  */
-import { type Encoder, fitStandardiser, standardise } from '../conditioning/index.ts';
+import { type Encoder, fitStandardiser, orbitFeatures, standardise } from '../conditioning/index.ts';
 import {
-  actOnImage,
   actOnWeights,
   type CanonicalCondition,
   canonicalCondition,
@@ -53,33 +52,17 @@ export async function sampleCanonicalWeights(
   const total = pictures.length / pixels;
 
   const conditions: CanonicalCondition[] = [];
-  const raw = new Float32Array(total * tokens * featureWidth);
+  const width = tokens * featureWidth;
+  const raw = new Float32Array(total * width);
   for (let n = 0; n < total; n++) {
     const picture = { height: side, width: side, data: pictures.subarray(n * pixels, (n + 1) * pixels) };
     // Distances are taken between standardised features; the denoiser gets the picture's own.
-    const encode = (images: Float32Array, rows: number) =>
-      numbersOf(() => encoder.features(tf.tensor4d(images, [rows, side, side, 3])));
-    const found = await canonicalCondition({
-      spec,
-      picture,
-      elements,
-      trainFeatures: train,
-      features: async turned => {
-        const images = new Float32Array(turned.length * pixels);
-        turned.forEach((picture, k) => {
-          images.set(picture.data, k * pixels);
-        });
-        const rows = await alike(await encode(images, turned.length));
-        return turned.map((_, k) =>
-          rows.slice((k * rows.length) / turned.length, ((k + 1) * rows.length) / turned.length),
-        );
-      },
-    });
-    raw.set(await encode(actOnImage(spec, found.element, picture).data, 1), n * tokens * featureWidth);
+    const orbit = await orbitFeatures(encoder, spec, picture, elements, options.signal);
+    const found = canonicalCondition({ elements, features: await alike(orbit), trainFeatures: train });
+    const chosen = elements.indexOf(found.element);
+    raw.set(orbit.subarray(chosen * width, (chosen + 1) * width), n * width);
     conditions.push(found);
     options.onCanonical?.(n + 1, total);
-    options.signal?.throwIfAborted();
-    await new Promise(resolve => setImmediate(resolve));
   }
 
   const features = tensor(raw);

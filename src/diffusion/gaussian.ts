@@ -4,12 +4,11 @@
  * beat in every noise bin, and what EDM can be built around: `prior: gaussian` leaves to the network what is not Gaussian.
  */
 import { Matrix } from 'ml-matrix';
-import { breathe } from '../compute/index.ts';
+import { breathe, type Rows, rowDotsInPieces, transposed } from '../compute/index.ts';
 import type { Condition, Denoiser } from '../denoisers/index.ts';
 import type { NcaSpec } from '../nca/index.ts';
 import { randomStream, tf } from '../tensor/index.ts';
 import { symmetricEigen } from './eigen.ts';
-import { dots, type Rows, transposed } from './products.ts';
 import { applyMap, fitRidge, type LinearMap } from './ridge.ts';
 
 /** S = sum over k of (spectrum[k] - rest) e_k e_k' + rest I, in D dimensions. */
@@ -94,16 +93,16 @@ export async function fitGaussian(input: GaussianInput): Promise<FittedGaussian>
       await breathe(signal);
       const out = [...order].filter((_, i) => i % parts === fold);
       const kept = [...order].filter((_, i) => i % parts !== fold);
-      const found = fitRidge(x.selection(kept, columns(width)), y.selection(kept, columns(size))).predict(
-        x.selection(out, columns(width)),
-      );
+      const [seen, unseen] = [kept, out].map(rows => x.selection(rows, columns(width)));
+      const ridge = await fitRidge(seen, y.selection(kept, columns(size)), { signal });
+      const found = ridge.predict(unseen);
       out.forEach((row, i) => {
         means.set(found.getRow(i), row * size);
       });
       step();
     }
     await breathe(signal);
-    const { map } = fitRidge(x, y);
+    const { map } = await fitRidge(x, y, { signal });
     step();
     return { map, conditional: await covariance(weights.map((w, i) => w - means[i])) };
   };
@@ -142,7 +141,7 @@ export async function shrunkCovariance(
   { signal, onPart }: { readonly signal?: AbortSignal; onPart?(): void } = {},
 ): Promise<Covariance> {
   const { rows: count, columns: size } = rows;
-  const gram = await dots(rows, rows, signal);
+  const gram = await rowDotsInPieces(rows, rows, signal);
   gram.data.forEach((value, i) => {
     gram.data[i] = value / count;
   });
@@ -159,7 +158,11 @@ export async function shrunkCovariance(
   const share = distance > 0 ? Math.min(1, Math.max(0, noise / distance)) : 1;
   const scaled = vectors.data.slice(0, kept * count);
   for (let i = 0; i < scaled.length; i++) scaled[i] /= Math.sqrt(count * values[Math.floor(i / count)]);
-  const directions = await dots({ rows: kept, columns: count, data: scaled }, transposed(rows), signal);
+  const directions = await rowDotsInPieces(
+    { rows: kept, columns: count, data: scaled },
+    transposed(rows),
+    signal,
+  );
   onPart?.();
   return {
     spectrum: values.slice(0, kept).map(value => (1 - share) * value + share * even),

@@ -36,7 +36,6 @@ export {
   normaliserOf,
 } from './normaliser.ts';
 export { type PreparedDiffusion, type PrepareOptions, prepareDiffusion } from './prepare.ts';
-export type { Rows } from './products.ts';
 export { type RegressionConfig, regression } from './regression.ts';
 export { columnMoments, fitRidge, type Ridge, standardiseColumns } from './ridge.ts';
 export { conditionOf, disposeGiven, type SampleWeightsOptions, sampleWeights } from './sample.ts';

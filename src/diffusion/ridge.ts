@@ -1,7 +1,9 @@
 /** Ridge regression with its penalty chosen by generalised cross-validation (Golub, Heath and Wahba 1979). */
-import { EigenvalueDecomposition, type Matrix } from 'ml-matrix';
+import { Matrix } from 'ml-matrix';
+import { breathe } from '../compute/index.ts';
 import { OUTLIER, safeDeviation } from '../conditioning/index.ts';
-import { product } from './products.ts';
+import { symmetricEigen } from './eigen.ts';
+import { product, rowsOf } from './products.ts';
 
 /** y = standardise(f) coefficients + offset, for F features and D targets. */
 export interface LinearMap {
@@ -54,9 +56,13 @@ export const applyMap = ({ moments, coefficients, offset }: LinearMap, features:
 /**
  * Fits targets [N, D] from features [N, F] (standardised here, with an intercept). With X = U S V', the fit is
  * y = mean + X V (S^2 + lambda)^-1 S U' Y, worked out in the smaller of the N x N and F x F problems; GCV(lambda) = N |residual|^2 /
- * (N - trace H)^2 costs a sum over singular values only. Give `lambda` to fix it.
+ * (N - trace H)^2 costs a sum over singular values only. Give `lambda` to fix it. Throws the signal's reason when it is raised.
  */
-export function fitRidge(features: Matrix, targets: Matrix, lambda?: number): Ridge {
+export async function fitRidge(
+  features: Matrix,
+  targets: Matrix,
+  { lambda, signal }: { readonly lambda?: number; readonly signal?: AbortSignal } = {},
+): Promise<Ridge> {
   const count = features.rows;
   if (targets.rows !== count) throw new Error(`${count} rows of features and ${targets.rows} of targets`);
   if (count < 2) throw new Error('ridge regression needs at least two training rows');
@@ -69,14 +75,13 @@ export function fitRidge(features: Matrix, targets: Matrix, lambda?: number): Ri
   const y = targets.clone().subRowVector(offset);
   const dual = count <= x.columns;
   const across = x.transpose();
-  const { eigenvectorMatrix, realEigenvalues } = new EigenvalueDecomposition(
-    dual ? product(x, across) : product(across, x),
-    { assumeSymmetric: true },
+  const { values, vectors } = await symmetricEigen(
+    rowsOf(dual ? product(x, across) : product(across, x)),
+    signal,
   );
   // Rows of z: how much of the targets each left singular vector explains, times its singular value in the primal form.
-  const largest = Math.max(...realEigenvalues);
-  const spectrum = realEigenvalues.map(value => (value > 1e-12 * largest ? value : 0));
-  const turned = eigenvectorMatrix.transpose();
+  const spectrum = Array.from(values, value => (value > 1e-12 * values[0] ? value : 0));
+  const turned = Matrix.from1DArray(vectors.rows, vectors.columns, vectors.data);
   const z = product(dual ? turned : product(turned, across), y);
   const explained = spectrum.map((value, k) => {
     if (value === 0) return 0;
@@ -85,9 +90,10 @@ export function fitRidge(features: Matrix, targets: Matrix, lambda?: number): Ri
     return dual ? squares : squares / value;
   });
   const total = y.norm('frobenius') ** 2;
+  await breathe(signal);
   const chosen = lambda ?? leastGcv(spectrum, explained, total, count);
   const inner = product(
-    eigenvectorMatrix,
+    turned.transpose(),
     z.mulColumnVector(spectrum.map(value => (value === 0 ? 0 : 1 / (value + chosen)))),
   );
   const coefficients = dual ? product(across, inner) : inner;

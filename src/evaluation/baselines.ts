@@ -22,6 +22,7 @@ export interface BaselineInput {
   readonly seed: number;
   /** Noise of `nearest-noise` in standard deviations of each coordinate over the training set; default 0.1. */
   readonly noise?: number;
+  readonly signal?: AbortSignal;
 }
 
 /** What each baseline is, for tables. */
@@ -38,8 +39,8 @@ export const BASELINES = {
 /** One of `BASELINES`. */
 export type BaselineName = keyof typeof BASELINES;
 
-/** Weights [M * D] by baseline; `base` is left out when the zoo has none. Same input, same weights. */
-export function baselines(input: BaselineInput): Partial<Record<BaselineName, Float32Array>> {
+/** Weights [M * D] by baseline; `base` is left out when the zoo has none. Same input, same weights. Throws the signal's reason when interrupted. */
+export async function baselines(input: BaselineInput): Promise<Partial<Record<BaselineName, Float32Array>>> {
   const { spec, trainWeights, base, seed, noise = 0.1 } = input;
   const size = weightCount(spec);
   const count = trainWeights.length / size;
@@ -67,7 +68,9 @@ export function baselines(input: BaselineInput): Partial<Record<BaselineName, Fl
   const near = nearestTwo(standardiseColumns(train, moments), standardiseColumns(asked, moments));
   const { mean, std } = weightMoments(trainWeights, size);
   const stream = (name: BaselineName, query: number) => randomStream(seed, `baseline/${name}/${query}`);
-  const ridge = fitRidge(train, Matrix.from1DArray(count, size, trainWeights));
+  const ridge = await fitRidge(train, Matrix.from1DArray(count, size, trainWeights), {
+    signal: input.signal,
+  });
 
   return {
     random: each(q => initialWeights(spec, stream('random', q).uint32())),

@@ -4,18 +4,16 @@ import { EigenvalueDecomposition, Matrix, SingularValueDecomposition } from 'ml-
 /** Second moment E[(x - grey)(x - grey)'] and mean E[x - grey] of a picture [H * W * 3]. */
 export function colourMoments(picture: ArrayLike<number>, grey: number): { moment: Matrix; mean: Matrix } {
   const pixels = picture.length / 3;
-  const moment = Matrix.zeros(3, 3);
-  const mean = Matrix.zeros(3, 1);
+  const mean = new Float64Array(3);
+  const moment = new Float64Array(9);
   for (let i = 0; i < picture.length; i += 3) {
     for (let c = 0; c < 3; c++) {
       const x = picture[i + c] - grey;
-      mean.set(c, 0, mean.get(c, 0) + x / pixels);
-      for (let d = 0; d < 3; d++) {
-        moment.set(c, d, moment.get(c, d) + (x * (picture[i + d] - grey)) / pixels);
-      }
+      mean[c] += x / pixels;
+      for (let d = 0; d < 3; d++) moment[3 * c + d] += (x * (picture[i + d] - grey)) / pixels;
     }
   }
-  return { moment, mean };
+  return { moment: Matrix.from1DArray(3, 3, moment), mean: Matrix.columnVector(mean) };
 }
 
 /** Variances below this are not stretched: a nearly grey picture has no hues to map. */

@@ -106,6 +106,27 @@ test('turned and recoloured training pictures are answered with their own NCAs, 
   assert.is(tf.memory().numTensors, before);
 });
 
+test('an encoder’s short way over the orbit gives the answers of encoding every copy', async () => {
+  const encoder = randomGram({ scales: 2 });
+  const { orbit: _, ...plain } = encoder;
+  const train = [0, 1, 2, 3, 4, 5].map(texture);
+  const input = {
+    spec,
+    trainWeights: randomStream(6, 'orbit').normals(6 * dimension),
+    trainPictures: Float32Array.from(train.flatMap(t => [...t])),
+    queryPictures: Float32Array.from([7, 8].map(texture).flatMap(t => [...t])),
+    size,
+  };
+  const short = await orbitBaselines({ ...input, encoder });
+  const long = await orbitBaselines({ ...input, encoder: plain });
+  assert.equal(short['nearest-orbit'], long['nearest-orbit']);
+  assert.equal(short['nearest-colour-map'], long['nearest-colour-map']);
+  // Features agree to 1e-5, and ridge regression of six pictures may make ten times as much of that.
+  const apart = short['ridge-canonical']!.map((x, i) => Math.abs(x - long['ridge-canonical']![i]));
+  assert.ok(Math.max(...apart) < 1e-3, `${Math.max(...apart)}`);
+  encoder.dispose();
+});
+
 test('a recoloured training picture gets its own NCA with the colours mapped; specs with clips have no such baseline', async () => {
   const encoder = randomGram({ scales: 2 });
   const train = [0, 1, 2, 3].map(texture);

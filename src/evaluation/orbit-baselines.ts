@@ -3,10 +3,17 @@
  * colours mapped, and ridge regression from canonicalised conditions. Nothing is trained; every answer is exact.
  */
 import { Matrix } from 'ml-matrix';
-import { type Encoder, fitStandardiser, standardise } from '../conditioning/index.ts';
+import {
+  type Encoder,
+  encodedPictures,
+  fitStandardiser,
+  orbitFeatures,
+  standardise,
+} from '../conditioning/index.ts';
 import { fitRidge } from '../diffusion/index.ts';
 import {
   actOnWeights,
+  type CanonicalCondition,
   canonicalCondition,
   colourChange,
   elementSize,
@@ -31,7 +38,7 @@ export interface OrbitBaselineInput {
   /** S */
   readonly size: number;
   /** Its frozen features are compared, standardised over the training set. */
-  readonly encoder: Pick<Encoder, 'features' | 'tokens' | 'featureWidth'>;
+  readonly encoder: Pick<Encoder, 'features' | 'orbit' | 'tokens' | 'featureWidth'>;
   /** Default: the 384 turns and colour maps of `finiteOrbit(spec, ['colour', 'd4'])`. */
   readonly elements?: readonly SymmetryElement[];
   /** When raised, the baselines reject with its reason. */
@@ -59,7 +66,7 @@ export type OrbitBaselineName = keyof typeof ORBIT_BASELINES;
 export async function orbitBaselines(
   input: OrbitBaselineInput,
 ): Promise<Partial<Record<OrbitBaselineName, Float32Array>>> {
-  const { spec, trainWeights, size, encoder } = input;
+  const { spec, trainWeights, size, encoder, signal } = input;
   const elements = input.elements ?? finiteOrbit(spec, ['colour', 'd4']);
   const dimension = weightCount(spec);
   const [train, queries] = [input.trainPictures, input.queryPictures].map(data => pictures(data, size));
@@ -67,13 +74,8 @@ export async function orbitBaselines(
     throw new Error(`${trainWeights.length} weights do not fit ${train.length} training pictures`);
   }
   const row = (n: number) => trainWeights.subarray(n * dimension, (n + 1) * dimension);
-  const width = encoder.tokens * encoder.featureWidth;
-  const features = standardisedFeatures(encoder, size, train);
-  const trainFeatures = await features(train);
-  const ridge = fitRidge(
-    Matrix.from1DArray(train.length, width, trainFeatures),
-    Matrix.from1DArray(train.length, dimension, trainWeights),
-  );
+  const conditions = await standardisedOver(encoder, train, signal);
+  const width = conditions.reference.length / train.length;
   const answers: Record<OrbitBaselineName, Float32Array> = {
     'nearest-orbit': new Float32Array(queries.length * dimension),
     'nearest-colour-map': new Float32Array(queries.length * dimension),
@@ -81,36 +83,40 @@ export async function orbitBaselines(
   };
   const mapped = SYMMETRIES['colour-basis'].obstacle(spec) === null;
   // Colours whitened, so that only structure is left to compare.
-  const structure = standardisedFeatures(encoder, size, train.map(whitened));
-  const trainStructure = await structure(train.map(whitened));
+  const structure = mapped ? await standardisedOver(encoder, train.map(whitened), signal) : null;
 
+  const canonical: CanonicalCondition[] = [];
   for (const [q, picture] of queries.entries()) {
-    // Nothing below waits for anything outside: without a turn of the event loop Ctrl-C would not be heard before the end.
-    await new Promise(resolve => setImmediate(resolve));
-    input.signal?.throwIfAborted();
     input.onProgress?.(q, queries.length);
-    const {
-      undo,
-      nearest,
-      features: found,
-    } = await canonicalCondition({
-      spec,
-      picture,
-      elements,
-      trainFeatures,
-      features: async grids => split(await features(grids), width),
-    });
-    answers['nearest-orbit'].set(actOnWeights(spec, undo, row(nearest)), q * dimension);
-    const predicted = Float32Array.from(ridge.predict(Matrix.from1DArray(1, width, found)).to1DArray());
-    answers['ridge-canonical'].set(actOnWeights(spec, undo, predicted), q * dimension);
-    if (!mapped) continue;
-    const like = nearestRow(trainStructure, await structure([whitened(picture)]));
+    const features = await conditions.of(await orbitFeatures(encoder, spec, picture, elements, signal));
+    const found = canonicalCondition({ elements, trainFeatures: conditions.reference, features });
+    canonical.push(found);
+    answers['nearest-orbit'].set(actOnWeights(spec, found.undo, row(found.nearest)), q * dimension);
+    if (!structure) continue;
+    const own = await structure.of(await encodedPictures(encoder, [whitened(picture)], signal));
+    const like = nearestRow(structure.reference, own);
     const map = colourMap(train[like].data, picture.data, spec.rgb.offset);
     answers['nearest-colour-map'].set(
       actOnWeights(spec, colourChange(elementSize(spec), map), row(like)),
       q * dimension,
     );
   }
+  const ridge = await fitRidge(
+    Matrix.from1DArray(train.length, width, conditions.reference),
+    Matrix.from1DArray(train.length, dimension, trainWeights),
+    { signal },
+  );
+  const predicted = ridge.predict(
+    Matrix.from1DArray(
+      queries.length,
+      width,
+      Float32Array.from(canonical.flatMap(({ features }) => [...features])),
+    ),
+  );
+  canonical.forEach(({ undo }, q) => {
+    const weights = Float32Array.from(predicted.getRow(q));
+    answers['ridge-canonical'].set(actOnWeights(spec, undo, weights), q * dimension);
+  });
   input.onProgress?.(queries.length, queries.length);
   const { 'nearest-colour-map': colour, ...others } = answers;
   return mapped ? { ...others, 'nearest-colour-map': colour } : others;
@@ -127,50 +133,38 @@ function pictures(data: Float32Array, size: number): Grid<Float32Array>[] {
 const split = (data: Float32Array, length: number): Float32Array[] =>
   Array.from({ length: data.length / length }, (_, n) => data.subarray(n * length, (n + 1) * length));
 
-const CHUNK = 64;
-
-/** Frozen features [n * F] of pictures, in standard units over the reference pictures. */
-function standardisedFeatures(
+/** Frozen features of reference pictures in standard units over them, and others in the same units. */
+async function standardisedOver(
   encoder: OrbitBaselineInput['encoder'],
-  size: number,
   reference: readonly Grid[],
-): (grids: readonly Grid[]) => Promise<Float32Array> {
-  const encode = (grids: readonly Grid[]) =>
-    tf.tidy(() => {
-      const parts: tf.Tensor3D[] = [];
-      for (let from = 0; from < grids.length; from += CHUNK) {
-        const some = grids.slice(from, from + CHUNK);
-        const data = new Float32Array(some.length * size * size * 3);
-        some.forEach((grid, k) => {
-          data.set(grid.data, k * size * size * 3);
-        });
-        parts.push(encoder.features(tf.tensor4d(data, [some.length, size, size, 3])));
-      }
-      return tf.concat(parts, 0);
-    });
-  const fit = async () => {
-    const all = encode(reference);
-    const standardiser = await fitStandardiser(all);
-    all.dispose();
-    return standardiser;
+  signal?: AbortSignal,
+) {
+  const { tokens, featureWidth } = encoder;
+  const tensor = (features: Float32Array) =>
+    tf.tensor3d(features, [features.length / (tokens * featureWidth), tokens, featureWidth]);
+  const raw = await encodedPictures(encoder, reference, signal);
+  const all = tensor(raw);
+  const standardiser = await fitStandardiser(all);
+  all.dispose();
+  /** Raw features [n * F] in standard units. */
+  const of = async (features: Float32Array): Promise<Float32Array> => {
+    const rows = tf.tidy(() => standardise(tensor(features), standardiser));
+    try {
+      return (await rows.data()) as Float32Array;
+    } finally {
+      rows.dispose();
+    }
   };
-  let fitted: ReturnType<typeof fit> | undefined;
-  return async grids => {
-    fitted ??= fit();
-    const standardiser = await fitted;
-    const rows = tf.tidy(() => standardise(encode(grids), standardiser));
-    const values = (await rows.data()) as Float32Array;
-    rows.dispose();
-    return values;
-  };
+  return { reference: await of(raw), of };
 }
 
 /** The picture with colours of mean grey and no covariance: what is left is structure. */
 function whitened(picture: Grid): Grid<Float32Array> {
-  const data = Float32Array.from(picture.data);
+  const { data } = picture;
   const pixels = data.length / 3;
-  const mean = [0, 1, 2].map(c => data.reduce((sum, x, i) => sum + (i % 3 === c ? x / pixels : 0), 0));
-  const centred = data.map((x, i) => x - mean[i % 3] + 0.5);
+  const mean = [0, 0, 0];
+  for (let i = 0; i < data.length; i++) mean[i % 3] += data[i] / pixels;
+  const centred = Float32Array.from(data, (x, i) => x - mean[i % 3] + 0.5);
   // A picture of uncorrelated colours of one spread: mapping to it whitens.
   const spread = 0.2;
   const target = [1, -1].flatMap(sign =>

@@ -173,19 +173,20 @@ export async function openStudy(options: StudyOptions): Promise<Study> {
 }
 
 /** What any denoiser has to beat on this study, without the symmetries. */
-async function plainMethods(study: Study, seed: number): Promise<Method[]> {
+async function plainMethods(study: Study, seed: number, signal?: AbortSignal): Promise<Method[]> {
   const { spec, train, heldOut, zoo } = study;
   const [trainFeatures, queryFeatures] = (await Promise.all([
     train.features.data(),
     heldOut.features.data(),
   ])) as [Float32Array, Float32Array];
-  const found = baselines({
+  const found = await baselines({
     spec,
     trainWeights: train.weights,
     trainFeatures,
     queryFeatures,
     base: zoo.base,
     seed,
+    signal,
   });
   return Object.entries(found).map(([name, weights]): Method => ({ name, kind: 'baseline', weights }));
 }
@@ -230,7 +231,7 @@ export async function baselineMethods(
   const { only } = options;
   const wanted = (name: string) => only?.includes(name) ?? true;
   const methods: Method[] = [
-    ...(await plainMethods(study, seed)),
+    ...(await plainMethods(study, seed, options.signal)),
     ...(Object.keys(ORBIT_BASELINES).some(wanted) ? await orbitMethods(study, options) : []),
     { name: BOUND, kind: 'bound', weights: study.heldOut.weights },
   ];

@@ -10,6 +10,7 @@ export { finishRows, gemmBatch, gemmBlock, gemmPackB, sumSlices } from "./gemm";
 export { copyBox, gatherRows, segmentSum, sortRows, transposePlanes } from "./move";
 export { layerNorm, layerNormGradient } from "./norm";
 export { depthwise, depthwiseFilter, depthwiseInput, pool, poolGradient, resizeBilinear } from "./pool";
+export { orbitGram } from "./orbit";
 export { reduceColumns, reduceRows, softmax } from "./reduce";
 export { resizeBackAcross, resizeBackDown } from "./resize";
 export { winograd, winogradFilter } from "./winograd";

@@ -115,40 +115,42 @@ export const actOnMask = turnGrid;
 export function actOnState<T extends Floats>(spec: NcaSpec, g: SymmetryElement, state: Grid<T>): Grid<T> {
   checkFits(spec, g);
   const turned = turnGrid(g, state);
-  return { ...turned, data: linear(turned.data, spec.channels, g.basis, spec.channels, 0) };
+  return { ...turned, data: linear(turned.data, spec.channels, g.basis, 0) };
 }
 
 /**
- * The picture's colours change by A's part on the first three channels, about grey (the picture of a zero state).
- * @param picture [height, width, 3]
- * Throws when A mixes latent channels into the picture: then the picture alone does not say what becomes of it.
+ * Row-major [3, 3] part of A that acts on the colours of pictures. Throws when A mixes latent channels into the picture: then the picture alone does not
+ * say what becomes of it.
  */
-export function actOnImage<T extends Floats>(spec: NcaSpec, g: SymmetryElement, picture: Grid<T>): Grid<T> {
+export function colourPart(spec: NcaSpec, g: SymmetryElement): Float64Array {
   checkFits(spec, g);
   for (let c = 0; c < 3; c++) {
     for (let k = 3; k < spec.channels; k++) {
       if (g.basis[c * spec.channels + k] !== 0) throw new Error('latent channels are mixed into the picture');
     }
   }
-  const turned = turnGrid(g, picture);
-  return { ...turned, data: linear(turned.data, 3, g.basis, spec.channels, spec.rgb.offset) };
+  return Float64Array.from({ length: 9 }, (_, i) => g.basis[Math.floor(i / 3) * spec.channels + (i % 3)]);
 }
 
-/** x -> A (x - offset) + offset for every group of n numbers; A is the top left of a row-major matrix of `stride` columns. */
-function linear<T extends Floats>(
-  data: T,
-  n: number,
-  matrix: Float64Array,
-  stride: number,
-  offset: number,
-): T {
-  const plain = Array.from({ length: n * n }, (_, i) => matrix[Math.floor(i / n) * stride + (i % n)]);
-  if (plain.every((x, i) => x === (i % (n + 1) === 0 ? 1 : 0))) return data;
+/**
+ * The picture's colours change by A's part on the first three channels, about grey (the picture of a zero state).
+ * @param picture [height, width, 3]
+ * Throws as `colourPart` does.
+ */
+export function actOnImage<T extends Floats>(spec: NcaSpec, g: SymmetryElement, picture: Grid<T>): Grid<T> {
+  const colour = colourPart(spec, g);
+  const turned = turnGrid(g, picture);
+  return { ...turned, data: linear(turned.data, 3, colour, spec.rgb.offset) };
+}
+
+/** x -> A (x - offset) + offset for every group of n numbers; A is row-major [n, n]. */
+function linear<T extends Floats>(data: T, n: number, matrix: Float64Array, offset: number): T {
+  if (matrix.every((x, i) => x === (i % (n + 1) === 0 ? 1 : 0))) return data;
   const result = like(data);
   for (let at = 0; at < data.length; at += n) {
     for (let c = 0; c < n; c++) {
       let sum = offset;
-      for (let k = 0; k < n; k++) sum += plain[c * n + k] * (data[at + k] - offset);
+      for (let k = 0; k < n; k++) sum += matrix[c * n + k] * (data[at + k] - offset);
       result[at + c] = sum;
     }
   }

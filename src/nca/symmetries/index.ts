@@ -1,5 +1,13 @@
 /** The symmetries of NCA weights: groups that act on weights, states, pictures and masks, and what is built on them. */
-export { actOnImage, actOnMask, actOnState, actOnWeights, type Floats, type Grid } from './act.ts';
+export {
+  actOnImage,
+  actOnMask,
+  actOnState,
+  actOnWeights,
+  colourPart,
+  type Floats,
+  type Grid,
+} from './act.ts';
 export {
   type AlignOptions,
   align,
