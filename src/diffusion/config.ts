@@ -18,6 +18,7 @@ import { ddim } from './ddim.ts';
 import type { Diffusion } from './diffusion.ts';
 import { EDM_DEFAULTS, edm } from './edm.ts';
 import type { GaussianPrior } from './gaussian.ts';
+import { MEANS } from './prior-means.ts';
 import { regression } from './regression.ts';
 import { SAMPLERS } from './samplers.ts';
 import { SCHEDULES } from './schedules.ts';
@@ -38,8 +39,8 @@ const churn = t.intersection([
   t.partial({ min: notNegative, max: positive, noise: positive }),
 ]);
 
-/** `gaussian`: the process is built around ridge regression and its residuals, fitted to the training weights. */
-const prior = t.keyof({ none: null, gaussian: null });
+/** The process is built around ridge regression (`gaussian`) or kernel ridge regression (`kernel`) and its residuals, fitted to the training weights. */
+const prior = t.keyof({ none: null, ...MEANS });
 
 const EdmCodec = t.intersection([
   t.strict({ process: t.literal('edm') }),
@@ -116,8 +117,9 @@ export function fitDiffusion(
   return { ...config, noise: spectrumNoise(range, sigmaData, largestDeviation(normalised, size)) };
 }
 
-/** Whether a configuration asks for a process around a prior. */
-export const wantsPrior = (config: Readonly<Record<string, unknown>>): boolean => config.prior === 'gaussian';
+/** The mean of the prior that a configuration asks to build its process around; null where it asks for none. */
+export const priorMean = (config: Readonly<Record<string, unknown>>): keyof typeof MEANS | null =>
+  Object.keys(MEANS).includes(config.prior as string) ? (config.prior as keyof typeof MEANS) : null;
 
 /**
  * Builds the process that a configuration describes; parameters left out take their defaults.
@@ -158,6 +160,6 @@ function chosen(
   prior: GaussianPrior | null,
   where: string,
 ): GaussianPrior | null {
-  if (!wantsPrior(config)) return null;
+  if (!priorMean(config)) return null;
   return prior ?? refuse(where, 'a prior fitted to weights', 'none', { field: 'prior' });
 }

@@ -198,12 +198,12 @@ test('for Gaussian weights a network that adds nothing has a loss of 1 at every 
     for (const sigma of [0.02, 0.3, 4]) {
       const noise = tf.tensor2d(random.normals(rows * size), [rows, size]);
       const levels = new Array<number>(rows).fill(sigma);
-      const { losses } = process.objective(nothingAdded(spec), x, noise, levels, condition);
+      const { losses } = process.objective(nothingAdded(spec, prior), x, noise, levels, condition);
       const mean = tf.mean(losses).dataSync()[0];
       // A mean of squares over 200 rows whose largest direction alone holds most of the variance: standard error at most sqrt(2 / 200) = 10 %.
       assert.ok(Math.abs(mean - 1) < 0.35, `${sigma}: ${mean}`);
     }
-    const { denoised } = regression({}, prior).objective(nothingAdded(spec), x, x, [], condition);
+    const { denoised } = regression({}, prior).objective(nothingAdded(spec, prior), x, x, [], condition);
     // The estimate at noise without bound, to float32.
     assert.ok(denoised.dataSync().every((value, i) => Math.abs(value - means[i]) < 1e-5));
   });
@@ -226,7 +226,7 @@ test('the sampler gives the prior’s own mean and covariance, in the full dimen
   const K = 600;
   const identity = normaliserOf(new Float32Array(size), new Float32Array(size).fill(1));
   const samples = await sampleWeights({
-    denoiser: nothingAdded(spec),
+    denoiser: nothingAdded(spec, prior),
     encoder: { project: features => tf.clone(features) },
     diffusion,
     normaliser: identity,

@@ -1,15 +1,15 @@
 /**
- * Weights given a condition as a Gaussian, N(r(c), S): r ridge regression, S the covariance of its residuals; without condition N(0, S0). For it the
+ * Weights given a condition as a Gaussian, N(r(c), S): r ridge regression (or its kernel form), S the covariance of its residuals; without condition N(0, S0). For it the
  * optimal denoiser is known in closed form, D(x; s) = r(c) + S (S + s^2 I)^-1 (x - r(c)). It is the null model of sampling, which any denoiser must
  * beat in every noise bin, and what EDM can be built around: `prior: gaussian` leaves to the network what is not Gaussian.
  */
 import { Matrix } from 'ml-matrix';
-import { breathe, type Rows, rowDotsInPieces, transposed } from '../compute/index.ts';
+import { type Rows, rowDotsInPieces, transposed } from '../compute/index.ts';
 import type { Condition, Denoiser } from '../denoisers/index.ts';
 import type { NcaSpec } from '../nca/index.ts';
-import { randomStream, tf } from '../tensor/index.ts';
+import { tf } from '../tensor/index.ts';
 import { symmetricEigen } from './eigen.ts';
-import { applyMap, fitRidge, type LinearMap } from './ridge.ts';
+import { MEANS, type MeanMap, meanFromArrays, type PriorArray, type ReadArray } from './prior-means.ts';
 
 /** S = sum over k of (spectrum[k] - rest) e_k e_k' + rest I, in D dimensions. */
 export interface Covariance {
@@ -26,7 +26,7 @@ export interface GaussianPrior {
   /** D, numbers a sample. */
   readonly size: number;
   /** r: F features -> D weights; null when it was fitted without features. */
-  readonly map: LinearMap | null;
+  readonly map: MeanMap | null;
   /** S */
   readonly conditional: Covariance;
   /** S0 */
@@ -42,7 +42,9 @@ export interface GaussianInput {
   /** [N * F]; null for none: then r = 0. */
   readonly features: Float32Array | null;
   readonly size: number;
-  /** Parts of the cross-fitting; default 5. */
+  /** What r is: ridge regression (`gaussian`, default) or kernel ridge regression. */
+  readonly mean?: keyof typeof MEANS;
+  /** Parts of the cross-fitting of ridge regression; default 5. */
   readonly folds?: number;
   /** Deals rows to folds; default 0. */
   readonly seed?: number;
@@ -65,7 +67,7 @@ export interface FittedGaussian {
  * @throws Error for fewer than four rows, or numbers that are no whole rows; the signal's reason when interrupted
  */
 export async function fitGaussian(input: GaussianInput): Promise<FittedGaussian> {
-  const { weights, features, size, folds = 5, seed = 0, signal } = input;
+  const { weights, features, size, mean = 'gaussian', folds = 5, seed = 0, signal } = input;
   const count = weights.length / size;
   const width = features ? features.length / count : 0;
   const parts = Math.min(folds, count);
@@ -84,30 +86,19 @@ export async function fitGaussian(input: GaussianInput): Promise<FittedGaussian>
       means: new Float32Array(count * size),
     };
   }
-  const means = new Float32Array(count * size);
   const given = async () => {
-    const x = Matrix.from1DArray(count, width, features);
-    const y = Matrix.from1DArray(count, size, weights);
-    const order = randomStream(seed, 'gaussian/folds').permutation(count);
-    for (let fold = 0; fold < parts; fold++) {
-      await breathe(signal);
-      const out = [...order].filter((_, i) => i % parts === fold);
-      const kept = [...order].filter((_, i) => i % parts !== fold);
-      const [seen, unseen] = [kept, out].map(rows => x.selection(rows, columns(width)));
-      const ridge = await fitRidge(seen, y.selection(kept, columns(size)), { signal });
-      const found = ridge.predict(unseen);
-      out.forEach((row, i) => {
-        means.set(found.getRow(i), row * size);
-      });
-      step();
-    }
-    await breathe(signal);
-    const { map } = await fitRidge(x, y, { signal });
-    step();
-    return { map, conditional: await covariance(weights.map((w, i) => w - means[i])) };
+    const { map, unseen } = await MEANS[mean]({
+      features: Matrix.from1DArray(count, width, features),
+      weights,
+      folds: parts,
+      seed,
+      signal,
+      onPart: step,
+    });
+    return { map, means: unseen, conditional: await covariance(weights.map((w, i) => w - unseen[i])) };
   };
   // Side by side: eigenvectors are found on a thread of their own.
-  const [marginal, { map, conditional }] = await Promise.all([covariance(weights), given()]);
+  const [marginal, { map, means, conditional }] = await Promise.all([covariance(weights), given()]);
   return { prior: priorOf({ size, map, conditional, marginal }), means };
 }
 
@@ -117,11 +108,9 @@ export const priorOf = (numbers: Omit<GaussianPrior, 'means'>): GaussianPrior =>
   means(features) {
     const { map, size } = numbers;
     if (!map) throw new Error('a prior without a condition has no means');
-    const width = map.coefficients.rows;
-    const rows = Matrix.from1DArray(features.length / width, width, features);
-    const found = Float32Array.from(applyMap(map, rows).to1DArray());
-    if (found.length !== rows.rows * size)
-      throw new Error(`means of ${found.length / rows.rows}, not ${size}`);
+    const found = map.answer(features);
+    const rows = features.length / map.width;
+    if (found.length !== rows * size) throw new Error(`means of ${found.length / rows}, not ${size}`);
     return found;
   },
 });
@@ -242,8 +231,8 @@ function wienerFilter(
 }
 
 /** The null model as a denoiser: it adds nothing to the prior of its process, so that D is the prior's own estimate. */
-export const nothingAdded = (spec: NcaSpec): Denoiser => ({
-  name: 'ridge + residual',
+export const nothingAdded = (spec: NcaSpec, { map }: Pick<GaussianPrior, 'map'>): Denoiser => ({
+  name: `${map?.name ?? 'mean'} + residual`,
   spec,
   variables: {},
   symmetries: [],
@@ -265,43 +254,21 @@ export function priorArrays({ map, conditional, marginal }: GaussianPrior): Reco
     };
     vector(`${name}/rest`, [rest]);
   }
-  if (!map) return arrays;
-  vector('map/mean', map.moments.mean);
-  vector('map/std', map.moments.std);
-  vector('map/offset', map.offset);
-  arrays['map/coefficients'] = {
-    shape: [map.coefficients.rows, map.coefficients.columns],
-    data: Float32Array.from(map.coefficients.to1DArray()),
-  };
-  return arrays;
+  return { ...arrays, ...map?.arrays() };
 }
 
-/** A float32 array and its shape. */
-export interface PriorArray {
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
-}
-
-/** The prior of `priorArrays`; `read` gives an array by name (or refuses), null where `map/...` is not there. @param size D */
-export function priorFromArrays(
-  size: number,
-  read: (name: string, optional?: boolean) => PriorArray | null,
-): GaussianPrior {
+/** The prior of `priorArrays`; `read` gives an array by name (or refuses), null where the mean's are not there. @param size D */
+export function priorFromArrays(size: number, read: ReadArray): GaussianPrior {
   const take = (name: string) => read(name)!.data;
   const covariance = (name: string): Covariance => ({
     spectrum: Float64Array.from(take(`${name}/spectrum`)),
     directions: take(`${name}/directions`),
     rest: take(`${name}/rest`)[0],
   });
-  const coefficients = read('map/coefficients', true);
   return priorOf({
     size,
     conditional: covariance('conditional'),
     marginal: covariance('marginal'),
-    map: coefficients && {
-      moments: { mean: [...take('map/mean')], std: [...take('map/std')] },
-      coefficients: Matrix.from1DArray(coefficients.shape[0], coefficients.shape[1], coefficients.data),
-      offset: [...take('map/offset')],
-    },
+    map: meanFromArrays(read),
   });
 }

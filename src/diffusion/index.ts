@@ -1,6 +1,6 @@
 /** Diffusion in weight space: EDM and the DDIM baseline, samplers, guidance, normalisation. */
 export { type CanonicalSampleOptions, sampleCanonicalWeights } from './canonical.ts';
-export { createDiffusion, type DiffusionConfig, fitDiffusion, wantsPrior } from './config.ts';
+export { createDiffusion, type DiffusionConfig, fitDiffusion, priorMean } from './config.ts';
 export { DDIM_DEFAULTS, type DdimConfig, ddim } from './ddim.ts';
 export type { Diffusion, Objective, SampleOptions } from './diffusion.ts';
 export {
@@ -27,6 +27,7 @@ export {
   shrunkCovariance,
 } from './gaussian.ts';
 export type { Guidance } from './guidance.ts';
+export { applyKernelMap, fitKernelRidge, type KernelMap, type KernelRidge } from './kernel-ridge.ts';
 export { type NoiseDistribution, normalCdf, normalQuantile } from './noise.ts';
 export {
   fitColumns,

@@ -1,7 +1,7 @@
 /** What a training on a set of weights begins with: its normaliser, and the process with its noise fitted to the normalised weights. */
 import { orThrow } from '../config/index.ts';
 import { type NcaSpec, weightCount } from '../nca/index.ts';
-import { createDiffusion, fitDiffusion, wantsPrior } from './config.ts';
+import { createDiffusion, fitDiffusion, priorMean } from './config.ts';
 import type { Diffusion } from './diffusion.ts';
 import { EDM_DEFAULTS } from './edm.ts';
 import { fitGaussian, type GaussianInput } from './gaussian.ts';
@@ -28,7 +28,7 @@ export interface PrepareOptions extends Pick<GaussianInput, 'signal' | 'onProgre
 /**
  * @param config `process: ...` and its parameters; `noise: { kind: spectrum, ... }` is fitted to the weights
  * @param weights [N * D] real training weights
- * @param features [N * F] their frozen features, for `prior: gaussian`; null for a training without condition
+ * @param features [N * F] their frozen features, for a prior; null for a training without condition
  * @param options the fit of a prior takes a while: its signal, and who is told how far it is
  * @throws UserError for parameters that do not fit; the signal's reason when interrupted
  */
@@ -44,8 +44,9 @@ export async function prepareDiffusion(
   const size = weightCount(spec);
   const normalised = normaliser.normalise(weights);
   const fitted = fitDiffusion(config, normalised, size, where);
-  const gaussian = wantsPrior(config)
-    ? await fitGaussian({ weights: normalised, features, size, signal, onProgress })
+  const mean = priorMean(config);
+  const gaussian = mean
+    ? await fitGaussian({ mean, weights: normalised, features, size, signal, onProgress })
     : null;
   return {
     diffusion: orThrow(createDiffusion(fitted, where, gaussian?.prior)),

@@ -110,8 +110,18 @@ export async function fitRidge(
   };
 }
 
-/** Scans 61 penalties over ten decades about the mean eigenvalue. */
-function leastGcv(spectrum: number[], explained: number[], total: number, count: number): number {
+/**
+ * The penalty of the least GCV score among 61 over ten decades about the mean eigenvalue.
+ * @param spectrum eigenvalues of the products of the N training rows
+ * @param explained squares of the targets along each of their vectors
+ * @param total the sum of all squares of the targets
+ */
+export function leastGcv(
+  spectrum: readonly number[],
+  explained: readonly number[],
+  total: number,
+  count: number,
+): number {
   const scale = Math.max(spectrum.reduce((a, b) => a + b, 0) / count, 1e-12);
   let best = { score: Infinity, lambda: scale };
   for (let step = 0; step <= 60; step++) {

@@ -3,7 +3,13 @@
  * Every comparison shows all of them.
  */
 import { Matrix } from 'ml-matrix';
-import { columnMoments, fitRidge, standardiseColumns } from '../diffusion/index.ts';
+import {
+  applyKernelMap,
+  columnMoments,
+  fitKernelRidge,
+  fitRidge,
+  standardiseColumns,
+} from '../diffusion/index.ts';
 import { initialWeights, type NcaSpec, weightCount } from '../nca/index.ts';
 import { randomStream } from '../tensor/index.ts';
 
@@ -35,6 +41,8 @@ export const BASELINES = {
   'interpolated-two': 'the two nearest training NCAs, mixed by inverse distance',
   'nearest-noise': 'the nearest training NCA with noise on its weights',
   ridge: 'ridge regression from condition to weights, penalty by generalised cross-validation',
+  'kernel-ridge':
+    'kernel ridge regression: training NCAs mixed by how near their conditions are (Laplace kernel)',
 } as const;
 /** One of `BASELINES`. */
 export type BaselineName = keyof typeof BASELINES;
@@ -72,6 +80,13 @@ export async function baselines(input: BaselineInput): Promise<Partial<Record<Ba
     signal: input.signal,
   });
 
+  const { map } = await fitKernelRidge(
+    train,
+    { rows: count, columns: size, data: Float64Array.from(trainWeights, (x, i) => x - mean[i % size]) },
+    { signal: input.signal },
+  );
+  const kernelled = Float32Array.from(applyKernelMap(map, asked).data);
+
   return {
     random: each(q => initialWeights(spec, stream('random', q).uint32())),
     ...(base ? { base: each(() => base) } : {}),
@@ -88,6 +103,7 @@ export async function baselines(input: BaselineInput): Promise<Partial<Record<Ba
       return row(near[q].first).map((x, d) => x + noise * std[d] * random.normal());
     }),
     ridge: Float32Array.from(ridge.predict(asked).to1DArray()),
+    'kernel-ridge': kernelled.map((x, i) => x + mean[i % size]),
   };
 }
 

@@ -91,7 +91,7 @@ async function nullModelOf(
   const prior = await priorOfStudy(study, contender, signal);
   return {
     diffusion: edm({ ...config, parametrisation: 'edm', weighting: 'edm' }, prior),
-    denoiser: nothingAdded(study.spec),
+    denoiser: nothingAdded(study.spec, prior),
     encoder: study.encoder,
     normaliser: contender.normaliser,
   };

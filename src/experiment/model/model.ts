@@ -24,8 +24,8 @@ import {
   normaliserOf,
   priorArrays,
   priorFromArrays,
+  priorMean,
   type SamplerName,
-  wantsPrior,
 } from '../../diffusion/index.ts';
 import { type NdArray, readSafetensors, writeSafetensors } from '../../formats/index.ts';
 import { type NcaSpec, NcaSpecCodec, weightCount } from '../../nca/index.ts';
@@ -187,7 +187,7 @@ export async function readModel(
       createDiffusion(
         process,
         `${path} (metadata): diffusion`,
-        wantsPrior(config.diffusion) ? readPrior(tensors, spec, path) : null,
+        priorMean(config.diffusion) ? readPrior(tensors, spec, path) : null,
       ),
     ),
     normaliser: normaliserOf(statistic('normaliser/mean'), statistic('normaliser/scale')),
