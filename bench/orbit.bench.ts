@@ -11,15 +11,16 @@ await startBackend();
 const encoder = await createEncoder('random-gram', {}, { seed: 0 });
 const study = await openStudy({ zoo: zooFolder(zoo), encoder, limit: { heldOut: Number(queries) } });
 const { spec, train, heldOut, size } = study;
-const [trainPictures, queryPictures] = (await Promise.all([
+const [trainPictures, queryPictures, trainFeatures] = (await Promise.all([
   train.pictures.data(),
   heldOut.pictures.data(),
+  train.features.data(),
 ])) as Float32Array[];
 const { features, tokens, featureWidth } = encoder;
 let first = { at: 0, cpu: process.cpuUsage() };
 const [cpu, started] = [process.cpuUsage(), performance.now()];
 const found = await orbitBaselines({
-  ...{ spec, trainWeights: train.weights, trainPictures, queryPictures, size },
+  ...{ spec, trainWeights: train.weights, trainPictures, queryPictures, trainFeatures, size },
   encoder: process.env.WEIGHTLOOM_BENCH_PLAIN ? { features, tokens, featureWidth } : encoder,
   onProgress: done => {
     if (done === 0) first = { at: performance.now(), cpu: process.cpuUsage() };

@@ -19,8 +19,8 @@ export interface OrbitGramInput {
   readonly colours: readonly ArrayLike<number>[];
 }
 
-/** Pixels that are worked on at once: the mixed responses of 24 filters to so many stay in the first cache. */
-const BLOCK = 256;
+/** Floats of scratch that a thread needs for a filter: answers to nine pairs of channels, and what is mixed of them, for 256 pixels. */
+const SCRATCH = 11 * 256;
 
 const roundUp = (x: number, to: number) => to * Math.ceil(x / to);
 
@@ -33,21 +33,21 @@ const roundUp = (x: number, to: number) => to * Math.ceil(x / to);
 export function orbitGrams(input: OrbitGramInput): Float32Array {
   const { level, height, width, taps, count, rate, turns, colours } = input;
   const reach = (taps - 1) * rate;
-  // The kernel takes eight pixels and twelve filters at a time.
-  const [across, filters] = [roundUp(width, 8), roundUp(count, 12)];
+  // The kernel takes eight pixels and six filters at a time.
+  const [across, filters] = [roundUp(width, 8), roundUp(count, 6)];
   const stride = across + reach;
   const plane = (height + reach) * stride;
-  const block = Math.max(1, Math.floor(BLOCK / across)) * across;
-  const terms = colours.map(colourTerms);
+  const { maps, places } = signless(colours);
+  const terms = maps.map(colourTerms);
   const groups = Math.max(...terms.map(list => Math.ceil(list.length / 3)));
-  const grams = turns.length * colours.length * filters ** 2;
+  const grams = turns.length * maps.length * 2 * filters ** 2;
   const sizes = {
     planes: 4 * 3 * plane,
     filters: 4 * turns.length * taps ** 2 * 3 * filters,
     offsets: 4 * taps ** 2,
-    terms: 24 * colours.length * groups,
+    terms: 24 * maps.length * groups,
     grams: 8 * grams,
-    scratch: 4 * threadCount() * 10 * filters * block,
+    scratch: 4 * threadCount() * filters * SCRATCH,
   };
   const room = Object.values(sizes).map(allocate);
   try {
@@ -70,12 +70,30 @@ export function orbitGrams(input: OrbitGramInput): Float32Array {
         written.setFloat32(8 * (3 * groups * a + k) + 4, factor, true);
       }
     });
-    const size = [height, across, width, stride, plane, taps ** 2, filters, colours.length, groups, block];
+    const size = [height, across, width, stride, plane, taps ** 2, filters, maps.length, groups];
     parallel(kernel('orbitGram'), turns.length, ...room, ...size);
-    return meanProducts(new Float64Array(memory.buffer, gramsAt, grams), filters, count, height * width);
+    const sums = new Float64Array(memory.buffer, gramsAt, grams);
+    const rows = turns.flatMap((_, t) => places.map(place => t * 2 * maps.length + place));
+    return meanProducts(sums, rows, filters, count, height * width);
   } finally {
     room.forEach(release);
   }
+}
+
+/** Colour maps of which none is another's negative, and where each of those given is among them and their negatives, taken in turn. */
+function signless(colours: readonly ArrayLike<number>[]) {
+  const maps: ArrayLike<number>[] = [];
+  const known = new Map<string, number>();
+  const key = (colour: ArrayLike<number>, sign: number) => Array.from(colour, x => sign * x + 0).join();
+  const places = colours.map(colour => {
+    const found = known.get(key(colour, 1));
+    if (found !== undefined) return found;
+    const place = 2 * (maps.push(colour) - 1);
+    known.set(key(colour, 1), place);
+    known.set(key(colour, -1), place + 1);
+    return place;
+  });
+  return { maps, places };
 }
 
 /** What a colour map mixes: A[c, p] of the answer of a filter's channel c to the picture's channel p, which is map 3 p + c. */
@@ -106,14 +124,19 @@ function turnedFilters({ bank, taps, count, turns }: OrbitGramInput, filters: nu
   return turned;
 }
 
-/** Of sums above the diagonal of [n, filters, filters] the means of both halves of [n, count, count]. */
-function meanProducts(sums: Float64Array, filters: number, count: number, pixels: number): Float32Array {
-  const n = sums.length / filters ** 2;
-  const means = new Float32Array(n * count ** 2);
-  for (let k = 0; k < n; k++) {
+/** Of sums above the diagonal of [n, filters, filters], means [rows, count, count] with both halves. */
+function meanProducts(
+  sums: Float64Array,
+  rows: readonly number[],
+  filters: number,
+  count: number,
+  pixels: number,
+): Float32Array {
+  const means = new Float32Array(rows.length * count ** 2);
+  for (const [k, row] of rows.entries()) {
     for (let i = 0; i < count; i++) {
       for (let j = i; j < count; j++) {
-        const mean = sums[k * filters ** 2 + i * filters + j] / pixels;
+        const mean = sums[row * filters ** 2 + i * filters + j] / pixels;
         means[k * count ** 2 + i * count + j] = mean;
         means[k * count ** 2 + j * count + i] = mean;
       }

@@ -15,6 +15,14 @@ import type { Grid, GridTurn } from '../nca/index.ts';
 import { randomStream, tf } from '../tensor/index.ts';
 import type { Encoder, PictureCopy } from './encoder.ts';
 import { orbitGrams } from './orbit-grams.ts';
+import {
+  COLOUR_FEATURES,
+  colourFeatures,
+  colourOrbit,
+  type Distinct,
+  distinct,
+  structureFeatures,
+} from './random-gram-statistics.ts';
 import { registerEncoder } from './registry.ts';
 
 /** Parameters of the encoder `random-gram`; all of it follows from them. */
@@ -41,12 +49,6 @@ const defaults: RandomGramConfig = {
   layout: 'single',
   seed: 0,
 };
-
-const QUANTILES = [0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98];
-/** Per channel: mean, log spread, skewness and the quantiles; and the three correlations between channels. */
-const COLOUR_FEATURES = 3 * (3 + QUANTILES.length) + 3;
-/** Amplitudes below this are as good as none: about three grey levels of 256. */
-const FLOOR = 0.01;
 
 /** The encoder with every default of `config` filled in. Its frozen part is all of it. */
 export function randomGram(config: Partial<RandomGramConfig> = {}): Encoder {
@@ -150,7 +152,7 @@ export function randomGram(config: Partial<RandomGramConfig> = {}): Encoder {
           return structureFeatures(tf.gather(all, tf.tensor1d(rows, 'int32')), projections[scale]);
         });
         // Turning a picture leaves its colours as they are.
-        const colour = colourFeatures(recoloured(pictures, colours.values, grey));
+        const colour = colourOrbit(pictures, colours.values, grey);
         return laidOut([...structure, tf.gather(colour, tf.tensor1d(colours.index, 'int32'))]);
       });
       kept.push(found);
@@ -244,72 +246,6 @@ function responseGram(level: tf.Tensor4D, bank: tf.Tensor4D, rate: number): tf.T
   const [batch, height, width, filters] = responses.shape;
   const flat = tf.reshape(responses, [batch, height * width, filters]);
   return tf.div(tf.matMul(flat, flat, true, false), height * width);
-}
-
-/** Mean products [B, filters, filters] -> [B, filters + correlations]: log amplitudes of the responses and projected correlations between them. */
-function structureFeatures(gram: tf.Tensor3D, projection: tf.Tensor2D): tf.Tensor2D {
-  const [batch, filters] = gram.shape;
-  const diagonal = tf.sum(tf.mul(gram, tf.eye(filters)), 2);
-  const amplitude = tf.sqrt(tf.add(diagonal, FLOOR ** 2));
-  const correlation = tf.div(gram, tf.mul(tf.expandDims(amplitude, 1), tf.expandDims(amplitude, 2)));
-  const projected = tf.matMul(tf.reshape(correlation, [batch, filters * filters]), projection);
-  return tf.concat([tf.log(amplitude), projected], 1) as tf.Tensor2D;
-}
-
-/** One picture [1, H, W, 3] under colour maps: x -> A (x - grey) + grey, [maps, H, W, 3]. */
-function recoloured(pictures: tf.Tensor4D, colours: readonly ArrayLike<number>[], grey: number): tf.Tensor4D {
-  const [, height, width] = pictures.shape;
-  const maps = tf.tensor3d(Float32Array.from(colours.flatMap(colour => Array.from(colour))), [
-    colours.length,
-    3,
-    3,
-  ]);
-  const centred = tf.reshape(tf.sub(pictures, grey), [1, height * width, 3]);
-  const mixed = tf.matMul(tf.tile(centred, [colours.length, 1, 1]), maps, false, true);
-  return tf.reshape(tf.add(mixed, grey), [colours.length, height, width, 3]);
-}
-
-interface Distinct<T> {
-  readonly values: readonly T[];
-  /** Which of them each one is. */
-  readonly index: number[];
-}
-
-/** Rows of numbers without those that come again. */
-function distinct<T extends ArrayLike<number>>(rows: readonly T[]): Distinct<T> {
-  const places = new Map<string, number>();
-  const values: T[] = [];
-  const index = rows.map(row => {
-    const key = Array.from(row, x => x + 0).join();
-    if (!places.has(key)) places.set(key, values.push(row) - 1);
-    return places.get(key)!;
-  });
-  return { values, index };
-}
-
-/** @param pictures [B, H, W, 3]  @returns [B, COLOUR_FEATURES] */
-function colourFeatures(pictures: tf.Tensor4D): tf.Tensor2D {
-  const [batch, height, width] = pictures.shape;
-  const pixels = height * width;
-  const values = tf.reshape(pictures, [batch, pixels, 3]);
-  const mean = tf.mean(values, 1, true);
-  const centred = tf.sub(values, mean);
-  const spread = tf.sqrt(tf.add(tf.mean(tf.square(centred), 1, true), FLOOR ** 2));
-  const scaled = tf.div(centred, spread);
-  const skewness = tf.mean(tf.mul(scaled, tf.square(scaled)), 1);
-  const [red, green, blue] = tf.split(scaled, 3, 2);
-  const pairs = [tf.mul(red, green), tf.mul(red, blue), tf.mul(green, blue)].map(x => tf.mean(x, 1));
-  // topk sorts in descending order: row i of the sorted pixels is the quantile 1 - i / (pixels - 1).
-  const sorted = tf.topk(tf.transpose(values, [0, 2, 1]), pixels, true).values;
-  const rows = tf.tensor1d(
-    QUANTILES.map(q => Math.round((1 - q) * (pixels - 1))),
-    'int32',
-  );
-  const quantiles = tf.reshape(tf.gather(sorted, rows, 2), [batch, 3 * QUANTILES.length]);
-  return tf.concat(
-    [tf.squeeze(mean, [1]), tf.squeeze(tf.log(spread), [1]), skewness, ...pairs, quantiles],
-    1,
-  ) as tf.Tensor2D;
 }
 
 export const randomGramKind = registerEncoder({

@@ -37,6 +37,8 @@ export interface OrbitBaselineInput {
   readonly queryPictures: Float32Array;
   /** S */
   readonly size: number;
+  /** [N * T * F] frozen features of the training pictures, where they are known; else they are encoded. */
+  readonly trainFeatures?: Float32Array;
   /** Its frozen features are compared, standardised over the training set. */
   readonly encoder: Pick<Encoder, 'features' | 'orbit' | 'tokens' | 'featureWidth'>;
   /** Default: the 384 turns and colour maps of `finiteOrbit(spec, ['colour', 'd4'])`. */
@@ -74,7 +76,10 @@ export async function orbitBaselines(
     throw new Error(`${trainWeights.length} weights do not fit ${train.length} training pictures`);
   }
   const row = (n: number) => trainWeights.subarray(n * dimension, (n + 1) * dimension);
-  const conditions = await standardisedOver(encoder, train, signal);
+  const conditions = await standardisedOver(
+    encoder,
+    input.trainFeatures ?? (await encodedPictures(encoder, train, signal)),
+  );
   const width = conditions.reference.length / train.length;
   const answers: Record<OrbitBaselineName, Float32Array> = {
     'nearest-orbit': new Float32Array(queries.length * dimension),
@@ -83,7 +88,9 @@ export async function orbitBaselines(
   };
   const mapped = SYMMETRIES['colour-basis'].obstacle(spec) === null;
   // Colours whitened, so that only structure is left to compare.
-  const structure = mapped ? await standardisedOver(encoder, train.map(whitened), signal) : null;
+  const structure = mapped
+    ? await standardisedOver(encoder, await encodedPictures(encoder, train.map(whitened), signal))
+    : null;
 
   const canonical: CanonicalCondition[] = [];
   for (const [q, picture] of queries.entries()) {
@@ -133,16 +140,13 @@ function pictures(data: Float32Array, size: number): Grid<Float32Array>[] {
 const split = (data: Float32Array, length: number): Float32Array[] =>
   Array.from({ length: data.length / length }, (_, n) => data.subarray(n * length, (n + 1) * length));
 
-/** Frozen features of reference pictures in standard units over them, and others in the same units. */
+/** Frozen features [n * F] of reference pictures in standard units over them, and a way to bring others to the same units. */
 async function standardisedOver(
-  encoder: OrbitBaselineInput['encoder'],
-  reference: readonly Grid[],
-  signal?: AbortSignal,
+  { tokens, featureWidth }: Pick<Encoder, 'tokens' | 'featureWidth'>,
+  raw: Float32Array,
 ) {
-  const { tokens, featureWidth } = encoder;
   const tensor = (features: Float32Array) =>
     tf.tensor3d(features, [features.length / (tokens * featureWidth), tokens, featureWidth]);
-  const raw = await encodedPictures(encoder, reference, signal);
   const all = tensor(raw);
   const standardiser = await fitStandardiser(all);
   all.dispose();

@@ -196,15 +196,17 @@ async function orbitMethods(
   { spec, train, heldOut, size, encoder }: Study,
   options: BaselineOptions,
 ): Promise<Method[]> {
-  const [trainPictures, queryPictures] = (await Promise.all([
+  const [trainPictures, queryPictures, trainFeatures] = (await Promise.all([
     train.pictures.data(),
     heldOut.pictures.data(),
-  ])) as [Float32Array, Float32Array];
+    train.features.data(),
+  ])) as [Float32Array, Float32Array, Float32Array];
   const found = await orbitBaselines({
     spec,
     trainWeights: train.weights,
     trainPictures,
     queryPictures,
+    trainFeatures,
     size,
     encoder,
     ...options,

@@ -2,50 +2,60 @@
 // what single channels answer: so no copy is made, and no response is stored longer than a block of pixels.
 import { madd, sumLanes } from "./vector";
 
+/** Pixels worked on at once: the mixed responses of 24 filters to so many stay in the first cache. Rows of so many floats. */
+const BLOCK: i32 = 256;
+const LINE: usize = 1024;
+
 /**
- * Sums over pixels of relu(r_i) relu(r_j), with r_k = sum over c, p of A[c, p] (plane_p * filter_k,c), for the filters of turn `band` and all colour maps A.
- * Width is a multiple of 8, count of 12, block of the width: so many pixels are worked on at once. Beyond `inside` pixels of a row nothing counts.
+ * Sums over pixels of relu(r_i) relu(r_j), and of relu(-r_i) relu(-r_j), with r_k = sum over c, p of A[c, p] (plane_p * filter_k,c): for the filters of turn
+ * `band` and all colour maps A.
+ * Width is a multiple of 8, count of 6. Beyond `inside` pixels of a row nothing counts.
  * planes [3, height + reach, stride] wrapped; filters [turns, taps, 3 (c), count]; offsets [taps] in bytes from a pixel to those that the taps read;
- * terms [colours, groups, 3] of (map 3 p + c as i32, factor as f32): what is mixed, three at a time; grams [turns, colours, count, count] float64, above and on the
- * diagonal; scratch [threads, 10, count, block].
+ * terms [maps, groups, 3] of (3 p + c as u32, factor as f32): what is mixed, three at a time; grams [turns, maps, 2, count, count] float64, above and on the
+ * diagonal; scratch [threads, 11, count, BLOCK].
  */
 export function orbitGram(
   band: i32, thread: i32, planes: usize, filters: usize, offsets: usize, terms: usize, grams: usize, scratch: usize,
-  height: i32, width: i32, inside: i32, stride: i32, plane: i32, taps: i32, count: i32, colours: i32, groups: i32, block: i32,
+  height: i32, width: i32, inside: i32, stride: i32, plane: i32, taps: i32, count: i32, maps: i32, groups: i32,
 ): void {
-  const line = <usize>block << 2;
-  const bytes = <usize>count * line;
-  const maps = scratch + <usize>thread * 10 * bytes;
-  const mixed = maps + 9 * bytes;
+  const bytes = <usize>count * LINE;
+  const answers = scratch + <usize>thread * 11 * bytes;
+  const above = answers + 9 * bytes;
+  const below = above + bytes;
   const bank = filters + (<usize>(band * taps * 3 * count) << 2);
   const size = <usize>(count * count) << 3;
-  let gram = grams + <usize>(band * colours) * size;
-  memory.fill(gram, 0, <usize>colours * size);
-  const rows = block / width;
+  const first = grams + <usize>(band * maps * 2) * size;
+  memory.fill(first, 0, <usize>(2 * maps) * size);
+  const across = min(width, BLOCK);
+  const rows = BLOCK / across;
   for (let y = 0; y < height; y += rows) {
     const some = min(rows, height - y);
-    for (let p = 0; p < 3; p++) {
-      const from = planes + (<usize>(p * plane + y * stride) << 2);
-      for (let o = 0; o < 3 * count; o += 6)
-        respond(from, bank + (<usize>o << 2), offsets, maps + <usize>(p * 3 * count + o) * line, line, some, width, inside, stride, taps, 12 * count);
-    }
-    const length = <usize>(some * width) << 2;
-    gram = grams + <usize>(band * colours) * size;
-    let term = terms;
-    for (let a = 0; a < colours; a++) {
-      for (let g = 0; g < groups; g++) {
-        mix(maps, term, mixed, line, count, length, g > 0, g == groups - 1);
-        term += 24;
+    for (let x = 0; x < width; x += BLOCK) {
+      const wide = min(across, width - x);
+      for (let p = 0; p < 3; p++) {
+        const from = planes + (<usize>(p * plane + y * stride + x) << 2);
+        for (let o = 0; o < 3 * count; o += 6)
+          respond(from, bank + (<usize>o << 2), offsets, answers + <usize>(p * 3 * count + o) * LINE, some, wide, inside - x, stride, taps, 12 * count);
       }
-      for (let i = 0; i < count; i += 4)
-        for (let j = i - i % 3; j < count; j += 3) tile(mixed, line, i, j, length, gram, count);
-      gram += size;
+      const length = <usize>(some * wide) << 2;
+      let gram = first;
+      let term = terms;
+      for (let a = 0; a < maps; a++) {
+        for (let g = 0; g < groups; g++) {
+          mix(answers, term, above, below, count, length, g > 0);
+          term += 24;
+        }
+        addProducts(above, count, length, gram);
+        gram += size;
+        addProducts(below, count, length, gram);
+        gram += size;
+      }
     }
   }
 }
 
-/** Six filters on the rows of a block: out [6, line]. */
-function respond(from: usize, bank: usize, offsets: usize, out: usize, line: usize, rows: i32, width: i32, inside: i32, stride: i32, taps: i32, next: i32): void {
+/** Six filters on the rows of a block: out [6, BLOCK]. */
+function respond(from: usize, bank: usize, offsets: usize, out: usize, rows: i32, width: i32, inside: i32, stride: i32, taps: i32, next: i32): void {
   for (let y = 0; y < rows; y++) {
     for (let x = 0; x < width; x += 8) {
       const at = from + (<usize>(y * stride + x) << 2);
@@ -78,33 +88,39 @@ function respond(from: usize, bank: usize, offsets: usize, out: usize, line: usi
         b0 = v128.and(b0, second); b1 = v128.and(b1, second); b2 = v128.and(b2, second);
         b3 = v128.and(b3, second); b4 = v128.and(b4, second); b5 = v128.and(b5, second);
       }
-      let o = out + (<usize>(y * width + x) << 2);
-      v128.store(o, a0); v128.store(o, b0, 16); o += line;
-      v128.store(o, a1); v128.store(o, b1, 16); o += line;
-      v128.store(o, a2); v128.store(o, b2, 16); o += line;
-      v128.store(o, a3); v128.store(o, b3, 16); o += line;
-      v128.store(o, a4); v128.store(o, b4, 16); o += line;
-      v128.store(o, a5); v128.store(o, b5, 16);
+      const o = out + (<usize>(y * width + x) << 2);
+      v128.store(o, a0); v128.store(o, b0, 16);
+      v128.store(o, a1, LINE); v128.store(o, b1, LINE + 16);
+      v128.store(o, a2, 2 * LINE); v128.store(o, b2, 2 * LINE + 16);
+      v128.store(o, a3, 3 * LINE); v128.store(o, b3, 3 * LINE + 16);
+      v128.store(o, a4, 4 * LINE); v128.store(o, b4, 4 * LINE + 16);
+      v128.store(o, a5, 5 * LINE); v128.store(o, b5, 5 * LINE + 16);
     }
   }
 }
 
-/** mixed [count, line] = the sum of three maps, on top of what is there when `more`, rectified when `last`. */
-function mix(maps: usize, term: usize, mixed: usize, line: usize, count: i32, length: usize, more: bool, last: bool): void {
-  const bytes = <usize>count * line;
-  let p = maps + load<u32>(term) * bytes, q = maps + load<u32>(term, 8) * bytes, r = maps + load<u32>(term, 16) * bytes;
+/** The sum of three answers, on top of what the last three gave when `more`: above [count, BLOCK] what is positive of it, below what is negative. */
+function mix(answers: usize, term: usize, above: usize, below: usize, count: i32, length: usize, more: bool): void {
+  const bytes = <usize>count * LINE;
+  const p = answers + load<u32>(term) * bytes, q = answers + load<u32>(term, 8) * bytes, r = answers + load<u32>(term, 16) * bytes;
   const a = v128.load32_splat(term, 4), b = v128.load32_splat(term, 12), c = v128.load32_splat(term, 20);
-  const least = last ? f32x4.splat(0) : f32x4.splat(-f32.MAX_VALUE);
+  const zero = f32x4.splat(0);
   for (let k = 0; k < count; k++) {
-    for (let n: usize = 0; n < length; n += 16) {
-      let sum = more ? v128.load(mixed + n) : f32x4.splat(0);
+    const row = <usize>k * LINE;
+    for (let n = row; n < row + length; n += 16) {
+      let sum = more ? f32x4.sub(v128.load(above + n), v128.load(below + n)) : zero;
       sum = madd(a, v128.load(p + n), sum);
       sum = madd(b, v128.load(q + n), sum);
       sum = madd(c, v128.load(r + n), sum);
-      v128.store(mixed + n, f32x4.pmax(least, sum));
+      v128.store(above + n, f32x4.pmax(zero, sum));
+      v128.store(below + n, f32x4.pmax(zero, f32x4.neg(sum)));
     }
-    p += line; q += line; r += line; mixed += line;
   }
+}
+
+function addProducts(mixed: usize, count: i32, length: usize, gram: usize): void {
+  for (let i = 0; i < count; i += 3)
+    for (let j = i; j < count; j += 3) tile(mixed + <usize>i * LINE, mixed + <usize>j * LINE, length, gram + (<usize>(i * count + j) << 3), count);
 }
 
 // @ts-ignore: decorator
@@ -113,27 +129,22 @@ function add(p: usize, v: v128): void {
   store<f64>(p, load<f64>(p) + <f64>sumLanes(v));
 }
 
-/** Adds the products of rows i to i + 3 with rows j to j + 2 to the Gram matrix. */
-function tile(mixed: usize, line: usize, i: i32, j: i32, length: usize, gram: usize, count: i32): void {
-  const x0 = mixed + <usize>i * line, x1 = x0 + line, x2 = x1 + line, x3 = x2 + line;
-  const y0 = mixed + <usize>j * line, y1 = y0 + line, y2 = y1 + line;
-  let s00 = f32x4.splat(0), s01 = s00, s02 = s00, s10 = s00, s11 = s00, s12 = s00;
-  let s20 = s00, s21 = s00, s22 = s00, s30 = s00, s31 = s00, s32 = s00;
-  for (let n: usize = 0; n < length; n += 16) {
-    const a = v128.load(y0 + n), b = v128.load(y1 + n), c = v128.load(y2 + n);
-    let x = v128.load(x0 + n);
-    s00 = madd(x, a, s00); s01 = madd(x, b, s01); s02 = madd(x, c, s02);
-    x = v128.load(x1 + n);
-    s10 = madd(x, a, s10); s11 = madd(x, b, s11); s12 = madd(x, c, s12);
-    x = v128.load(x2 + n);
-    s20 = madd(x, a, s20); s21 = madd(x, b, s21); s22 = madd(x, c, s22);
-    x = v128.load(x3 + n);
-    s30 = madd(x, a, s30); s31 = madd(x, b, s31); s32 = madd(x, c, s32);
+/** Adds the products of three rows from x with three from y to those at p. */
+function tile(x: usize, y: usize, length: usize, p: usize, count: i32): void {
+  let s00 = f32x4.splat(0), s01 = s00, s02 = s00, s10 = s00, s11 = s00, s12 = s00, s20 = s00, s21 = s00, s22 = s00;
+  const end = x + length;
+  while (x < end) {
+    const a = v128.load(y), b = v128.load(y, LINE), c = v128.load(y, 2 * LINE);
+    let v = v128.load(x);
+    s00 = madd(v, a, s00); s01 = madd(v, b, s01); s02 = madd(v, c, s02);
+    v = v128.load(x, LINE);
+    s10 = madd(v, a, s10); s11 = madd(v, b, s11); s12 = madd(v, c, s12);
+    v = v128.load(x, 2 * LINE);
+    s20 = madd(v, a, s20); s21 = madd(v, b, s21); s22 = madd(v, c, s22);
+    x += 16; y += 16;
   }
-  let p = gram + (<usize>(i * count + j) << 3);
   const down = <usize>count << 3;
   add(p, s00); add(p + 8, s01); add(p + 16, s02); p += down;
   add(p, s10); add(p + 8, s11); add(p + 16, s12); p += down;
-  add(p, s20); add(p + 8, s21); add(p + 16, s22); p += down;
-  add(p, s30); add(p + 8, s31); add(p + 16, s32);
+  add(p, s20); add(p + 8, s21); add(p + 16, s22);
 }
