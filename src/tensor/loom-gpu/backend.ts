@@ -3,8 +3,8 @@
  * wrong (the other files of this folder). The package is optional, so that its class is only known when it has been loaded.
  */
 import type { backend_util, DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
-import { util } from '@tensorflow/tfjs-core';
 import { type Gpu, type GpuBlock, GpuError } from '../../compute/index.ts';
+import type { Shader } from './shader.ts';
 
 /** What of the package's backend is used here; some of it is private there. */
 interface TheirBackend extends KernelBackend {
@@ -34,15 +34,13 @@ const ENOUGH = 64;
 /** Bind groups that are kept. */
 const GROUPS = 8192;
 
-/** A shader of ours: outputs are the first bindings, then inputs, then \`numbers: array<u32>\` where there are some. */
-export interface Shader {
-  readonly label: string;
-  readonly code: string;
-}
-
 /** What our kernels need of the backend. */
 export interface LoomGpuBackend extends TheirBackend {
   readonly gpu: Gpu;
+  /** Compiles the shaders of kernels by their names; gives those that this driver refuses, and why. Before the first of them runs. */
+  prepare(shadersOf: ReadonlyMap<string, readonly Shader[]>): Promise<ReadonlyMap<string, GpuError>>;
+  /** Whether all these kernels are ours and run here. */
+  has(...names: readonly string[]): boolean;
   /** Runs a shader on float32 tensors; `numbers` are sizes and, by their bits, floats. */
   compute(
     shader: Shader,
@@ -64,7 +62,8 @@ export interface LoomGpuBackend extends TheirBackend {
 /** The backend's class, over that of the loaded package. */
 export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBackend {
   return class extends Their implements LoomGpuBackend {
-    private readonly pipelines = new Map<string, GPUComputePipeline>();
+    private readonly pipelines = new Map<Shader, GPUComputePipeline>();
+    private readonly running = new Set<string>();
     private readonly groups = new Map<string, GPUBindGroup>();
     private readonly ids = new WeakMap<object, number>();
     private lastId = 0;
@@ -82,9 +81,38 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
       for (const { dataId } of tensors) this.disposeData(dataId);
     }
 
-    private pipeline({ label, code }: Shader): GPUComputePipeline {
-      let pipeline = this.pipelines.get(code);
+    async prepare(shadersOf: ReadonlyMap<string, readonly Shader[]>): Promise<ReadonlyMap<string, GpuError>> {
+      const refused = new Map<string, GpuError>();
+      const asked = new Map<Shader, Promise<GpuError | undefined>>();
+      const compiled = async (shader: Shader): Promise<GpuError | undefined> => {
+        try {
+          const { pipeline } = await this.gpu.program(shader.label, shader.code);
+          this.pipelines.set(shader, pipeline);
+          return undefined;
+        } catch (error) {
+          if (error instanceof GpuError && error.fault === 'refused') return error;
+          throw error;
+        }
+      };
+      const ready = async ([name, shaders]: [string, readonly Shader[]]) => {
+        for (const shader of shaders) if (!asked.has(shader)) asked.set(shader, compiled(shader));
+        const errors = await Promise.all(shaders.map(shader => asked.get(shader)));
+        const error = errors.find(one => one !== undefined);
+        if (error) refused.set(name, error);
+        else this.running.add(name);
+      };
+      await Promise.all([...shadersOf].map(ready));
+      return refused;
+    }
+
+    has(...names: readonly string[]): boolean {
+      return names.every(name => this.running.has(name));
+    }
+
+    private pipeline(shader: Shader): GPUComputePipeline {
+      let pipeline = this.pipelines.get(shader);
       if (!pipeline) {
+        const { label, code } = shader;
         pipeline = this.gpu.faults.watch(new Set([label]), () =>
           this.gpu.device.createComputePipeline({
             label,
@@ -92,7 +120,7 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
             compute: { module: this.gpu.device.createShaderModule({ label, code }), entryPoint: 'main' },
           }),
         );
-        this.pipelines.set(code, pipeline);
+        this.pipelines.set(shader, pipeline);
       }
       return pipeline;
     }
@@ -223,21 +251,3 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
     gpu: Gpu,
   ) => LoomGpuBackend;
 }
-
-/** Sizes and floats as the shaders read them. */
-export const words = (...numbers: number[]): Uint32Array => Uint32Array.from(numbers);
-export const bits = (x: number): number => new Uint32Array(Float32Array.of(x).buffer)[0];
-
-export const sizeOf = ({ shape }: { readonly shape: readonly number[] }): number =>
-  util.sizeFromShape([...shape]);
-export const lastOf = ({ shape }: { readonly shape: readonly number[] }): number => shape[shape.length - 1];
-
-/** Workgroups of 64 for so many items, in two dimensions; `ITEM` in a shader gives the number of its item. */
-export const flat = (items: number): [number, number] => {
-  const groups = Math.ceil(items / 64);
-  const across = Math.min(groups, 32768);
-  return [across, Math.ceil(groups / Math.max(across, 1))];
-};
-export const ITEM_ARGUMENTS =
-  '@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) tid: u32';
-export const ITEM = 'let item = (wg.y * groups.x + wg.x) * 64u + tid;';
