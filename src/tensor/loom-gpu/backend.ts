@@ -3,13 +3,17 @@
  * wrong (the other files of this folder). The package is optional, so that its class is only known when it has been loaded.
  */
 import type { backend_util, DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
-import { type Gpu, type GpuBlock, GpuError } from '../../compute/index.ts';
+import { type Gpu, type GpuBlock, GpuError, mib } from '../../compute/index.ts';
 import type { Shader } from './shader.ts';
 
 /** What of the package's backend is used here; some of it is private there. */
 interface TheirBackend extends KernelBackend {
   readonly tensorMap: { get(id: object): { values: unknown; resource?: GPUBuffer } };
-  readonly bufferManager: { acquireBuffer(size: number, usage: number): GPUBuffer };
+  readonly bufferManager: {
+    acquireBuffer(size: number, usage: number): GPUBuffer;
+    readonly numBytesAllocated: number;
+    device: Pick<GPUDevice, 'createBuffer'>;
+  };
   readonly commandQueueOwnedIds: WeakSet<object>;
   readonly uniformPendingDisposal: GPUBuffer[];
   commandEncoder: GPUCommandEncoder | null;
@@ -71,6 +75,8 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
 
     constructor(readonly gpu: Gpu) {
       super(gpu.device, { vendor: gpu.report.vendor, architecture: gpu.report.architecture });
+      const { bufferManager } = this;
+      bufferManager.device = { createBuffer: gpu.lender(() => bufferManager.numBytesAllocated) };
     }
 
     output(shape: readonly number[], dtype: DataType = 'float32'): TensorInfo {
@@ -176,7 +182,7 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
       if (large) {
         throw new GpuError(
           'limit',
-          `${shader.label}: wants to see ${large.size} bytes at once, and this GPU shows a shader at most ${report.maxBinding}`,
+          `${shader.label}: wants to see ${mib(large.size)} at once, and this GPU shows a shader at most ${mib(report.maxBinding)}`,
         );
       }
       if (numbers && !changing) buffers.push(this.gpu.constant(numbers, 'numbers').buffer);

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { deviation } from '../../../property-tests/golden.ts';
-import { startGpu } from '../../compute/index.ts';
+import { GpuError, startGpu } from '../../compute/index.ts';
 import { attentionBlock, mlp } from '../blocks.ts';
 import { edgeMessage, fused, randomStream, startBackend, tf } from '../index.ts';
 import { kernels } from './kernels.ts';
@@ -319,6 +319,39 @@ test('norm, clipping, Adam and moving averages are those of the processor; nothi
       assertSame(again[i], numbers, 0, 'repeated');
     }
     assert.is(tf.memory().numTensors, before);
+  }
+});
+
+test('where all shaders are refused that something can take the place of, operators are still those of the processor', async () => {
+  const needed = new Set(
+    [...kernels.values()].flatMap(kernel => (kernel.needed ? [...kernel.shaders(gpu.report)] : [])),
+  );
+  const compile = gpu.program.bind(gpu);
+  gpu.program = (label, code) =>
+    [...needed].some(shader => shader.code === code)
+      ? compile(label, code)
+      : Promise.reject(new GpuError('refused', `${label}: its shader does not compile`));
+  const { error } = console;
+  console.error = () => {};
+  const before = new Set(ran);
+  ran.clear();
+  try {
+    await startLoomGpu(gpu);
+    for (const cases of Object.values(operators)) {
+      await fc.assert(
+        fc.asyncProperty(cases, anySeed, ([shapes, operator], seed) => assertAgrees(shapes, operator, seed)),
+        { numRuns: 3 },
+      );
+    }
+    assert.ok(
+      [...ran].every(name => kernels.get(name)!.needed),
+      [...ran].join(),
+    );
+  } finally {
+    gpu.program = compile;
+    console.error = error;
+    for (const name of before) ran.add(name);
+    await startLoomGpu(gpu);
   }
 });
 
