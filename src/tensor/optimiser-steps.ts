@@ -61,10 +61,12 @@ export function adamStep(
   const onGpu = loomGpuWith(...UNREAD);
   if (onGpu) {
     for (const variable of [...variables, ...first, ...second]) ownNumbers(variable, onGpu);
-    const factor = typeof scale === 'number' ? tf.scalar(scale) : scale;
-    const list = [...variables, ...first, ...second, ...gradients, factor];
-    runMany('LoomAdam', list as tf.Tensor[], { ...settings });
-    if (typeof scale === 'number') factor.dispose();
+    const { beta1, beta2, rate, correction, epsilon, keep } = settings;
+    tf.tidy(() => {
+      const numbers = tf.tensor1d([beta1, beta2, rate, correction, epsilon, keep, 1 - beta1, 1 - beta2]);
+      const factor = typeof scale === 'number' ? tf.scalar(scale) : scale;
+      runMany('LoomAdam', [...variables, ...first, ...second, ...gradients, numbers, factor] as tf.Tensor[]);
+    });
     return;
   }
   if (typeof scale !== 'number') throw new Error('this backend has no step of Adam with a factor of its own');
@@ -113,9 +115,10 @@ export function averageStep(
   const onGpu = loomGpuWith(...UNREAD);
   if (onGpu) {
     for (const average of averages) ownNumbers(average, onGpu);
-    const factor = scale ?? tf.scalar(1);
-    runMany('LoomMovingAverage', [...averages, ...variables, factor] as tf.Tensor[], { fresh });
-    if (!scale) factor.dispose();
+    tf.tidy(() => {
+      const last = [tf.scalar(fresh), scale ?? tf.scalar(1)];
+      runMany('LoomMovingAverage', [...averages, ...variables, ...last] as tf.Tensor[]);
+    });
     return;
   }
   tf.tidy(() => {
@@ -124,6 +127,9 @@ export function averageStep(
     });
   });
 }
+
+/** A step is encoded: a GPU may begin it. */
+export const endStep = (): void => loomGpuWith(...UNREAD)?.submit();
 
 /** One that shares its numbers (a clone, a reshape) gets numbers of its own. */
 function ownNumbers(variable: tf.Variable, backend: Pick<LoomBackend, 'refCount'>): void {

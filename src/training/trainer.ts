@@ -124,6 +124,7 @@ export class Trainer {
     for (const average of this.averages)
       average.update(this.step, typeof scale === 'number' ? undefined : scale);
     tf.dispose(Object.values(gradients));
+    fused.endStep();
   }
 
   /** A step that turns out not to be made, and those after it, are not counted. */

@@ -5,15 +5,12 @@
 import type { backend_util, DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { type Gpu, type GpuBlock, GpuError, mib } from '../../compute/index.ts';
 import type { Shader } from './shader.ts';
+import { bufferId, SteadyBuffers } from './steady-buffers.ts';
 
 /** What of the package's backend is used here; some of it is private there. */
 interface TheirBackend extends KernelBackend {
   readonly tensorMap: { get(id: object): { values: unknown; resource?: GPUBuffer } };
-  readonly bufferManager: {
-    acquireBuffer(size: number, usage: number): GPUBuffer;
-    readonly numBytesAllocated: number;
-    device: Pick<GPUDevice, 'createBuffer'>;
-  };
+  bufferManager: SteadyBuffers;
   readonly commandQueueOwnedIds: WeakSet<object>;
   readonly uniformPendingDisposal: GPUBuffer[];
   commandEncoder: GPUCommandEncoder | null;
@@ -31,10 +28,8 @@ interface TheirBackend extends KernelBackend {
 }
 type TheirClass = new (device: GPUDevice, info?: object) => TheirBackend;
 
-/** STORAGE and COPY_DST. */
-const NUMBERS = 128 | 8;
 /** Dispatches that wait before they are submitted. */
-const ENOUGH = 64;
+export const ENOUGH = 64;
 /** Bind groups that are kept. */
 const GROUPS = 8192;
 
@@ -45,16 +40,16 @@ export interface LoomGpuBackend extends TheirBackend {
   prepare(shadersOf: ReadonlyMap<string, readonly Shader[]>): Promise<ReadonlyMap<string, GpuError>>;
   /** Whether all these kernels are ours and run here. */
   has(...names: readonly string[]): boolean;
-  /** Runs a shader on float32 tensors; `numbers` are sizes and, by their bits, floats. */
+  /** Runs a shader on float32 tensors; `numbers`, which are kept, are sizes and, by their bits, floats. What differs from call to call is a tensor. */
   compute(
     shader: Shader,
     inputs: readonly TensorInfo[],
     outputs: readonly TensorInfo[],
     numbers: Uint32Array | undefined,
     workgroups: readonly [number, number?, number?],
-    /** Whether the numbers are others in every call: then they are not kept. */
-    changing?: boolean,
   ): void;
+  /** Hands what is encoded to the driver: at the end of a step, so that steps are alike and buffers return in one order. */
+  submit(): void;
   /** A fresh tensor of whatever contents. */
   output(shape: readonly number[], dtype?: DataType): TensorInfo;
   /** Tensors as blocks for commands that are encoded by `gpu` itself, and submitted before anything more is encoded here. */
@@ -69,14 +64,13 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
     private readonly pipelines = new Map<Shader, GPUComputePipeline>();
     private readonly running = new Set<string>();
     private readonly groups = new Map<string, GPUBindGroup>();
-    private readonly ids = new WeakMap<object, number>();
-    private lastId = 0;
+    private readonly pipelineIds = new Map<GPUComputePipeline, number>();
     private operators = new Set<string>();
 
     constructor(readonly gpu: Gpu) {
       super(gpu.device, { vendor: gpu.report.vendor, architecture: gpu.report.architecture });
-      const { bufferManager } = this;
-      bufferManager.device = { createBuffer: gpu.lender(() => bufferManager.numBytesAllocated) };
+      const buffers: SteadyBuffers = new SteadyBuffers(gpu.lender(() => buffers.numBytesAllocated));
+      this.bufferManager = buffers;
     }
 
     output(shape: readonly number[], dtype: DataType = 'float32'): TensorInfo {
@@ -133,14 +127,10 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
 
     /** A training asks for the same buffers in the same order step after step. */
     private groupOf(pipeline: GPUComputePipeline, buffers: readonly GPUBuffer[]): GPUBindGroup {
-      const idOf = (thing: object) => {
-        const known = this.ids.get(thing);
-        if (known !== undefined) return known;
-        this.ids.set(thing, ++this.lastId);
-        return this.lastId;
-      };
-      let key = `${idOf(pipeline)}`;
-      for (const buffer of buffers) key += `|${idOf(buffer)}`;
+      let id = this.pipelineIds.get(pipeline);
+      if (id === undefined) this.pipelineIds.set(pipeline, (id = this.pipelineIds.size));
+      let key = `${id}`;
+      for (const buffer of buffers) key += `|${bufferId(buffer)}`;
       let group = this.groups.get(key);
       if (!group) {
         const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
@@ -164,10 +154,9 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
       outputs: readonly TensorInfo[],
       numbers: Uint32Array | undefined,
       [x, y = 1, z = 1]: readonly [number, number?, number?],
-      changing = false,
     ): void {
       if (x * y * z === 0) return;
-      const { report, device, faults } = this.gpu;
+      const { report, faults } = this.gpu;
       faults.check();
       this.note(shader.label);
       if (Math.max(x, y, z) > report.maxWorkgroups) {
@@ -185,13 +174,7 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
           `${shader.label}: wants to see ${mib(large.size)} at once, and this GPU shows a shader at most ${mib(report.maxBinding)}`,
         );
       }
-      if (numbers && !changing) buffers.push(this.gpu.constant(numbers, 'numbers').buffer);
-      if (numbers && changing) {
-        const block = this.bufferManager.acquireBuffer(Math.ceil(numbers.byteLength / 16) * 16, NUMBERS);
-        device.queue.writeBuffer(block, 0, numbers as Uint32Array<ArrayBuffer>);
-        this.uniformPendingDisposal.push(block);
-        buffers.push(block);
-      }
+      if (numbers) buffers.push(this.gpu.constant(numbers, 'numbers').buffer);
       const group = this.groupOf(pipeline, buffers);
       this.ensureCommandEncoderReady();
       this.computePassEncoder ??= this.commandEncoder!.beginComputePass();
@@ -200,16 +183,17 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
       this.computePassEncoder.dispatchWorkgroups(x, y, z);
       // What was read of an output before is not what it holds now.
       for (const { dataId } of outputs) this.tensorMap.get(dataId).values = null;
-      if (++this.dispatchCountInPass >= ENOUGH) {
-        this.endComputePassEncoder();
-        this.submitQueue();
-      }
+      if (++this.dispatchCountInPass >= ENOUGH) this.submit();
+    }
+
+    submit(): void {
+      this.endComputePassEncoder();
+      if (this.commandEncoder) this.submitQueue();
     }
 
     share(tensors: readonly TensorInfo[]): GpuBlock[] {
       const blocks = tensors.map(tensor => this.gpu.adopt(this.bufferOf(tensor)));
-      this.endComputePassEncoder();
-      if (this.commandEncoder) this.submitQueue();
+      this.submit();
       return blocks;
     }
 

@@ -72,70 +72,69 @@ function endsOf(sizes: readonly number[]): number[] {
 /** Whether a step is not to be made: its factor is NaN. */
 const SKIPPED = 'if ((bitcast<u32>(scale[0]) & 0x7fffffffu) > 0x7f800000u) { return; }';
 
-/** `numbers`: ends, then by their bits beta1, beta2, rate, correction, epsilon, keep, 1 - beta1, 1 - beta2. */
-const ADAM = new Bundle(4, 2, count =>
+/** `settings`: beta1, beta2, rate, correction, epsilon, keep, 1 - beta1, 1 - beta2. */
+const ADAM = new Bundle(4, 3, count =>
   perItem(
     'Adam',
     {
       outputs: numbered(count, 'value', 'first', 'second'),
-      inputs: [...numbered(count, 'gradient'), 'scale'],
-      before: `fn setting(i: u32) -> f32 { return bitcast<f32>(numbers[${count}u + i]); }`,
+      inputs: [...numbered(count, 'gradient'), 'settings', 'scale'],
     },
     `${SKIPPED}\n${byGroup(
       count,
       j => `
   let g = gradient${j}[at] * scale[0];
-  let m = setting(0u) * first${j}[at] + setting(6u) * g;
-  let v = setting(1u) * second${j}[at] + setting(7u) * g * g;
+  let m = settings[0] * first${j}[at] + settings[6] * g;
+  let v = settings[1] * second${j}[at] + settings[7] * g * g;
   first${j}[at] = m;
   second${j}[at] = v;
-  value${j}[at] = setting(5u) * value${j}[at] - setting(2u) * m / (sqrt(v) * setting(3u) + setting(4u));`,
+  value${j}[at] = settings[5] * value${j}[at] - settings[2] * m / (sqrt(v) * settings[3] + settings[4]);`,
     )}`,
     `numbers[${count - 1}]`,
   ),
 );
 
-/** Inputs: variables, first moments, second moments and gradients, as many of each, then the factor of the gradients, NaN for no step. */
-define('LoomAdam', ADAM.shaders, (inputs, settings, backend) => {
+/** Inputs: variables, first moments, second moments and gradients, as many of each, settings, and the factor of the gradients, NaN for no step. */
+define('LoomAdam', ADAM.shaders, (inputs, _, backend) => {
   const list = Object.values(inputs);
-  const count = (list.length - 1) / 4;
-  const { beta1, beta2, rate, correction, epsilon, keep } = settings;
-  const floats = [beta1, beta2, rate, correction, epsilon, keep, 1 - beta1, 1 - beta2].map(bits);
+  const count = (list.length - 2) / 4;
+  const [settings, scale] = list.slice(-2);
   ADAM.cut(backend.gpu.report, count, (shader, from, to) => {
     const [values, firsts, seconds, gradients] = [0, 1, 2, 3].map(k =>
       list.slice(k * count + from, k * count + to),
     );
     const ends = endsOf(values.map(sizeOf));
-    const numbers = Uint32Array.of(...ends, ...floats);
     const outputs = values.flatMap((value, j) => [value, firsts[j], seconds[j]]);
-    backend.compute(shader, [...gradients, list[4 * count]], outputs, numbers, flat(ends.at(-1)!), true);
+    backend.compute(
+      shader,
+      [...gradients, settings, scale],
+      outputs,
+      Uint32Array.from(ends),
+      flat(ends.at(-1)!),
+    );
   });
   return [];
 });
 
-/** average += fresh (variable - average). `numbers`: ends, bits of `fresh`. */
-const AVERAGE = new Bundle(2, 2, count =>
+/** average += fresh (variable - average). */
+const AVERAGE = new Bundle(2, 3, count =>
   perItem(
     'moving average',
-    { outputs: numbered(count, 'average'), inputs: [...numbered(count, 'value'), 'scale'] },
-    `${SKIPPED}\n${byGroup(
-      count,
-      j => `average${j}[at] += bitcast<f32>(numbers[${count}]) * (value${j}[at] - average${j}[at]);`,
-    )}`,
+    { outputs: numbered(count, 'average'), inputs: [...numbered(count, 'value'), 'fresh', 'scale'] },
+    `${SKIPPED}\n${byGroup(count, j => `average${j}[at] += fresh[0] * (value${j}[at] - average${j}[at]);`)}`,
     `numbers[${count - 1}]`,
   ),
 );
 
-/** Inputs: averages and variables, as many of each, then the factor of the step that was made, NaN for none. */
-define('LoomMovingAverage', AVERAGE.shaders, (inputs, { fresh }, backend) => {
+/** Inputs: averages and variables, as many of each, the share of the variables, and the factor of the step that was made, NaN for none. */
+define('LoomMovingAverage', AVERAGE.shaders, (inputs, _, backend) => {
   const list = Object.values(inputs);
-  const count = (list.length - 1) / 2;
+  const count = (list.length - 2) / 2;
   AVERAGE.cut(backend.gpu.report, count, (shader, from, to) => {
     const averages = list.slice(from, to);
     const ends = endsOf(averages.map(sizeOf));
-    const numbers = Uint32Array.of(...ends, bits(fresh));
-    const seen = [...list.slice(count + from, count + to), list[2 * count]];
-    backend.compute(shader, seen, averages, numbers, flat(ends.at(-1)!), true);
+    const seen = [...list.slice(count + from, count + to), ...list.slice(-2)];
+    backend.compute(shader, seen, averages, Uint32Array.from(ends), flat(ends.at(-1)!));
   });
   return [];
 });

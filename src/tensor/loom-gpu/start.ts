@@ -1,7 +1,7 @@
 /** Loads tfjs-backend-webgpu and makes the backend `loom-gpu` of it, on the device that src/compute opened. */
 import * as tf from '@tensorflow/tfjs-core';
 import { type Gpu, GpuError, gpuGlobals, tellOnce } from '../../compute/index.ts';
-import { backendClass, type LoomGpuBackend } from './backend.ts';
+import { backendClass, ENOUGH, type LoomGpuBackend } from './backend.ts';
 import { kernels } from './kernels.ts';
 import './attention.ts';
 import './blocks.ts';
@@ -80,6 +80,7 @@ export async function startLoomGpu(gpu: Gpu): Promise<void> {
   const { WebGPUBackend } = await load();
   // Small tensors would be computed by other kernels, in JavaScript, and hide what the GPU's do.
   tf.env().set('WEBGPU_CPU_FORWARD', false);
+  tf.env().set('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE', ENOUGH);
   const made = new (backendClass(WebGPUBackend))(gpu);
   await prepare(made);
   if (tf.findBackend(NAME)) tf.removeBackend(NAME);
