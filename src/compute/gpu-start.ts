@@ -57,6 +57,12 @@ export async function startGpu(choice: AdapterChoice = {}): Promise<Gpu> {
   }
 }
 
+/** Takes an open GPU in the place of this machine's, until `stopGpu`. */
+export function useGpu(gpu: Gpu): void {
+  opened = Promise.resolve(gpu);
+  current = gpu;
+}
+
 /** Sets what pages have as globals (GPUBufferUsage and the like, navigator.gpu), for packages that were written for pages. */
 export async function gpuGlobals(): Promise<void> {
   Object.assign(globalThis, (await load()).globals);

@@ -1,5 +1,5 @@
 /** The promises of an encoder, all of them, on one kind: for the tests of whoever writes a new one. */
-import { randomStream, tf } from '../tensor/index.ts';
+import { onProcessor, randomStream, tf } from '../tensor/index.ts';
 import type { Encoder } from './encoder.ts';
 import { builtEncoder, type EncoderKind } from './registry.ts';
 
@@ -138,15 +138,17 @@ export async function checkEncoder<Config>(
   kind: EncoderKind<Config>,
   { config = kind.defaults, size = 24 }: CheckEncoderOptions<Config> = {},
 ): Promise<void> {
-  const before = tf.memory().numTensors;
-  const build = () => builtEncoder(kind.build(config, { seed: 1 }));
-  const [one, again] = [await build(), await build()];
-  try {
-    checkBuiltEncoder(kind.name, one, again, size);
-  } finally {
-    one.dispose();
-    again.dispose();
-  }
-  const kept = tf.memory().numTensors - before;
-  promise(kept === 0, `${kind.name}: disposes of what it made: ${kept} tensors are left behind`);
+  await onProcessor([], async () => {
+    const before = tf.memory().numTensors;
+    const build = () => builtEncoder(kind.build(config, { seed: 1 }));
+    const [one, again] = [await build(), await build()];
+    try {
+      checkBuiltEncoder(kind.name, one, again, size);
+    } finally {
+      one.dispose();
+      again.dispose();
+    }
+    const kept = tf.memory().numTensors - before;
+    promise(kept === 0, `${kind.name}: disposes of what it made: ${kept} tensors are left behind`);
+  });
 }

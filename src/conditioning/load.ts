@@ -15,7 +15,7 @@ import {
   refuse,
   show,
 } from '../config/index.ts';
-import { tf } from '../tensor/index.ts';
+import { onProcessor, tf } from '../tensor/index.ts';
 import type { Encoder } from './encoder.ts';
 import {
   builtEncoder,
@@ -98,5 +98,7 @@ export const createEncoder = (
     }
     const { config, defaults, build } = await loadEncoder(nameOrPath);
     const given = { ...(defaults as object), ...parameters };
-    return readyEncoder(build(orThrow(decode(config, given, `encoder ${nameOrPath}`)), context));
+    const decoded = orThrow(decode(config, given, `encoder ${nameOrPath}`));
+    // Built where its frozen part runs: constants that it computes are at hand there.
+    return onProcessor([], () => readyEncoder(build(decoded, context)));
   });

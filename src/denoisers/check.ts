@@ -1,6 +1,6 @@
 /** The promises of the interface, all of them, on one kind of denoiser: for the tests of whoever writes a new one. */
 import { type NcaSpec, SPECS, weightCount } from '../nca/index.ts';
-import { randomStream, tf } from '../tensor/index.ts';
+import { onProcessorNow, randomStream, tf } from '../tensor/index.ts';
 import * as contract from './contract.ts';
 import type { Denoiser, DenoiserContext, DenoiserKind } from './denoiser.ts';
 
@@ -31,7 +31,7 @@ const CLAUSES: [clause: string, holds: (denoiser: Denoiser, context: DenoiserCon
  * Builds a denoiser on small specs, with and without a condition and an anchor, gives its variables random values, and checks what its
  * interface promises: shapes, samples apart from each other, absent conditions, every condition token and the noise level read, gradients
  * for every variable, no tensor left behind, the same variables from the same seed. Needs `startBackend()` before. Symmetries are
- * the business of `verifyDenoiser`.
+ * the business of `verifyDenoiser`. With loom-gpu it is checked on loom, whose numbers can be read as they come.
  * @throws Error that names the clause and what was found
  */
 export function checkDenoiser<Config>(
@@ -40,12 +40,14 @@ export function checkDenoiser<Config>(
 ): void {
   const settings = config ?? (contract.smallConfig(kind) as Config);
   const build = (context: DenoiserContext) => kind.build(settings, context);
-  for (const spec of specs) {
-    for (const condition of CONDITIONS) {
-      const anchor = condition && randomStream(0, 'anchor').normals(weightCount(spec));
-      checkOne(kind.name, build, { spec, condition, seed: 1, anchor: anchor ?? undefined });
+  onProcessorNow(() => {
+    for (const spec of specs) {
+      for (const condition of CONDITIONS) {
+        const anchor = condition && randomStream(0, 'anchor').normals(weightCount(spec));
+        checkOne(kind.name, build, { spec, condition, seed: 1, anchor: anchor ?? undefined });
+      }
     }
-  }
+  });
 }
 
 function checkOne(name: string, build: (context: DenoiserContext) => Denoiser, context: DenoiserContext) {

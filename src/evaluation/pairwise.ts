@@ -7,7 +7,7 @@ import {
   type NcaSpec,
   weightCount,
 } from '../nca/index.ts';
-import { tf } from '../tensor/index.ts';
+import { onProcessor, tf } from '../tensor/index.ts';
 import { patchDistance, type TextureDistance } from './metrics/index.ts';
 
 /** Symmetric, zero on the diagonal. */
@@ -93,15 +93,12 @@ export function pictureDistances(
 ): Promise<DistanceMatrix> {
   const { distance = patchDistance() } = options;
   const [count] = pictures.shape;
-  return fill(
-    count,
-    async i => {
-      const rest = count - 1 - i;
-      const result = tf.tidy(() => distance(tf.slice(pictures, i + 1, rest), tf.slice(pictures, i, 1)));
-      const values = await result.data();
-      result.dispose();
-      return values;
-    },
-    options,
-  );
+  const row = async (i: number) => {
+    const rest = count - 1 - i;
+    const result = tf.tidy(() => distance(tf.slice(pictures, i + 1, rest), tf.slice(pictures, i, 1)));
+    const values = await result.data();
+    result.dispose();
+    return values;
+  };
+  return onProcessor([pictures], () => fill(count, row, options));
 }

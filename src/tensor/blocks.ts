@@ -3,8 +3,8 @@
  * slope come of one pass. Elsewhere (no gradient wanted, frozen weights, another backend) they are their parts.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { attention, gelu, linear, operator, runMany } from './fused.ts';
-import { loomInCharge } from './loom/loom-backend.ts';
+import { attention, gelu, linear } from './fused.ts';
+import { fusedInCharge, operator, runMany } from './run-kernel.ts';
 
 /** Weight [in, out] and bias [out] of a linear layer. */
 export interface LinearWeights {
@@ -14,11 +14,11 @@ export interface LinearWeights {
 
 const apply = <T extends tf.Tensor>(x: T, { weight, bias }: LinearWeights): T => linear(x, weight, bias);
 
-/** Is a gradient being recorded, and one to all of these layers wanted? */
-function training(layers: readonly LinearWeights[]): boolean {
+/** Is a gradient being recorded, and one to all of these layers wanted, by a backend that has the kernel and its gradient? */
+function training(layers: readonly LinearWeights[], name: string): boolean {
   const frozen = (t: tf.Tensor | null) => t instanceof tf.Variable && !t.trainable;
   return (
-    loomInCharge() !== undefined &&
+    fusedInCharge(name, `${name}Gradient`) &&
     tf.engine().state.gradientDepth > 0 &&
     !layers.some(({ weight, bias }) => frozen(weight) || frozen(bias))
   );
@@ -30,7 +30,7 @@ function training(layers: readonly LinearWeights[]): boolean {
  */
 export function mlp<T extends tf.Tensor>(x: T, first: LinearWeights, second: LinearWeights): T {
   const [w1, b1, w2, b2] = [first.weight, first.bias, second.weight, second.bias];
-  if (!b1 || !b2 || !training([first, second])) return apply(gelu(apply(x, first)), second);
+  if (!b1 || !b2 || !training([first, second], 'LoomMlp')) return apply(gelu(apply(x, first)), second);
   return operator(
     [x, w1, b1, w2, b2],
     () => {
@@ -60,7 +60,7 @@ export function attentionBlock(
   heads: number,
 ): tf.Tensor3D {
   const [bq, bv, bo] = [queries.bias, values.bias, out.bias];
-  if (!bq || keys.bias || !bv || !bo || !training([queries, keys, values, out])) {
+  if (!bq || keys.bias || !bv || !bo || !training([queries, keys, values, out], 'LoomAttentionBlock')) {
     const [q, k, v] = [apply(tokens, queries), apply(memory, keys), apply(memory, values)];
     return apply(attention(q, k, v, heads), out);
   }

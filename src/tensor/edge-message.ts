@@ -1,6 +1,6 @@
 /** What a block of edges hears, in one operator with its own gradient. */
 import * as tf from '@tensorflow/tfjs-core';
-import { fusedInCharge } from './fused.ts';
+import { fusedInCharge } from './run-kernel.ts';
 
 /**
  * relu(edges W + outer + inner), each edge between a node of the outer and one of the inner axis: the linear layer on the joined features
@@ -26,7 +26,7 @@ export function edgeMessage(
       `edgeMessage: edges [${edges.shape}], weight [${weight.shape}] and ends [${outer?.shape}], [${inner?.shape}] do not fit`,
     );
   }
-  if (fusedInCharge()) {
+  if (fusedInCharge('LoomEdgeMessage', 'LoomEdgeMessageGradient', 'LoomLinearInput', 'LoomLinearWeight')) {
     const inputs = { edges, weight, ...(outer && { outer }), ...(inner && { inner }) };
     const attributes = { outerBatch: outer?.shape[0] ?? 0, innerBatch: inner?.shape[0] ?? 0 };
     return tf.engine().runKernel('LoomEdgeMessage', inputs as tf.NamedTensorMap, attributes) as tf.Tensor4D;

@@ -3,42 +3,10 @@
  * on any other the same formula in tfjs operators.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { kernel, parallel } from '../compute/index.ts';
 import './gradients.ts';
-import { type LoomBackend, loomInCharge } from './loom/loom-backend.ts';
-import { adamInPlace } from './loom-gpu/elementwise.ts';
-import { loomGpuInCharge } from './loom-gpu/start.ts';
+import { fusedInCharge, type Named, operator, run, runMany } from './run-kernel.ts';
 
-type Named = tf.NamedTensorMap;
-
-/** Whether the backend has kernels of ours for the operators of this file. */
-export const fusedInCharge = (): boolean => loomInCharge() !== undefined || loomGpuInCharge() !== undefined;
-
-const run = (name: string, inputs: Named, attributes: tf.NamedAttrMap = {}): tf.Tensor =>
-  tf.engine().runKernel(name, inputs, attributes);
-
-/** Runs a kernel of several outputs. In a gradient function it runs at once for all inputs; what nobody asks for goes with the scope. */
-export const runMany = (
-  name: string,
-  inputs: Named | tf.Tensor[],
-  attributes: tf.NamedAttrMap = {},
-): tf.Tensor[] => tf.engine().runKernel(name, inputs as Named, attributes) as unknown as tf.Tensor[];
-
-/**
- * An operator that keeps tensors for its gradient without giving them out: for an output that nobody uses, tfjs makes a gradient of zeros.
- * @param run gives the result and what is to be kept  @param gradient gives the gradients to all inputs from dy and what was kept
- */
-export function operator(
-  inputs: readonly tf.Tensor[],
-  run: () => [result: tf.Tensor, ...kept: tf.Tensor[]],
-  gradient: (dy: tf.Tensor, kept: tf.Tensor[]) => tf.Tensor[],
-): tf.Tensor {
-  return tf.customGrad((...args) => {
-    const [value, ...kept] = run();
-    (args.at(-1) as unknown as tf.GradSaveFunc)(kept);
-    return { value, gradFunc: gradient };
-  })(...inputs);
-}
+export * from './optimiser-steps.ts';
 
 /**
  * y = x W + b on the last axis.
@@ -51,7 +19,8 @@ export function linear<T extends tf.Tensor>(x: T, weight: tf.Tensor2D, bias: tf.
       `linear: x [${x.shape}] does not fit weight [${weight.shape}]${bias ? ` and bias [${bias.shape}]` : ''}`,
     );
   }
-  if (fusedInCharge()) return run('LoomLinear', bias ? { x, weight, bias } : { x, weight }) as T;
+  if (fusedInCharge('LoomLinear', 'LoomLinearInput', 'LoomLinearWeight', 'LoomLinearBias'))
+    return run('LoomLinear', bias ? { x, weight, bias } : { x, weight }) as T;
   const rows = tf.matMul(tf.reshape(x, [-1, inputs]) as tf.Tensor2D, weight);
   return tf.reshape(bias ? tf.add(rows, bias) : rows, [...x.shape.slice(0, -1), outputs]) as T;
 }
@@ -86,7 +55,7 @@ export function layerNorm<T extends tf.Tensor>(
       `layerNorm: x [${x.shape}], gain [${gain.shape}] and bias [${bias.shape}] do not fit`,
     );
   }
-  if (fusedInCharge()) {
+  if (fusedInCharge('LoomLayerNorm', 'LoomLayerNormGradient')) {
     return operator(
       [x, gain, bias],
       () => {
@@ -103,7 +72,7 @@ export function layerNorm<T extends tf.Tensor>(
 
 /** Gaussian error linear unit, exact: x / 2 (1 + erf(x / sqrt 2)). */
 export function gelu<T extends tf.Tensor>(x: T): T {
-  if (fusedInCharge()) return run('Gelu', { x }) as T;
+  if (fusedInCharge('Gelu', 'GeluSlope')) return run('Gelu', { x }) as T;
   return tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1)) as T;
 }
 
@@ -125,7 +94,7 @@ for (const [kernelName, slope] of [
   tf.registerGradient({
     ...theirs,
     gradFunc: (dy, saved, attributes) =>
-      fusedInCharge()
+      fusedInCharge(slope)
         ? { x: () => run(slope, { a: dy as tf.Tensor, b: (saved as tf.Tensor[])[0] }) }
         : theirs.gradFunc(dy, saved, attributes),
   });
@@ -156,7 +125,7 @@ export function attention(
   if (mask && !tf.util.arraysEqual(mask.shape, [batch, s])) {
     throw new RangeError(`attention: the mask is [${mask.shape}], not [${[batch, s]}]`);
   }
-  if (fusedInCharge()) {
+  if (fusedInCharge('LoomAttention', 'LoomAttentionGradient')) {
     const list = mask ? [q, k, v, mask] : [q, k, v];
     return run('LoomAttention', list as unknown as Named, { heads }) as tf.Tensor3D;
   }
@@ -184,69 +153,3 @@ tf.registerGradient({
     return { 0: () => dq, 1: () => dk, 2: () => dv };
   },
 });
-
-export interface AdamStep {
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  /** Learning rate / (1 - beta1^t). */
-  readonly rate: number;
-  /** 1 / sqrt(1 - beta2^t), multiplies the root of the second moment. */
-  readonly correction: number;
-  /** What is left of the variable before the step: 1 - learning rate * weight decay. */
-  readonly keep: number;
-  /** Multiplies the gradient first. */
-  readonly scale: number;
-}
-
-/** A scalar: the sum of the squares of all numbers of all tensors. */
-export const squaredNorm = (tensors: readonly tf.Tensor[]): tf.Scalar =>
-  loomGpuInCharge()
-    ? (run('LoomSquaredNorm', Object.fromEntries(tensors.map((x, i) => [`x${i}`, x]))) as tf.Scalar)
-    : (tf.tidy(() => tf.addN(tensors.map(x => tf.sum(tf.square(x))))) as tf.Scalar);
-
-/**
- * One step of Adam (Kingma and Ba 2015): updates the moments and the variable. On loom in place, in one pass over the four of them.
- */
-export function adamStep(
-  variable: tf.Variable,
-  first: tf.Variable,
-  second: tf.Variable,
-  gradient: tf.Tensor,
-  { beta1, beta2, epsilon, rate, correction, keep, scale }: AdamStep,
-): void {
-  const backend = loomInCharge();
-  if (backend) {
-    const addresses = [variable, first, second].map(v => ownAddress(v, backend));
-    const [value, m, v] = addresses;
-    const length = variable.size;
-    const each = Math.max(8192, Math.ceil(length / 64) * 4);
-    const settings = [beta1, beta2, rate, correction, epsilon, keep, scale];
-    const bands = Math.ceil(length / each);
-    parallel(kernel('adam'), bands, value, backend.address(gradient), m, v, length, each, ...settings);
-    return;
-  }
-  const onGpu = loomGpuInCharge();
-  if (onGpu) {
-    const own = [variable, first, second];
-    // One that shares its numbers (a clone, a reshape) gets numbers of its own first.
-    for (const v of own) if (onGpu.refCount(v.dataId) > 1) tf.tidy(() => v.assign(tf.add(v, 0)));
-    adamInPlace(onGpu, own, gradient, { beta1, beta2, epsilon, rate, correction, keep, scale });
-    return;
-  }
-  tf.tidy(() => {
-    const g = scale === 1 ? gradient : tf.mul(gradient, scale);
-    first.assign(tf.add(tf.mul(first, beta1), tf.mul(g, 1 - beta1)));
-    second.assign(tf.add(tf.mul(second, beta2), tf.mul(tf.square(g), 1 - beta2)));
-    const denominator = tf.add(tf.mul(tf.sqrt(second), correction), epsilon);
-    variable.assign(tf.sub(tf.mul(variable, keep), tf.mul(tf.div(first, denominator), rate)));
-  });
-}
-
-/** Address of a variable that nobody else reads: one that shares its numbers (a clone, a reshape) gets numbers of its own first. */
-function ownAddress(variable: tf.Variable, backend: LoomBackend): number {
-  const address = backend.address(variable);
-  if (backend.refCount(variable.dataId) === 1) return address;
-  tf.tidy(() => variable.assign(tf.add(variable, 0)));
-  return backend.address(variable);
-}

@@ -14,6 +14,7 @@ import {
   kernelBuild,
   startGpu,
   stopGpu,
+  tellOnce,
   threadCount,
 } from '../compute/index.ts';
 import { backendOfConfig, UserError } from '../config/index.ts';
@@ -162,15 +163,31 @@ async function choose(
   return { backend: 'loom' };
 }
 
-/** Opens the GPU that was asked for, and makes it the backend of tfjs too where that was asked for. */
-async function openGpu(backend: 'gpu' | 'loom-gpu'): Promise<GpuReport> {
+/**
+ * Opens the GPU that was asked for, and makes it the backend of tfjs too where that was asked for. Where its driver refuses a shader that tensors cannot
+ * do without, they stay on the processor, and that is said.
+ */
+async function openGpu(
+  asked: 'gpu' | 'loom-gpu',
+  passedOver: PassedOver,
+): Promise<{ readonly backend: 'gpu' | 'loom-gpu'; readonly gpu: GpuReport }> {
   try {
     const gpu = await startGpu();
-    if (backend === 'loom-gpu') await startLoomGpu(gpu);
-    return gpu.report;
+    const { report } = gpu;
+    if (asked === 'gpu') return { backend: 'gpu', gpu: report };
+    try {
+      await startLoomGpu(gpu);
+      return { backend: 'loom-gpu', gpu: report };
+    } catch (error) {
+      if (!(error instanceof GpuError) || error.fault !== 'refused') throw error;
+      gpu.faults.forgive();
+      tellOnce(`${error.message}; only NCAs run on the GPU`);
+      passedOver.push({ backend: asked, reason: error.message });
+      return { backend: 'gpu', gpu: report };
+    }
   } catch (error) {
     if (!(error instanceof GpuError)) throw error;
-    throw new UserError({ where: 'backend', expected: `${backend}, as asked for`, found: error.message });
+    throw new UserError({ where: 'backend', expected: `${asked}, as asked for`, found: error.message });
   }
 }
 
@@ -184,8 +201,10 @@ async function openGpu(backend: 'gpu' | 'loom-gpu'): Promise<GpuReport> {
  */
 export async function startBackend(options: { readonly prefer?: BackendName } = {}): Promise<BackendReport> {
   const passedOver: PassedOver = [];
-  const { backend, loaded } = await choose(wanted(options.prefer), passedOver);
-  const gpu = backend === 'gpu' || backend === 'loom-gpu' ? await openGpu(backend) : undefined;
+  const { backend: chosen, loaded } = await choose(wanted(options.prefer), passedOver);
+  const opened = chosen === 'gpu' || chosen === 'loom-gpu' ? await openGpu(chosen, passedOver) : undefined;
+  const backend = opened?.backend ?? chosen;
+  const gpu = opened?.gpu;
   if (!gpu) stopGpu();
   // `choose` has set TensorFlow's already.
   if (backend !== 'tensorflow') await tf.setBackend(backend === 'gpu' ? 'loom' : backend);

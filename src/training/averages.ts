@@ -4,7 +4,7 @@
  * run, sigma_rel. From averages of two widths saved along the way, that of any width is put together after training (section 3.2).
  */
 import { Matrix, solve } from 'ml-matrix';
-import { tf } from '../tensor/index.ts';
+import { fused, tf } from '../tensor/index.ts';
 import type { Variables } from './optimiser.ts';
 
 /** The gamma of a relative width: sigma_rel^2 = (gamma + 1) / ((gamma + 2)^2 (gamma + 3)), by bisection. */
@@ -27,8 +27,8 @@ export interface MovingAverage {
   readonly sigmaRel: number;
   /** The averages, by the names of the variables. */
   readonly values: Variables;
-  /** Takes in the variables after `step` updates (1 for the first). */
-  update(step: number): void;
+  /** Takes in the variables after `step` updates (1 for the first). `scale`: that of the last update, where nobody has read it. */
+  update(step: number, scale?: tf.Scalar): void;
   /** Exchanges averages and variables; once more brings them back. No numbers are copied. */
   swap(): void;
   dispose(): void;
@@ -49,14 +49,9 @@ export function movingAverage(variables: Variables, sigmaRel: number): MovingAve
   return {
     sigmaRel,
     values,
-    update(step) {
+    update(step, scale) {
       const fresh = 1 - (1 - 1 / step) ** (gamma + 1);
-      tf.tidy(() => {
-        for (const [name, variable] of Object.entries(variables)) {
-          const value = values[name];
-          value.assign(tf.add(value, tf.mul(tf.sub(variable, value), fresh)));
-        }
-      });
+      fused.averageStep(Object.values(values), Object.values(variables), fresh, scale);
     },
     swap() {
       tf.tidy(() => {

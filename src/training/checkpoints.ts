@@ -215,9 +215,10 @@ export function checkpoints(trainer: Trainer, options: CheckpointOptions) {
       }
     },
 
-    async saveIfDue(seconds: number): Promise<void> {
+    /** Whether it is time for one. */
+    due(): boolean {
       const waited = (performance.now() - last.time) / 1000;
-      if (trainer.step - last.step >= everySteps || waited >= everySeconds) await store.save(seconds);
+      return trainer.step - last.step >= everySteps || waited >= everySeconds;
     },
 
     /** Saves state and batch of a step that went wrong. @returns the folder */

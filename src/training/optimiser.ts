@@ -20,8 +20,11 @@ export interface Optimiser {
   readonly moments: Variables;
   /** Updates made so far: sets the bias correction. */
   steps: number;
-  /** One update by `scale` times the gradients; variables without a gradient keep their value. Gradients are not disposed. */
-  update(gradients: Gradients, learningRate: number, scale?: number): void;
+  /**
+   * One update by `scale` times the gradients (default 1); variables without a gradient keep their value. Gradients are not disposed. A scale that
+   * nobody has read is a scalar of `fused.clipScale`.
+   */
+  update(gradients: Gradients, learningRate: number, scale?: number | tf.Scalar): void;
   dispose(): void;
 }
 
@@ -52,15 +55,16 @@ export function adam(
         correction: 1 / Math.sqrt(1 - beta2 ** this.steps),
         keep: 1 - learningRate * weightDecay,
       };
-      for (const [name, gradient] of Object.entries(gradients)) {
-        fused.adamStep(
-          variables[name],
-          moments[`first/${name}`],
-          moments[`second/${name}`],
-          gradient,
-          settings,
-        );
-      }
+      const names = Object.keys(gradients);
+      fused.adamStep(
+        {
+          variables: names.map(name => variables[name]),
+          first: names.map(name => moments[`first/${name}`]),
+          second: names.map(name => moments[`second/${name}`]),
+          gradients: Object.values(gradients),
+        },
+        settings,
+      );
     },
     dispose: () => tf.dispose(Object.values(moments)),
   };

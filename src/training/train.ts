@@ -4,11 +4,11 @@ import { refuse } from '../config/index.ts';
 import type { Denoiser } from '../denoisers/index.ts';
 import type { Diffusion, Normaliser } from '../diffusion/index.ts';
 import { weightCount } from '../nca/index.ts';
-import { type Augmentation, batches, type TrainingData } from './batches.ts';
+import { type Augmentation, type Batch, batches, type TrainingData } from './batches.ts';
 import { type CheckpointOptions, checkpoints } from './checkpoints.ts';
 import { learningRateAt } from './learning-rate.ts';
 import type { RolloutLoss } from './rollout-loss.ts';
-import { type StepOutcome, Trainer } from './trainer.ts';
+import { type MadeStep, type StepOutcome, Trainer } from './trainer.ts';
 import { type ValidationLoss, validationLoss } from './validation.ts';
 
 /** Everything about a training but its data and models; `TRAINING_DEFAULTS` has the values of a small one. */
@@ -106,7 +106,7 @@ export interface TrainOptions {
   readonly rollout?: RolloutLoss;
   /** Default: no checkpoints. */
   readonly checkpoint?: CheckpointOptions;
-  /** Told of every update. */
+  /** Told of every update, in order; with loom-gpu of some at a time, when their losses have been read. */
   readonly onStep?: (record: StepRecord) => void;
   /** With the final average in place, as when sampling. */
   readonly onValidation?: (loss: ValidationLoss, step: number) => void;
@@ -129,6 +129,17 @@ export interface TrainingResult {
   /** Where the batch and state of a non-finite loss were saved. */
   readonly studyFolder?: string;
 }
+
+/** A step whose loss has not been read. */
+interface Waiting {
+  readonly made: MadeStep;
+  readonly batch: Batch;
+  readonly step: number;
+  readonly learningRate: number;
+}
+
+/** Steps whose losses lie on a GPU are told of when so much time has passed, at the latest. */
+const UNREAD_MS = 200;
 
 /**
  * Trains the denoiser (and the encoder's trained part) in place. At the end their variables hold the moving average
@@ -211,6 +222,31 @@ export async function trainDenoiser(options: TrainOptions): Promise<TrainingResu
     const progress = () =>
       Math.max(trainer.step / settings.steps, seconds / (settings.seconds ?? Number.POSITIVE_INFINITY));
 
+    const unread: Waiting[] = [];
+    let lastRead = performance.now();
+    /** Tells of the steps made since the last time; gives the end of the training when one of them was none. */
+    const read = async (): Promise<TrainingResult | undefined> => {
+      const started = performance.now();
+      const outcomes = await Promise.all(unread.map(({ made }) => made.read()));
+      lastRead = performance.now();
+      seconds += (lastRead - started) / 1000;
+      for (const [i, { batch, step, learningRate }] of unread.splice(0).entries()) {
+        const result = outcomes[i];
+        if (!result.finite)
+          return outcome('non-finite', await store?.saveForStudy(batch, seconds, result.loss));
+        options.onStep?.({
+          ...result,
+          step,
+          steps: settings.steps,
+          seconds,
+          progress: progress(),
+          learningRate,
+          binLosses: bins => byBin(batch.levels, result.losses, bins, diffusion),
+        });
+      }
+      return undefined;
+    };
+
     while (progress() < 1 && !signal?.aborted) {
       const started = performance.now();
       const batch = batchAt(trainer.step);
@@ -220,32 +256,30 @@ export async function trainDenoiser(options: TrainOptions): Promise<TrainingResu
         trainer.step,
         before,
       );
-      const result = await trainer.update(batch, learningRate);
+      const made = await trainer.update(batch, learningRate);
       seconds += (performance.now() - started) / 1000;
-      if (!result.finite)
-        return outcome('non-finite', await store?.saveForStudy(batch, seconds, result.loss));
       const { step } = trainer;
-      options.onStep?.({
-        ...result,
-        step,
-        steps: settings.steps,
-        seconds,
-        progress: progress(),
-        learningRate,
-        binLosses: bins => byBin(batch.levels, result.losses, bins, diffusion),
-      });
-      if (validation && settings.validateEvery && step % settings.validateEvery === 0) {
+      unread.push({ made, batch, step, learningRate });
+      const validating = validation && settings.validateEvery && step % settings.validateEvery === 0;
+      const showing = options.preview && step % options.preview.everySteps === 0;
+      const saving = store?.due();
+      const enough = unread.length >= trainer.unread || performance.now() - lastRead > UNREAD_MS;
+      if (enough || validating || showing || saving || progress() >= 1) {
+        const lost = await read();
+        if (lost) return lost;
+      }
+      if (validating) {
         latest = { step, loss: await validate() };
         options.onValidation?.(latest.loss, step);
       }
-      if (options.preview && step % options.preview.everySteps === 0) {
-        await trainer.withAverage(final, () => options.preview!.show(step));
-      }
-      await store?.saveIfDue(seconds);
+      if (showing) await trainer.withAverage(final, () => options.preview!.show(step));
+      if (saving) await store?.save(seconds);
       // Lets Ctrl-C and other events in.
       await new Promise(resolve => setImmediate(resolve));
     }
 
+    const lost = await read();
+    if (lost) return lost;
     await store?.save(seconds);
     if (progress() < 1) return outcome('interrupted');
     if (validation && latest?.step !== trainer.step) {

@@ -3,7 +3,7 @@
 import type { Encoder } from '../conditioning/index.ts';
 import type { Denoiser } from '../denoisers/index.ts';
 import type { Diffusion } from '../diffusion/index.ts';
-import { tf } from '../tensor/index.ts';
+import { fused, tf } from '../tensor/index.ts';
 import { type MovingAverage, movingAverage } from './averages.ts';
 import type { Batch } from './batches.ts';
 import {
@@ -48,6 +48,14 @@ export interface StepOutcome {
   readonly finite: boolean;
 }
 
+/** A step that was made, or not because its loss was not finite; its numbers may not have been read. Read it once. */
+export interface MadeStep {
+  read(): Promise<StepOutcome>;
+}
+
+/** Steps that may wait for their losses to be read. */
+const UNREAD = 16;
+
 /** One training as its single steps: variables, optimiser and moving averages. `trainDenoiser` is the loop about it. Dispose of it. */
 export class Trainer {
   /** All that is trained: `denoiser/NAME` and `encoder/NAME`. */
@@ -57,6 +65,8 @@ export class Trainer {
   readonly optimiser: Optimiser;
   /** One for each width asked for. */
   readonly averages: readonly MovingAverage[];
+  /** The factor of the last step's gradients, where nobody has read it. */
+  private lastScale: tf.Scalar | undefined;
 
   constructor(private readonly options: TrainerOptions) {
     const { denoiser, encoder } = options;
@@ -74,21 +84,64 @@ export class Trainer {
     return this.optimiser.steps;
   }
 
-  /** One update on a batch. */
-  async update(batch: Batch, learningRate: number): Promise<StepOutcome> {
-    const { gradients, losses, rollouts } = await this.gradients(batch);
+  /** How many steps may be made before they are read. Running statistics would go on after one that was not made. */
+  get unread(): number {
+    return fused.stepsUnread() && Object.keys(this.buffers).length === 0 ? UNREAD : 1;
+  }
+
+  /**
+   * One update on a batch, of which nothing is read yet where the backend can make steps without (`fused.stepsUnread`): then several may follow each
+   * other, and none is made after one whose loss or gradient was not finite.
+   */
+  async update(batch: Batch, learningRate: number): Promise<MadeStep> {
+    const { gradients, losses, rollouts } = await this.partsOf(batch);
     const square = squaredNorm(gradients);
-    const [squared] = await square.data();
-    square.dispose();
+    const read = async () => {
+      const numbers = (await Promise.all(
+        [square, losses, ...(rollouts ? [rollouts] : [])].map(x => x.data()),
+      )) as Float32Array[];
+      tf.dispose([square, losses, ...(rollouts ? [rollouts] : [])]);
+      return this.outcome(numbers);
+    };
+    const step = this.step + 1;
+    if (fused.stepsUnread()) {
+      const sum = tf.sum(losses) as tf.Scalar;
+      const scale = fused.clipScale(square, sum, this.options.clip, this.lastScale);
+      tf.dispose([sum, ...(this.lastScale ? [this.lastScale] : [])]);
+      this.lastScale = scale;
+      this.change(gradients, learningRate, scale);
+      return { read: async () => this.settled(await read(), step) };
+    }
+    const outcome = await read();
+    if (outcome.finite) this.change(gradients, learningRate, outcome.clipFactor);
+    else tf.dispose(gradients);
+    return { read: async () => outcome };
+  }
+
+  /** Optimiser and averages take the gradients, which are disposed of. */
+  private change(gradients: Gradients, learningRate: number, scale: number | tf.Scalar): void {
+    this.optimiser.update(gradients, learningRate, scale);
+    for (const average of this.averages)
+      average.update(this.step, typeof scale === 'number' ? undefined : scale);
+    tf.dispose(Object.values(gradients));
+    fused.endStep();
+  }
+
+  /** A step that turns out not to be made, and those after it, are not counted. */
+  private settled(outcome: StepOutcome, step: number): StepOutcome {
+    if (!outcome.finite) {
+      this.optimiser.steps = Math.min(this.step, step - 1);
+      this.lastScale?.dispose();
+      this.lastScale = undefined;
+    }
+    return outcome;
+  }
+
+  private outcome([[squared], losses, rollouts]: Float32Array[]): StepOutcome {
     const gradientNorm = Math.sqrt(squared);
     const loss = mean(losses);
     const finite = Number.isFinite(loss) && Number.isFinite(gradientNorm);
     const clipFactor = Math.min(1, this.options.clip / Math.max(gradientNorm, 1e-12));
-    if (finite) {
-      this.optimiser.update(gradients, learningRate, clipFactor);
-      for (const average of this.averages) average.update(this.step);
-    }
-    tf.dispose(gradients);
     return { loss, losses, rolloutLoss: rollouts && mean(rollouts), gradientNorm, clipFactor, finite };
   }
 
@@ -96,18 +149,33 @@ export class Trainer {
   async gradients(
     batch: Batch,
   ): Promise<{ gradients: Gradients; losses: Float32Array; rollouts?: Float32Array }> {
+    const { gradients, losses, rollouts } = await this.partsOf(batch);
+    const numbers = {
+      losses: (await losses.data()) as Float32Array,
+      rollouts: (await rollouts?.data()) as Float32Array | undefined,
+    };
+    tf.dispose([losses, ...(rollouts ? [rollouts] : [])]);
+    return { gradients, ...numbers };
+  }
+
+  /** The same with losses that nobody has read. */
+  private async partsOf(batch: Batch) {
     const rows = batch.indices.length;
     const part = this.options.microBatch ?? rows;
-    const losses = new Float32Array(rows);
-    const rollouts: number[] = [];
+    const losses: tf.Tensor1D[] = [];
+    const rollouts: tf.Tensor1D[] = [];
     let gradients: Record<string, tf.Tensor> = {};
     for (let from = 0; from < rows; from += part) {
       const piece = await this.partGradients(batch, from, Math.min(rows, from + part));
-      losses.set(piece.losses, from);
-      rollouts.push(...piece.rollouts);
+      losses.push(piece.losses);
+      if (piece.rollouts) rollouts.push(piece.rollouts);
       gradients = from === 0 ? piece.gradients : added(gradients, piece.gradients);
     }
-    return { gradients, losses, rollouts: rollouts.length > 0 ? Float32Array.from(rollouts) : undefined };
+    return {
+      gradients: gradients as Gradients,
+      losses: joined(losses),
+      rollouts: rollouts.length > 0 ? joined(rollouts) : undefined,
+    };
   }
 
   private async partGradients(batch: Batch, from: number, to: number) {
@@ -138,13 +206,8 @@ export class Trainer {
     for (const [name, variable] of trained) {
       if (grads[variable.name]) gradients[name] = grads[variable.name];
     }
-    const outcome = {
-      gradients,
-      losses: (await losses!.data()) as Float32Array,
-      rollouts: rollouts ? [...(await rollouts.data())] : [],
-    };
-    tf.dispose([value, losses!, ...(rollouts ? [rollouts] : [])]);
-    return outcome;
+    value.dispose();
+    return { gradients, losses: losses!, rollouts };
   }
 
   /** The denoised weights of rows from..to, as the step that follows will have them; running statistics stay as they are. */
@@ -202,6 +265,7 @@ export class Trainer {
 
   /** Frees moments and averages; the denoiser and its variables stay. */
   dispose(): void {
+    this.lastScale?.dispose();
     this.optimiser.dispose();
     for (const average of this.averages) average.dispose();
   }
@@ -217,6 +281,14 @@ function added(a: Record<string, tf.Tensor>, b: Record<string, tf.Tensor>): Reco
     if (a[name]) tf.dispose([a[name], gradient]);
   }
   return sum;
+}
+
+/** The parts of a batch as one; they are disposed of. */
+function joined(parts: tf.Tensor1D[]): tf.Tensor1D {
+  if (parts.length === 1) return parts[0];
+  const whole = tf.concat(parts);
+  tf.dispose(parts);
+  return whole;
 }
 
 const mean = (values: ArrayLike<number>): number => {

@@ -1,7 +1,7 @@
 // Functions that training meets less often: sine and cosine, powers, tests and logic on bytes. The numbers are those of
 // src/tensor/loom/functions.ts. Polynomials in Cephes' coefficients (S. L. Moshier, public domain).
 import { loop } from "./unary";
-import { loadPart, madd, splat, storePart, vexp, vlog } from "./vector";
+import { loadPart, madd, splat, storePart, vexpm1, vlog } from "./vector";
 
 /** sin, or cos, of four floats within [-8192, 8192]: reduced by multiples of pi / 4 in three parts. */
 // @ts-ignore: decorator
@@ -49,21 +49,6 @@ function vlog1p(x: v128): v128 {
   const l = f32x4.mul(vlog(u), f32x4.div(x, f32x4.sub(u, splat(1))));
   const plain = v128.or(f32x4.eq(u, splat(1)), f32x4.eq(x, splat(f32.POSITIVE_INFINITY)));
   return v128.bitselect(x, l, plain);
-}
-
-/** exp(x) - 1: a Taylor polynomial near 0. */
-// @ts-ignore: decorator
-@inline
-function vexpm1(x: v128): v128 {
-  let p = splat(2.48015873e-5);
-  p = madd(p, x, splat(1.98412698e-4));
-  p = madd(p, x, splat(1.38888889e-3));
-  p = madd(p, x, splat(8.33333333e-3));
-  p = madd(p, x, splat(4.16666667e-2));
-  p = madd(p, x, splat(1.66666667e-1));
-  p = madd(p, x, splat(0.5));
-  const near = madd(f32x4.mul(x, x), p, x);
-  return v128.bitselect(near, f32x4.sub(vexp(x), splat(1)), f32x4.lt(f32x4.abs(x), splat(0.5)));
 }
 
 class Sin { @inline of(x: v128, p: v128, q: v128): v128 { return sine(x, false); } }

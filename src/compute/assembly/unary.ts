@@ -1,6 +1,6 @@
 // Functions of one float. An operation is a class, so that the compiler makes a loop of its own for each (a number that says which would
 // be asked for at every step). The numbers are those of src/tensor/loom/elementwise.ts; p and q are an operation's constants.
-import { loadPart, splat, storePart, verf, vexp, vgelu, vlog, vsigmoid, vsoftplus, vtanh } from "./vector";
+import { loadPart, splat, storePart, verf, vexp, vexpm1, vgelu, vlog, vsigmoid, vsoftplus, vtanh } from "./vector";
 
 class Exp { @inline of(x: v128, p: v128, q: v128): v128 { return vexp(x); } }
 class Log { @inline of(x: v128, p: v128, q: v128): v128 { return vlog(x); } }
@@ -29,7 +29,7 @@ class Relu6 { @inline of(x: v128, p: v128, q: v128): v128 { return f32x4.pmin(f3
 class LeakyRelu { @inline of(x: v128, p: v128, q: v128): v128 { return v128.bitselect(f32x4.mul(x, p), x, f32x4.lt(x, splat(0))); } }
 class Elu {
   @inline of(x: v128, p: v128, q: v128): v128 {
-    return v128.bitselect(x, f32x4.sub(vexp(x), splat(1)), f32x4.ge(x, splat(0)));
+    return v128.bitselect(x, vexpm1(x), f32x4.ge(x, splat(0)));
   }
 }
 class Softplus { @inline of(x: v128, p: v128, q: v128): v128 { return vsoftplus(x); } }

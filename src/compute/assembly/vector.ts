@@ -196,6 +196,21 @@ function ratio64(v: v128, table: usize): v128 {
   return f32x4.div(f32x4.mul(x, p), q);
 }
 
+/** exp(x) - 1: a Taylor polynomial near 0. */
+// @ts-ignore: decorator
+@inline
+export function vexpm1(x: v128): v128 {
+  let p = splat(2.48015873e-5);
+  p = madd(p, x, splat(1.98412698e-4));
+  p = madd(p, x, splat(1.38888889e-3));
+  p = madd(p, x, splat(8.33333333e-3));
+  p = madd(p, x, splat(4.16666667e-2));
+  p = madd(p, x, splat(1.66666667e-1));
+  p = madd(p, x, splat(0.5));
+  const near = madd(f32x4.mul(x, x), p, x);
+  return v128.bitselect(near, f32x4.sub(vexp(x), splat(1)), f32x4.lt(f32x4.abs(x), splat(0.5)));
+}
+
 /** ln(1 + exp x). */
 // @ts-ignore: decorator
 @inline

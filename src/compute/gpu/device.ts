@@ -46,6 +46,7 @@ export class Gpu {
   private readonly constants = new Map<string, GpuBlock>();
   private readonly staging = new Map<number, GPUBuffer[]>();
   private readonly adopted = new WeakMap<GPUBuffer, GpuBlock>();
+  private readonly others: (() => number)[] = [];
   private encoder: GPUCommandEncoder | undefined;
   private pass: GPUComputePassEncoder | undefined;
   private operators = new Set<string>();
@@ -58,7 +59,7 @@ export class Gpu {
     readonly device: GPUDevice,
     readonly report: GpuReport,
   ) {
-    this.faults = new Faults(device, () => this.pool.statistics().held);
+    this.faults = new Faults(device, () => this.held());
     this.faults.operators = this.operators;
     this.pool = new BufferPool(device, report.maxBuffer, block => {
       if (block.batch === this.batch) this.flush();
@@ -126,6 +127,31 @@ export class Gpu {
   /** Gives blocks back; commands that were encoded before still see them. */
   release(...blocks: readonly GpuBlock[]): void {
     for (const block of blocks) this.pool.give(block);
+  }
+
+  /** Bytes held on this device, by the pool and by whoever else has buffers there. */
+  held(): number {
+    return this.others.reduce((sum, bytes) => sum + bytes(), this.pool.statistics().held);
+  }
+
+  /**
+   * Makes buffers for somebody who keeps them himself: a fault is told of with the operators at work, what is asked for and what is held.
+   * @param bytes of all that he holds
+   */
+  lender(bytes: () => number): (descriptor: GPUBufferDescriptor) => GPUBuffer {
+    this.others.push(bytes);
+    return descriptor => {
+      const { faults, report } = this;
+      const { size } = descriptor;
+      if (size > report.maxBuffer) {
+        const doing = [...faults.operators].slice(-1).map(operator => `${operator}: `);
+        throw new GpuError(
+          'limit',
+          `${doing}asked for ${mib(size)}, and a buffer of this GPU has at most ${mib(report.maxBuffer)}`,
+        );
+      }
+      return faults.watch(faults.operators, () => this.device.createBuffer(descriptor), size);
+    };
   }
 
   /** A buffer of somebody else on this device as a block, which is not given back. What its owner encoded before has to be submitted. */

@@ -4,4 +4,4 @@
 export { type AdapterChoice, type GpuReport, gpuSummary } from './adapter.ts';
 export type { GpuBlock, GpuStatistics } from './buffers.ts';
 export { Gpu, type GpuBinding, type GpuNumbers, type GpuProgram } from './device.ts';
-export { GpuError, type GpuFault } from './failure.ts';
+export { GpuError, type GpuFault, mib } from './failure.ts';

@@ -12,12 +12,12 @@ fn keyOf(v: f32) -> u32 { let bits = bitcast<u32>(v); return bits ^ select(0x800
 fn valueOf(key: u32) -> f32 { return bitcast<f32>(key ^ select(0xffffffffu, 0x80000000u, (key >> 31u) == 1u)); }
 `;
 
-/** A plane and its passes: \`at\` [height, width, rows and columns of positions, padded positions, wrap]. */
+/** A plane and its passes: `at` [height, width, rows and columns of positions, padded positions, wrap]. */
 const PLANE = `
   let H = at[0]; let W = at[1]; let ROWS = at[2]; let COLUMNS = at[3]; let COUNT = ROWS * COLUMNS; let PADDED = at[4];
 `;
 
-/** States [samples, H, W, channels] to pictures [samples, H, W, 3]. \`task\`: cells in all. */
+/** States [samples, H, W, channels] to pictures [samples, H, W, 3]. `task`: cells in all. */
 export const pictureCode = (channels: number, scale: string, offset: string) => `
 @group(0) @binding(0) var<storage, read> state: array<f32>;
 @group(0) @binding(1) var<storage, read> task: array<u32>;
@@ -28,7 +28,7 @@ export const pictureCode = (channels: number, scale: string, offset: string) => 
   for (var c = 0u; c < 3u; c++) { picture[cell * 3u + c] = ${scale} * state[cell * ${channels}u + c] + ${offset}; }
 }`;
 
-/** A plane of half the size: means of 2 x 2. \`at\`: that of the smaller plane; \`task\`: height and width of the larger. */
+/** A plane of half the size: means of 2 x 2. `at`: that of the smaller plane; `task`: height and width of the larger. */
 export const HALVE = `
 @group(0) @binding(0) var<storage, read> large: array<f32>;
 @group(0) @binding(1) var<storage, read> task: array<u32>;
@@ -85,7 +85,7 @@ ${KEYS}
 const GREATER = 'fn greater(a: vec2u, b: vec2u) -> bool { return a.x > b.x || (a.x == b.x && a.y > b.y); }';
 
 /**
- * Bitonic stages inside pieces of \`piece\` pairs, in a workgroup's memory (Batcher 1968). \`task\`: first and last length of the sequences that are
+ * Bitonic stages inside pieces of `piece` pairs, in a workgroup's memory (Batcher 1968). `task`: first and last length of the sequences that are
  * merged, length of a row.
  */
 export const sortCode = (piece: number, threads: number) => `
@@ -112,7 +112,7 @@ ${GREATER}
   for (var i = tid; i < ${piece}u; i += ${threads}u) { pairs[row + i] = held[i]; }
 }`;
 
-/** One bitonic stage between pairs farther apart than a piece. \`task\`: length of the sequences, distance, length of a row. */
+/** One bitonic stage between pairs farther apart than a piece. `task`: length of the sequences, distance, length of a row. */
 export const EXCHANGE = `
 @group(0) @binding(0) var<storage, read_write> pairs: array<vec2u>;
 @group(0) @binding(1) var<storage, read> task: array<u32>;
@@ -128,7 +128,7 @@ ${GREATER}
   if (greater(a, b) == ((i & task[0]) == 0u)) { pairs[at] = b; pairs[at + j] = a; }
 }`;
 
-/** A target's order statistics at the picture's quantiles, linear between them: [targets, 8, positions]. \`task\`: padded and real positions of the target, positions of the picture. */
+/** A target's order statistics at the picture's quantiles, linear between them: [targets, 8, positions]. `task`: padded and real positions of the target, positions of the picture. */
 export const TABULATE = `
 @group(0) @binding(0) var<storage, read> pairs: array<vec2u>;
 @group(0) @binding(1) var<storage, read> task: array<u32>;
@@ -151,7 +151,7 @@ ${KEYS}
 
 /**
  * Differences from the quantiles, put back to where their values came from, [samples, 8, positions] times 2 factor / positions, and the loss of each
- * filter at \`losses\` [samples, filters of all passes]. Sample b has target b % targets. \`task\`: targets, filters of all passes, first of this one.
+ * filter at `losses` [samples, filters of all passes]. Sample b has target b % targets. `task`: targets, filters of all passes, first of this one.
  */
 export const distanceCode = (factor: string) => `
 @group(0) @binding(0) var<storage, read> pairs: array<vec2u>;
@@ -185,7 +185,7 @@ var<workgroup> sums: array<f32, 64>;
 }`;
 
 /**
- * The texture loss of each sample, the sum of its parts, and the mean of what its state exceeds [-1, 1] by. A workgroup is a sample. \`task\`: parts,
+ * The texture loss of each sample, the sum of its parts, and the mean of what its state exceeds [-1, 1] by. A workgroup is a sample. `task`: parts,
  * cells of a sample.
  */
 export const grownCode = (channels: number, real: number) => `
@@ -251,8 +251,8 @@ export const backProjectCode = (patch: number) => `
 }`;
 
 /**
- * The gradient of the states from those of the planes and of the overflow sum |x - clamp(x, -1, 1)|. \`planes\`: their number, then offset, height and
- * width of each in \`gradients\`, per sample of the plane before the next plane. \`overflow\` is a factor.
+ * The gradient of the states from those of the planes and of the overflow sum |x - clamp(x, -1, 1)|. `planes`: their number, then offset, height and
+ * width of each in `gradients`, per sample of the plane before the next plane. `overflow` is a factor.
  */
 export const stateGradientCode = (channels: number, scale: string, overflow: string, real: number) => `
 @group(0) @binding(0) var<storage, read> state: array<f32>;

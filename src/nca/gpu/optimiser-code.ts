@@ -5,7 +5,7 @@ import type { WeightBlock } from '../layout.ts';
 const FINITE = 'fn isFinite(v: f32) -> bool { return (bitcast<u32>(v) & 0x7f800000u) != 0x7f800000u; }';
 
 /**
- * Norms of the blocks of each NCA's gradient [N, 4], and whether all are finite: then its updates are one more, else \`diverged\` is 1. A workgroup
+ * Norms of the blocks of each NCA's gradient [N, 4], and whether all are finite: then its updates are one more, else `diverged` is 1. A workgroup
  * is an NCA.
  */
 export const normsCode = (blocks: readonly WeightBlock[], count: number) => `
@@ -44,7 +44,7 @@ var<workgroup> sums: array<f32, 64>;
 }`;
 
 /**
- * One update of every NCA that did not diverge. \`rates\`: learning rate, then for t = 0, 1, ... 1 / (1 - beta1^t) and 1 / sqrt(1 - beta2^t), which
+ * One update of every NCA that did not diverge. `rates`: learning rate, then for t = 0, 1, ... 1 / (1 - beta1^t) and 1 / sqrt(1 - beta2^t), which
  * float32 would lose for small t.
  */
 export const adamCode = (blocks: readonly WeightBlock[], count: number) => `
@@ -75,7 +75,7 @@ export const adamCode = (blocks: readonly WeightBlock[], count: number) => `
   weights[at] -= rates[0] * rates[1u + 2u * t] * m / (sqrt(v) * rates[2u + 2u * t] + 1e-8);
 }`;
 
-/** The final states of one slot of the batch go to the pool; those of NCAs that diverged become the seed state. \`task\`: first sample, floats of a state. */
+/** The final states of one slot of the batch go to the pool; those of NCAs that diverged become the seed state. `task`: first sample, floats of a state. */
 export const SETTLE = `
 @group(0) @binding(0) var<storage, read> last: array<f32>;
 @group(0) @binding(1) var<storage, read> diverged: array<u32>;
@@ -87,7 +87,7 @@ export const SETTLE = `
   pool[at] = select(0.0, last[task[0] * task[1] + at], diverged[id.y] == 0u);
 }`;
 
-/** What is read back: the mean loss of each NCA, then whether it diverged. \`task\`: NCAs, samples of each, parts of a sample's loss. */
+/** What is read back: the mean loss of each NCA, then whether it diverged. `task`: NCAs, samples of each, parts of a sample's loss. */
 export const REPORT = `
 @group(0) @binding(0) var<storage, read> losses: array<f32>;
 @group(0) @binding(1) var<storage, read> diverged: array<u32>;

@@ -3,7 +3,7 @@ import type { FlatOffsets } from './backward-code.ts';
 import type { KernelSpec, PackedLayout } from './plan.ts';
 import { dimensions, readDimensions, real } from './wgsl.ts';
 
-/** Mask words [steps, batch, words]; the hash of src/nca/masks.ts. \`task\`: first step, words of a step and from one to the next, seeds. */
+/** Mask words [steps, batch, words]; the hash of src/nca/masks.ts. `task`: first step, words of a step and from one to the next, seeds. */
 export const masksCode = `
 ${dimensions(2)}@group(0) @binding(0) var<storage, read> task: array<u32>;
 @group(0) @binding(1) var<storage, read_write> masks: array<u32>;
@@ -96,7 +96,7 @@ ${dimensions(4)}const C = ${channels}u;
 }`;
 }
 
-/** Sums the regions of all samples of a row of weights, in their order: [batch, regions, D] to [rows, D]. \`task\`: batch, regions, rows. */
+/** Sums the regions of all samples of a row of weights, in their order: [batch, regions, D] to [rows, D]. `task`: batch, regions, rows. */
 export const reduceCode = ({ length }: FlatOffsets) => `
 @group(0) @binding(0) var<storage, read> part: array<f32>;
 @group(0) @binding(1) var<storage, read> task: array<u32>;

@@ -110,7 +110,7 @@ export const LIST = `${readDimensions}
   let count = workgroupUniformLoad(&total);
 `;
 
-/** Goes through the region's cells that are not active, a vector of channels at a time: \`at\` is its place in the state. */
+/** Goes through the region's cells that are not active, a vector of channels at a time: `at` is its place in the state. */
 export const inactive = (body: string) => `
   for (var i = tid; i < REGION * 32u * Q; i += T) {
     let c = i / Q;
@@ -123,7 +123,7 @@ export const inactive = (body: string) => `
   }
 `;
 
-/** Perception of the tile's cells, not clipped, into rows `name`[K] of \`MS\` vectors: a component of a vector is a cell. */
+/** Perception of the tile's cells, not clipped, into rows `name`[K] of `MS` vectors: a component of a vector is a cell. */
 export const perceive = (spec: KernelSpec, each: Each, name: string) => `
   for (var item = tid; item < M * Q; item += T) {
     let m = item / Q;
@@ -153,7 +153,7 @@ export const perceive = (spec: KernelSpec, each: Each, name: string) => `
   }
 `;
 
-/** \`a\`[j] = b1 + w1 perception for the 8 hidden units and the vector of cells of this thread. */
+/** `a`[j] = b1 + w1 perception for the 8 hidden units and the vector of cells of this thread. */
 export const hiddenProduct = (spec: KernelSpec, each: Each, name: string) => `
   ${each('j', 8, 'a[j] = vec4f(weights[wbase + B1 + tn * 2u + j / 4u][j % 4u]);')}
   for (var k = 0u; k < K; k++) {
@@ -163,7 +163,7 @@ export const hiddenProduct = (spec: KernelSpec, each: Each, name: string) => `
   }
 `;
 
-/** \`d\` = b2 + w2 hidden for channel \`c\` and the vector of cells \`m\`, not clipped. */
+/** `d` = b2 + w2 hidden for channel `c` and the vector of cells `m`, not clipped. */
 export const updateProduct = (spec: KernelSpec, hidden: string) => `
     var d = vec4f(weights[wbase + B2 + c / 4u][c % 4u]);
     for (var j = 0u; j < N; j++) {

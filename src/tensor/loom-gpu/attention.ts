@@ -1,9 +1,10 @@
 /** Multi-head attention without its projections, and its gradient; heads lie side by side in the last axis. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { LoomGpuBackend } from './backend.ts';
-import { type Matrix, multiply } from './gemm.ts';
+import { type Matrix, multiply, PRODUCTS } from './gemm.ts';
 import { define } from './kernels.ts';
-import { softmax, softmaxGradient } from './norm.ts';
+import { SOFTMAXES, softmax, softmaxGradient } from './norm.ts';
+import type { Shader } from './shader.ts';
 
 interface Sizes {
   readonly batch: number;
@@ -49,8 +50,18 @@ function seen(
   return p;
 }
 
-define('LoomAttention', (inputs, { heads }, backend) => {
-  const [q, k, v, mask] = Object.values(inputs);
+/** What attention and its gradient run. */
+export const SHADERS: readonly Shader[] = [...PRODUCTS, ...SOFTMAXES];
+
+type Three = readonly [q: TensorInfo, k: TensorInfo, v: TensorInfo];
+
+/** softmax(Q K^T / sqrt d) V of every head. */
+export function attention(
+  backend: LoomGpuBackend,
+  [q, k, v]: Three,
+  heads: number,
+  mask?: TensorInfo,
+): TensorInfo {
   const sizes = sizesOf(q, k, heads);
   const { batch, t, s, d } = sizes;
   const p = seen(backend, q, k, mask, sizes);
@@ -58,10 +69,16 @@ define('LoomAttention', (inputs, { heads }, backend) => {
   multiply(backend, scoreOf(p), headOf(v, d), headOf(out, d), { m: t, n: d, k: s, batches: batch, heads });
   backend.drop(p);
   return out;
-});
+}
 
-define('LoomAttentionGradient', (inputs, { heads }, backend) => {
-  const [dy, q, k, v, mask] = Object.values(inputs);
+/** Gradients to q, k and v. */
+export function attentionGradient(
+  backend: LoomGpuBackend,
+  dy: TensorInfo,
+  [q, k, v]: Three,
+  heads: number,
+  mask?: TensorInfo,
+): TensorInfo[] {
   const sizes = sizesOf(q, k, heads);
   const { batch, t, s, d } = sizes;
   const many = { batches: batch, heads };
@@ -75,4 +92,14 @@ define('LoomAttentionGradient', (inputs, { heads }, backend) => {
   multiply(backend, turned(scoreOf(p)), headOf(dy, d), headOf(dv, d), { m: s, n: d, k: t, ...many });
   backend.drop(p, dp, ds);
   return [dq, dk, dv];
+}
+
+define('LoomAttention', SHADERS, (inputs, { heads }, backend) => {
+  const [q, k, v, mask] = Object.values(inputs);
+  return attention(backend, [q, k, v], heads, mask);
+});
+
+define('LoomAttentionGradient', SHADERS, (inputs, { heads }, backend) => {
+  const [dy, q, k, v, mask] = Object.values(inputs);
+  return attentionGradient(backend, dy, [q, k, v], heads, mask);
 });

@@ -3,13 +3,14 @@
  * wrong (the other files of this folder). The package is optional, so that its class is only known when it has been loaded.
  */
 import type { backend_util, DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
-import { util } from '@tensorflow/tfjs-core';
-import { type Gpu, type GpuBlock, GpuError } from '../../compute/index.ts';
+import { type Gpu, type GpuBlock, GpuError, mib } from '../../compute/index.ts';
+import type { Shader } from './shader.ts';
+import { bufferId, SteadyBuffers } from './steady-buffers.ts';
 
 /** What of the package's backend is used here; some of it is private there. */
 interface TheirBackend extends KernelBackend {
   readonly tensorMap: { get(id: object): { values: unknown; resource?: GPUBuffer } };
-  readonly bufferManager: { acquireBuffer(size: number, usage: number): GPUBuffer };
+  bufferManager: SteadyBuffers;
   readonly commandQueueOwnedIds: WeakSet<object>;
   readonly uniformPendingDisposal: GPUBuffer[];
   commandEncoder: GPUCommandEncoder | null;
@@ -27,32 +28,28 @@ interface TheirBackend extends KernelBackend {
 }
 type TheirClass = new (device: GPUDevice, info?: object) => TheirBackend;
 
-/** STORAGE and COPY_DST. */
-const NUMBERS = 128 | 8;
 /** Dispatches that wait before they are submitted. */
-const ENOUGH = 64;
+export const ENOUGH = 64;
 /** Bind groups that are kept. */
 const GROUPS = 8192;
-
-/** A shader of ours: outputs are the first bindings, then inputs, then \`numbers: array<u32>\` where there are some. */
-export interface Shader {
-  readonly label: string;
-  readonly code: string;
-}
 
 /** What our kernels need of the backend. */
 export interface LoomGpuBackend extends TheirBackend {
   readonly gpu: Gpu;
-  /** Runs a shader on float32 tensors; `numbers` are sizes and, by their bits, floats. */
+  /** Compiles the shaders of kernels by their names; gives those that this driver refuses, and why. Before the first of them runs. */
+  prepare(shadersOf: ReadonlyMap<string, readonly Shader[]>): Promise<ReadonlyMap<string, GpuError>>;
+  /** Whether all these kernels are ours and run here. */
+  has(...names: readonly string[]): boolean;
+  /** Runs a shader on float32 tensors; `numbers`, which are kept, are sizes and, by their bits, floats. What differs from call to call is a tensor. */
   compute(
     shader: Shader,
     inputs: readonly TensorInfo[],
     outputs: readonly TensorInfo[],
     numbers: Uint32Array | undefined,
     workgroups: readonly [number, number?, number?],
-    /** Whether the numbers are others in every call: then they are not kept. */
-    changing?: boolean,
   ): void;
+  /** Hands what is encoded to the driver: at the end of a step, so that steps are alike and buffers return in one order. */
+  submit(): void;
   /** A fresh tensor of whatever contents. */
   output(shape: readonly number[], dtype?: DataType): TensorInfo;
   /** Tensors as blocks for commands that are encoded by `gpu` itself, and submitted before anything more is encoded here. */
@@ -64,14 +61,16 @@ export interface LoomGpuBackend extends TheirBackend {
 /** The backend's class, over that of the loaded package. */
 export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBackend {
   return class extends Their implements LoomGpuBackend {
-    private readonly pipelines = new Map<string, GPUComputePipeline>();
+    private readonly pipelines = new Map<Shader, GPUComputePipeline>();
+    private readonly running = new Set<string>();
     private readonly groups = new Map<string, GPUBindGroup>();
-    private readonly ids = new WeakMap<object, number>();
-    private lastId = 0;
+    private readonly pipelineIds = new Map<GPUComputePipeline, number>();
     private operators = new Set<string>();
 
     constructor(readonly gpu: Gpu) {
       super(gpu.device, { vendor: gpu.report.vendor, architecture: gpu.report.architecture });
+      const buffers: SteadyBuffers = new SteadyBuffers(gpu.lender(() => buffers.numBytesAllocated));
+      this.bufferManager = buffers;
     }
 
     output(shape: readonly number[], dtype: DataType = 'float32'): TensorInfo {
@@ -82,9 +81,38 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
       for (const { dataId } of tensors) this.disposeData(dataId);
     }
 
-    private pipeline({ label, code }: Shader): GPUComputePipeline {
-      let pipeline = this.pipelines.get(code);
+    async prepare(shadersOf: ReadonlyMap<string, readonly Shader[]>): Promise<ReadonlyMap<string, GpuError>> {
+      const refused = new Map<string, GpuError>();
+      const asked = new Map<Shader, Promise<GpuError | undefined>>();
+      const compiled = async (shader: Shader): Promise<GpuError | undefined> => {
+        try {
+          const { pipeline } = await this.gpu.program(shader.label, shader.code);
+          this.pipelines.set(shader, pipeline);
+          return undefined;
+        } catch (error) {
+          if (error instanceof GpuError && error.fault === 'refused') return error;
+          throw error;
+        }
+      };
+      const ready = async ([name, shaders]: [string, readonly Shader[]]) => {
+        for (const shader of shaders) if (!asked.has(shader)) asked.set(shader, compiled(shader));
+        const errors = await Promise.all(shaders.map(shader => asked.get(shader)));
+        const error = errors.find(one => one !== undefined);
+        if (error) refused.set(name, error);
+        else this.running.add(name);
+      };
+      await Promise.all([...shadersOf].map(ready));
+      return refused;
+    }
+
+    has(...names: readonly string[]): boolean {
+      return names.every(name => this.running.has(name));
+    }
+
+    private pipeline(shader: Shader): GPUComputePipeline {
+      let pipeline = this.pipelines.get(shader);
       if (!pipeline) {
+        const { label, code } = shader;
         pipeline = this.gpu.faults.watch(new Set([label]), () =>
           this.gpu.device.createComputePipeline({
             label,
@@ -92,21 +120,17 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
             compute: { module: this.gpu.device.createShaderModule({ label, code }), entryPoint: 'main' },
           }),
         );
-        this.pipelines.set(code, pipeline);
+        this.pipelines.set(shader, pipeline);
       }
       return pipeline;
     }
 
     /** A training asks for the same buffers in the same order step after step. */
     private groupOf(pipeline: GPUComputePipeline, buffers: readonly GPUBuffer[]): GPUBindGroup {
-      const idOf = (thing: object) => {
-        const known = this.ids.get(thing);
-        if (known !== undefined) return known;
-        this.ids.set(thing, ++this.lastId);
-        return this.lastId;
-      };
-      let key = `${idOf(pipeline)}`;
-      for (const buffer of buffers) key += `|${idOf(buffer)}`;
+      let id = this.pipelineIds.get(pipeline);
+      if (id === undefined) this.pipelineIds.set(pipeline, (id = this.pipelineIds.size));
+      let key = `${id}`;
+      for (const buffer of buffers) key += `|${bufferId(buffer)}`;
       let group = this.groups.get(key);
       if (!group) {
         const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
@@ -130,10 +154,9 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
       outputs: readonly TensorInfo[],
       numbers: Uint32Array | undefined,
       [x, y = 1, z = 1]: readonly [number, number?, number?],
-      changing = false,
     ): void {
       if (x * y * z === 0) return;
-      const { report, device, faults } = this.gpu;
+      const { report, faults } = this.gpu;
       faults.check();
       this.note(shader.label);
       if (Math.max(x, y, z) > report.maxWorkgroups) {
@@ -148,16 +171,10 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
       if (large) {
         throw new GpuError(
           'limit',
-          `${shader.label}: wants to see ${large.size} bytes at once, and this GPU shows a shader at most ${report.maxBinding}`,
+          `${shader.label}: wants to see ${mib(large.size)} at once, and this GPU shows a shader at most ${mib(report.maxBinding)}`,
         );
       }
-      if (numbers && !changing) buffers.push(this.gpu.constant(numbers, 'numbers').buffer);
-      if (numbers && changing) {
-        const block = this.bufferManager.acquireBuffer(Math.ceil(numbers.byteLength / 16) * 16, NUMBERS);
-        device.queue.writeBuffer(block, 0, numbers as Uint32Array<ArrayBuffer>);
-        this.uniformPendingDisposal.push(block);
-        buffers.push(block);
-      }
+      if (numbers) buffers.push(this.gpu.constant(numbers, 'numbers').buffer);
       const group = this.groupOf(pipeline, buffers);
       this.ensureCommandEncoderReady();
       this.computePassEncoder ??= this.commandEncoder!.beginComputePass();
@@ -166,16 +183,17 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
       this.computePassEncoder.dispatchWorkgroups(x, y, z);
       // What was read of an output before is not what it holds now.
       for (const { dataId } of outputs) this.tensorMap.get(dataId).values = null;
-      if (++this.dispatchCountInPass >= ENOUGH) {
-        this.endComputePassEncoder();
-        this.submitQueue();
-      }
+      if (++this.dispatchCountInPass >= ENOUGH) this.submit();
+    }
+
+    submit(): void {
+      this.endComputePassEncoder();
+      if (this.commandEncoder) this.submitQueue();
     }
 
     share(tensors: readonly TensorInfo[]): GpuBlock[] {
       const blocks = tensors.map(tensor => this.gpu.adopt(this.bufferOf(tensor)));
-      this.endComputePassEncoder();
-      if (this.commandEncoder) this.submitQueue();
+      this.submit();
       return blocks;
     }
 
@@ -223,21 +241,3 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
     gpu: Gpu,
   ) => LoomGpuBackend;
 }
-
-/** Sizes and floats as the shaders read them. */
-export const words = (...numbers: number[]): Uint32Array => Uint32Array.from(numbers);
-export const bits = (x: number): number => new Uint32Array(Float32Array.of(x).buffer)[0];
-
-export const sizeOf = ({ shape }: { readonly shape: readonly number[] }): number =>
-  util.sizeFromShape([...shape]);
-export const lastOf = ({ shape }: { readonly shape: readonly number[] }): number => shape[shape.length - 1];
-
-/** Workgroups of 64 for so many items, in two dimensions; `ITEM` in a shader gives the number of its item. */
-export const flat = (items: number): [number, number] => {
-  const groups = Math.ceil(items / 64);
-  const across = Math.min(groups, 32768);
-  return [across, Math.ceil(groups / Math.max(across, 1))];
-};
-export const ITEM_ARGUMENTS =
-  '@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) tid: u32';
-export const ITEM = 'let item = (wg.y * groups.x + wg.x) * 64u + tid;';

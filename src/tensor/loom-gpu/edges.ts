@@ -1,24 +1,17 @@
 /** Kernels of `edgeMessage` in src/tensor/edge-message.ts. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { flat, ITEM, ITEM_ARGUMENTS, type LoomGpuBackend, type Shader, sizeOf, words } from './backend.ts';
-import { linear } from './gemm.ts';
+import type { LoomGpuBackend } from './backend.ts';
+import { linear, PRODUCTS } from './gemm.ts';
 import { define } from './kernels.ts';
-import { sumMiddle } from './reduce.ts';
+import { SUMS, sumMiddle } from './reduce.ts';
+import { flat, perItem, type Shader, sizeOf, words } from './shader.ts';
 
-/** y = relu(x + outer + inner). \`numbers\`: size, outers, inners, width, batch stride of outer and inner (0 where all share one). */
-const finish = (outer: boolean, inner: boolean): Shader => {
-  const ends = [outer && 'outer', inner && 'inner'].filter(end => end !== false);
-  return {
-    label: 'edge message',
-    code: `
-@group(0) @binding(0) var<storage, read_write> y: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-${ends.map((end, i) => `@group(0) @binding(${i + 2}) var<storage, read> ${end}: array<f32>;`).join('\n')}
-@group(0) @binding(${ends.length + 2}) var<storage, read> numbers: array<u32>;
-@compute @workgroup_size(64) fn main(${ITEM_ARGUMENTS}) {
-  ${ITEM}
-  if (item >= numbers[0]) { return; }
-  let width = numbers[3];
+/** y = relu(x + outer + inner). `numbers`: size, outers, inners, width, batch stride of outer and inner (0 where all share one). */
+const finish = (outer: boolean, inner: boolean): Shader =>
+  perItem(
+    'edge message',
+    { outputs: ['y'], inputs: ['x', ...(outer ? ['outer'] : []), ...(inner ? ['inner'] : [])] },
+    `let width = numbers[3];
   let h = item % width;
   let i = (item / width) % numbers[2];
   let o = (item / (width * numbers[2])) % numbers[1];
@@ -26,14 +19,15 @@ ${ends.map((end, i) => `@group(0) @binding(${i + 2}) var<storage, read> ${end}: 
   var v = x[item];
   ${outer ? 'v += outer[b * numbers[4] + o * width + h];' : ''}
   ${inner ? 'v += inner[b * numbers[5] + i * width + h];' : ''}
-  y[item] = select(max(v, 0.0), v, (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u);
-}`,
-  };
-};
+  y[item] = select(max(v, 0.0), v, (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u);`,
+  );
+
+/** By whether there is an outer and an inner end. */
+const FINISH = [false, true].map(outer => [false, true].map(inner => finish(outer, inner)));
 
 const apart = (end: TensorInfo | undefined) => (end && end.shape[0] > 1 ? end.shape[1] * end.shape[2] : 0);
 
-define('LoomEdgeMessage', ({ edges, weight, outer, inner }, _, backend) => {
+define('LoomEdgeMessage', [...PRODUCTS, ...FINISH.flat()], ({ edges, weight, outer, inner }, _, backend) => {
   const [batch, outers, inners] = edges.shape;
   const width = weight.shape[1];
   const products = linear(backend, edges, weight);
@@ -41,24 +35,16 @@ define('LoomEdgeMessage', ({ edges, weight, outer, inner }, _, backend) => {
   const size = sizeOf(y);
   const ends = [outer, inner].filter(end => end !== undefined);
   const numbers = words(size, outers, inners, width, apart(outer), apart(inner));
-  backend.compute(finish(!!outer, !!inner), [products, ...ends], [y], numbers, flat(size));
+  backend.compute(FINISH[outer ? 1 : 0][inner ? 1 : 0], [products, ...ends], [y], numbers, flat(size));
   backend.drop(products);
   return y;
 });
 
-const SLOPE: Shader = {
-  label: 'edge message gradient',
-  code: `
-@group(0) @binding(0) var<storage, read_write> g: array<f32>;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read> y: array<f32>;
-@group(0) @binding(3) var<storage, read> numbers: array<u32>;
-@compute @workgroup_size(64) fn main(${ITEM_ARGUMENTS}) {
-  ${ITEM}
-  if (item >= numbers[0]) { return; }
-  g[item] = select(0.0, dy[item], y[item] > 0.0);
-}`,
-};
+const SLOPE = perItem(
+  'edge message gradient',
+  { outputs: ['g'], inputs: ['dy', 'y'] },
+  'g[item] = select(0.0, dy[item], y[item] > 0.0);',
+);
 
 /** The sum for an end over the other axis, and over the batch where all share it; one number where there is no such end. */
 function endGradient(
@@ -76,7 +62,7 @@ function endGradient(
   return shared;
 }
 
-define('LoomEdgeMessageGradient', ({ dy, y }, { outerBatch, innerBatch }, backend) => {
+define('LoomEdgeMessageGradient', [SLOPE, ...SUMS], ({ dy, y }, { outerBatch, innerBatch }, backend) => {
   const [batch, outers, inners, width] = y.shape;
   const g = backend.output(y.shape);
   const size = sizeOf(g);

@@ -1,7 +1,8 @@
-/** Number by number: activations with their slopes, what tfjs-backend-webgpu has wrong (NaN, small numbers, long sums), and Adam. */
+/** Number by number: activations with their slopes, and what tfjs-backend-webgpu has wrong (NaN, small numbers, long sums). */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { bits, flat, ITEM, ITEM_ARGUMENTS, type LoomGpuBackend, type Shader, sizeOf } from './backend.ts';
+import type { LoomGpuBackend } from './backend.ts';
 import { define } from './kernels.ts';
+import { flat, perItem, type Shader, sizeOf } from './shader.ts';
 
 /** NaN by its bits: WGSL may take any comparison with it for whatever it likes. */
 const FUNCTIONS = `
@@ -27,33 +28,23 @@ fn erfOf(v: f32) -> f32 {
   let far = 1.0 - t * (0.2548296 + t * (-0.28449674 + t * (1.4214138 + t * (-1.4531521 + t * 1.0614054)))) * exp(-s);
   return select(sign(v) * far, near, abs(v) < 0.7);
 }
+// The derivative of v / 2 (1 + erf(v / sqrt 2)); far out its second part is 0, not infinity times 0.
+fn geluSlope(v: f32) -> f32 {
+  let near = clamp(v, -14.0, 14.0);
+  return 0.5 * (1.0 + erfOf(0.70710678 * v)) + near * 0.39894228 * exp(-0.5 * near * near);
+}
 `;
 
 /** y = f(a, b, ...) of tensors of one size. */
-function mapped(
-  label: string,
-  names: readonly string[],
-  body: string,
-  out = 'f32',
-  read: Record<string, string> = {},
-): Shader {
-  return {
+const mapped = (label: string, names: readonly string[], body: string, out = 'f32'): Shader =>
+  perItem(
     label,
-    code: `
-@group(0) @binding(0) var<storage, read_write> y: array<${out}>;
-${names.map((name, i) => `@group(0) @binding(${i + 1}) var<storage, read> in_${name}: array<${read[name] ?? 'f32'}>;`).join('\n')}
-@group(0) @binding(${names.length + 1}) var<storage, read> numbers: array<u32>;
-${FUNCTIONS}
-@compute @workgroup_size(64) fn main(${ITEM_ARGUMENTS}) {
-  ${ITEM}
-  if (item >= numbers[0]) { return; }
-  ${names.map(name => `let ${name} = in_${name}[item];`).join(' ')}
-  y[item] = ${body};
-}`,
-  };
-}
+    { outputs: [`y: ${out}`], inputs: names.map(name => `in_${name}`), before: FUNCTIONS },
+    `${names.map(name => `let ${name} = in_${name}[item];`).join(' ')}\ny[item] = ${body};`,
+  );
 
-function map(
+/** A shader of `mapped` on tensors of one size. */
+export function map(
   backend: LoomGpuBackend,
   shader: Shader,
   inputs: TensorInfo[],
@@ -75,7 +66,14 @@ const unary: Record<string, string> = {
 };
 for (const [name, body] of Object.entries(unary)) {
   const shader = mapped(name, ['x'], body);
-  define(name, ({ x }, _, backend) => (x.dtype === 'float32' ? map(backend, shader, [x]) : undefined));
+  define(
+    name,
+    [shader],
+    ({ x }, _, backend) => (x.dtype === 'float32' ? map(backend, shader, [x]) : undefined),
+    {
+      needed: name !== 'Gelu',
+    },
+  );
 }
 
 const tests: Record<string, string> = {
@@ -85,8 +83,11 @@ const tests: Record<string, string> = {
 };
 for (const [name, body] of Object.entries(tests)) {
   const shader = mapped(name, ['x'], body, 'i32');
-  define(name, ({ x }, _, backend) =>
-    x.dtype === 'float32' ? map(backend, shader, [x], 'bool') : undefined,
+  define(
+    name,
+    [shader],
+    ({ x }, _, backend) => (x.dtype === 'float32' ? map(backend, shader, [x], 'bool') : undefined),
+    { needed: true },
   );
 }
 
@@ -95,76 +96,40 @@ const slopes: Record<string, string> = {
   ReluSlope: 'select(0.0, a, b > 0.0)',
   TanhSlope: 'a * (1.0 - b * b)',
   SigmoidSlope: 'a * b * (1.0 - b)',
-  GeluSlope: 'a * (0.5 * (1.0 + erfOf(0.70710678 * b)) + b * 0.39894228 * exp(-0.5 * b * b))',
+  GeluSlope: 'a * geluSlope(b)',
 };
 for (const [name, body] of Object.entries(slopes)) {
   const shader = mapped(name, ['a', 'b'], body);
-  define(name, ({ a, b }, _, backend) => map(backend, shader, [a, b]));
+  define(name, [shader], ({ a, b }, _, backend) => map(backend, shader, [a, b]));
 }
+
+/** Number by number. */
+export const MULTIPLY = mapped('product', ['a', 'b'], 'a * b');
+
+/** GELU of x and its slope there. */
+export const GELU_AND_SLOPE = perItem(
+  'GELU and slope',
+  { outputs: ['y', 'slope'], inputs: ['x'], before: FUNCTIONS },
+  `let v = x[item];
+  y[item] = 0.5 * v * (1.0 + erfOf(0.70710678 * v));
+  slope[item] = geluSlope(v);`,
+);
 
 const ADD = mapped('sum of tensors', ['a', 'b'], 'a + b');
 /** Two at a time: all at once, more than a shader may bind would give old memory without a word. */
-define('AddN', (inputs, _, backend) => {
-  const list = Object.values(inputs);
-  if (list.some(x => x.dtype !== 'float32') || list.length < 2) return undefined;
-  let sum = list[0];
-  for (let i = 1; i < list.length; i++) {
-    const next = map(backend, ADD, [sum, list[i]]);
-    if (sum !== list[0]) backend.drop(sum);
-    sum = next;
-  }
-  return sum;
-});
-
-/** \`numbers\`: size, then by their bits beta1, beta2, rate, correction, epsilon, keep, scale. */
-const ADAM: Shader = {
-  label: 'Adam',
-  code: `
-@group(0) @binding(0) var<storage, read_write> value: array<f32>;
-@group(0) @binding(1) var<storage, read_write> first: array<f32>;
-@group(0) @binding(2) var<storage, read_write> second: array<f32>;
-@group(0) @binding(3) var<storage, read> gradient: array<f32>;
-@group(0) @binding(4) var<storage, read> numbers: array<u32>;
-@compute @workgroup_size(64) fn main(${ITEM_ARGUMENTS}) {
-  ${ITEM}
-  if (item >= numbers[0]) { return; }
-  let beta1 = bitcast<f32>(numbers[1]); let beta2 = bitcast<f32>(numbers[2]);
-  let g = gradient[item] * bitcast<f32>(numbers[7]);
-  let m = beta1 * first[item] + bitcast<f32>(numbers[8]) * g;
-  let v = beta2 * second[item] + bitcast<f32>(numbers[9]) * g * g;
-  first[item] = m;
-  second[item] = v;
-  value[item] = bitcast<f32>(numbers[6]) * value[item]
-    - bitcast<f32>(numbers[3]) * m / (sqrt(v) * bitcast<f32>(numbers[4]) + bitcast<f32>(numbers[5]));
-}`,
-};
-
-/** Settings of one step of Adam, as src/tensor/fused.ts has them. */
-export interface AdamNumbers {
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly rate: number;
-  readonly correction: number;
-  readonly epsilon: number;
-  readonly keep: number;
-  readonly scale: number;
-}
-
-/** Updates a variable and its moments in place; nobody else may hold their numbers. */
-export function adamInPlace(
-  backend: LoomGpuBackend,
-  [value, first, second]: readonly TensorInfo[],
-  gradient: TensorInfo,
-  { beta1, beta2, rate, correction, epsilon, keep, scale }: AdamNumbers,
-): void {
-  const size = sizeOf(value);
-  const settings = [beta1, beta2, rate, correction, epsilon, keep, scale, 1 - beta1, 1 - beta2];
-  backend.compute(
-    ADAM,
-    [gradient],
-    [value, first, second],
-    Uint32Array.of(size, ...settings.map(bits)),
-    flat(size),
-    true,
-  );
-}
+define(
+  'AddN',
+  [ADD],
+  (inputs, _, backend) => {
+    const list = Object.values(inputs);
+    if (list.some(x => x.dtype !== 'float32') || list.length < 2) return undefined;
+    let sum = list[0];
+    for (let i = 1; i < list.length; i++) {
+      const next = map(backend, ADD, [sum, list[i]]);
+      if (sum !== list[0]) backend.drop(sum);
+      sum = next;
+    }
+    return sum;
+  },
+  { needed: true },
+);

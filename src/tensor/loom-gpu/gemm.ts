@@ -1,8 +1,9 @@
 /** Matrix products of any layout and many at once, and the linear layer made of them. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { type LoomGpuBackend, lastOf, type Shader, sizeOf } from './backend.ts';
+import type { LoomGpuBackend } from './backend.ts';
 import { define } from './kernels.ts';
-import { sumMiddle } from './reduce.ts';
+import { SUMS, sumMiddle } from './reduce.ts';
+import { lastOf, type Shader, shaderOf, sizeOf } from './shader.ts';
 
 /** A matrix inside a tensor: strides of row, column, and of batch and head, in floats. */
 export interface Matrix {
@@ -16,18 +17,22 @@ export interface Matrix {
 const EDGE = 64;
 const DEPTH = 16;
 
-/** 64 x 64 of C by 256 threads, each a 4 x 4; \`numbers\`: m, n, k, heads, then row, column, batch, head strides of A, B, C, then the bits of a factor. */
-const shader = (bias: boolean): Shader => ({
-  label: bias ? 'linear' : 'matrix product',
-  code: `
-@group(0) @binding(0) var<storage, read_write> c: array<f32>;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-${bias ? '@group(0) @binding(3) var<storage, read> bias: array<f32>;' : ''}
-@group(0) @binding(${bias ? 4 : 3}) var<storage, read> numbers: array<u32>;
+/**
+ * 64 x 64 of C by 256 threads, each a 4 x 4; `numbers`: m, n, k, heads, then row, column, batch, head strides of A, B, C, then the bits of a factor,
+ * and 1 where C is added to.
+ */
+const shader = (bias: boolean): Shader =>
+  shaderOf(
+    bias ? 'linear' : 'matrix product',
+    {
+      outputs: ['c'],
+      inputs: ['a', 'b', ...(bias ? ['bias'] : [])],
+      threads: 256,
+      before: `
 var<workgroup> A: array<vec4f, ${(DEPTH * EDGE) / 4}>;
-var<workgroup> B: array<vec4f, ${(DEPTH * EDGE) / 4}>;
-@compute @workgroup_size(256) fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) tid: u32) {
+var<workgroup> B: array<vec4f, ${(DEPTH * EDGE) / 4}>;`,
+    },
+    `
   let m = numbers[0]; let n = numbers[1]; let k = numbers[2];
   let batch = wg.z / numbers[3];
   let head = wg.z % numbers[3];
@@ -73,13 +78,16 @@ var<workgroup> B: array<vec4f, ${(DEPTH * EDGE) / 4}>;
     for (var j = 0u; j < 4u; j++) {
       let x = column + 4u * tx + j;
       if (x >= n) { continue; }
-      c[c0 + y * numbers[12] + x * numbers[13]] = factor * sum[i][j]${bias ? ' + bias[x]' : ''};
+      let at = c0 + y * numbers[12] + x * numbers[13];
+      let v = factor * sum[i][j]${bias ? ' + bias[x]' : ''};
+      if (numbers[17] == 1u) { c[at] += v; } else { c[at] = v; }
     }
-  }
-}`,
-});
+  }`,
+  );
 const PLAIN = shader(false);
 const BIASED = shader(true);
+/** All shaders of this file. */
+export const PRODUCTS: readonly Shader[] = [PLAIN, BIASED];
 
 /** Sizes of a product, how many there are of it (batches of heads), what it is multiplied by, and a bias of length n. */
 export interface Product {
@@ -90,19 +98,22 @@ export interface Product {
   readonly heads?: number;
   readonly factor?: number;
   readonly bias?: TensorInfo;
+  /** Whether C keeps what it holds, and this is added. */
+  readonly adding?: boolean;
 }
 
-/** C = factor A B (+ bias). */
+/** C = factor A B (+ bias) (+ C). */
 export function multiply(
   backend: LoomGpuBackend,
   a: Matrix,
   b: Matrix,
   c: Matrix,
-  { m, n, k, batches = 1, heads = 1, factor = 1, bias }: Product,
+  { m, n, k, batches = 1, heads = 1, factor = 1, bias, adding = false }: Product,
 ): void {
   const strides = [a, b, c].flatMap(({ row, column, batch = 0, head = 0 }) => [row, column, batch, head]);
-  const numbers = new Uint32Array(17);
+  const numbers = new Uint32Array(18);
   numbers.set([m, n, k, heads, ...strides]);
+  numbers[17] = adding ? 1 : 0;
   new Float32Array(numbers.buffer)[16] = factor;
   backend.compute(
     bias ? BIASED : PLAIN,
@@ -130,29 +141,41 @@ export function linear(
   return y;
 }
 
-define('LoomLinear', ({ x, weight, bias }, _, backend) => linear(backend, x, weight, bias));
-define('LoomLinearInput', ({ dy, weight }, _, backend) => {
-  const [k, n] = weight.shape;
-  const dx = backend.output([...dy.shape.slice(0, -1), k]);
-  multiply(backend, rowMajor(dy, n), turned(rowMajor(weight, n)), rowMajor(dx, k), {
-    m: rowsOf(dy),
-    n: k,
-    k: n,
+/** dy W^T, summed over the layers given. */
+export function linearInput(
+  backend: LoomGpuBackend,
+  ...layers: readonly { readonly dy: TensorInfo; readonly weight: TensorInfo }[]
+): TensorInfo {
+  const [{ dy: one, weight: first }] = layers;
+  const k = first.shape[0];
+  const dx = backend.output([...one.shape.slice(0, -1), k]);
+  layers.forEach(({ dy, weight }, i) => {
+    const n = weight.shape[1];
+    const sizes = { m: rowsOf(dy), n: k, k: n, adding: i > 0 };
+    multiply(backend, rowMajor(dy, n), turned(rowMajor(weight, n)), rowMajor(dx, k), sizes);
   });
   return dx;
-});
-define('LoomLinearWeight', ({ x, dy }, _, backend) => {
+}
+
+/** x^T dy */
+export function linearWeight(backend: LoomGpuBackend, x: TensorInfo, dy: TensorInfo): TensorInfo {
   const [k, n] = [lastOf(x), lastOf(dy)];
   const dw = backend.output([k, n]);
   multiply(backend, turned(rowMajor(x, k)), rowMajor(dy, n), rowMajor(dw, n), { m: k, n, k: rowsOf(x) });
   return dw;
-});
-define('LoomLinearBias', ({ dy }, _, backend) =>
-  sumMiddle(backend, dy, 1, rowsOf(dy), lastOf(dy), [lastOf(dy)]),
-);
+}
+
+/** dy summed over all but the last axis. */
+export const linearBias = (backend: LoomGpuBackend, dy: TensorInfo): TensorInfo =>
+  sumMiddle(backend, dy, 1, rowsOf(dy), lastOf(dy), [lastOf(dy)]);
+
+define('LoomLinear', PRODUCTS, ({ x, weight, bias }, _, backend) => linear(backend, x, weight, bias));
+define('LoomLinearInput', PRODUCTS, ({ dy, weight }, _, backend) => linearInput(backend, { dy, weight }));
+define('LoomLinearWeight', PRODUCTS, ({ x, dy }, _, backend) => linearWeight(backend, x, dy));
+define('LoomLinearBias', SUMS, ({ dy }, _, backend) => linearBias(backend, dy));
 
 /** Every product of matrices, batched and turned, but those whose batches are broadcast. */
-define('BatchMatMul', ({ a, b }, { transposeA, transposeB }, backend) => {
+define('BatchMatMul', PRODUCTS, ({ a, b }, { transposeA, transposeB }, backend) => {
   const outer = a.shape.slice(0, -2);
   if (a.shape.length !== b.shape.length || outer.some((size, i) => size !== b.shape[i])) return undefined;
   if (a.dtype !== 'float32' || b.dtype !== 'float32') return undefined;

@@ -1,8 +1,9 @@
 /** Layer normalisation and softmax: a workgroup is a row. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { bits, ITEM_ARGUMENTS, type LoomGpuBackend, lastOf, type Shader, sizeOf } from './backend.ts';
+import type { LoomGpuBackend } from './backend.ts';
 import { define } from './kernels.ts';
-import { sumMiddle } from './reduce.ts';
+import { SUMS, sumMiddle } from './reduce.ts';
+import { bits, type Frame, lastOf, rows, type Shader, shaderOf, sizeOf } from './shader.ts';
 
 /** The sum (or the largest) of what 64 threads hold, for all of them. */
 const TOGETHER = `
@@ -28,25 +29,23 @@ fn largest(v: f32, tid: u32) -> f32 {
   return held[0];
 }
 `;
-const ROW = `
-  let row = wg.y * groups.x + wg.x;
+
+/** A shader of a workgroup for every row: `numbers`: rows, length, and what else. Rows beyond the last do the last one's work and write nothing. */
+const byRow = (label: string, frame: Frame, body: string): Shader =>
+  shaderOf(
+    label,
+    { ...frame, before: TOGETHER },
+    `let row = wg.y * groups.x + wg.x;
   let length = numbers[1];
   let start = min(row, numbers[0] - 1u) * length;
-`;
+  ${body}`,
+  );
 
-/** Moments are mean and 1 / sqrt(variance + epsilon). \`numbers\`: rows, length, bits of epsilon. */
-const NORM: Shader = {
-  label: 'layer norm',
-  code: `
-@group(0) @binding(0) var<storage, read_write> y: array<f32>;
-@group(0) @binding(1) var<storage, read_write> moments: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read> gain: array<f32>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read> numbers: array<u32>;
-${TOGETHER}
-@compute @workgroup_size(64) fn main(${ITEM_ARGUMENTS}) {
-  ${ROW}
+/** Moments are mean and 1 / sqrt(variance + epsilon). `numbers`: rows, length, bits of epsilon. */
+const NORM = byRow(
+  'layer norm',
+  { outputs: ['y', 'moments'], inputs: ['x', 'gain', 'bias'] },
+  `
   var sum = 0.0;
   for (var i = tid; i < length; i += 64u) { sum += x[start + i]; }
   let mean = together(sum, tid) / f32(length);
@@ -55,24 +54,14 @@ ${TOGETHER}
   let scale = inverseSqrt(together(sum, tid) / f32(length) + bitcast<f32>(numbers[2]));
   if (row >= numbers[0]) { return; }
   for (var i = tid; i < length; i += 64u) { y[start + i] = (x[start + i] - mean) * scale * gain[i] + bias[i]; }
-  if (tid == 0u) { moments[2u * row] = mean; moments[2u * row + 1u] = scale; }
-}`,
-};
+  if (tid == 0u) { moments[2u * row] = mean; moments[2u * row + 1u] = scale; }`,
+);
 
 /** dx, and dy times the normalised x, whose sum over rows is the gain's gradient. */
-const NORM_GRADIENT: Shader = {
-  label: 'layer norm gradient',
-  code: `
-@group(0) @binding(0) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(1) var<storage, read_write> parts: array<f32>;
-@group(0) @binding(2) var<storage, read> dy: array<f32>;
-@group(0) @binding(3) var<storage, read> x: array<f32>;
-@group(0) @binding(4) var<storage, read> gain: array<f32>;
-@group(0) @binding(5) var<storage, read> moments: array<f32>;
-@group(0) @binding(6) var<storage, read> numbers: array<u32>;
-${TOGETHER}
-@compute @workgroup_size(64) fn main(${ITEM_ARGUMENTS}) {
-  ${ROW}
+const NORM_GRADIENT = byRow(
+  'layer norm gradient',
+  { outputs: ['dx', 'parts'], inputs: ['dy', 'x', 'gain', 'moments'] },
+  `
   let mean = moments[2u * min(row, numbers[0] - 1u)];
   let scale = moments[2u * min(row, numbers[0] - 1u) + 1u];
   var straight = 0.0;
@@ -90,16 +79,10 @@ ${TOGETHER}
     let g = dy[start + i];
     dx[start + i] = scale * (g * gain[i] - a - n * b);
     parts[start + i] = g * n;
-  }
-}`,
-};
+  }`,
+);
 
-const rows = (count: number): [number, number] => {
-  const across = Math.min(count, 32768);
-  return [across, Math.ceil(count / Math.max(across, 1))];
-};
-
-define('LoomLayerNorm', ({ x, gain, bias }, { epsilon }, backend) => {
+define('LoomLayerNorm', [NORM], ({ x, gain, bias }, { epsilon }, backend) => {
   const length = lastOf(x);
   const count = sizeOf(x) / length;
   const [y, moments] = [backend.output(x.shape), backend.output([count, 2])];
@@ -113,7 +96,7 @@ define('LoomLayerNorm', ({ x, gain, bias }, { epsilon }, backend) => {
   return [y, moments];
 });
 
-define('LoomLayerNormGradient', ({ dy, x, gain, moments }, _, backend) => {
+define('LoomLayerNormGradient', [NORM_GRADIENT, ...SUMS], ({ dy, x, gain, moments }, _, backend) => {
   const length = lastOf(x);
   const count = sizeOf(x) / length;
   const [dx, parts] = [backend.output(x.shape), backend.output(x.shape)];
@@ -129,17 +112,12 @@ define('LoomLayerNormGradient', ({ dy, x, gain, moments }, _, backend) => {
   return [dx, ofGain, sumMiddle(backend, dy, 1, count, length, gain.shape)];
 });
 
-/** \`numbers\`: rows, length, rows of one sample. What \`open\` closes counts for nothing; a row with nothing open is 0. */
-const softmaxShader = (masked: boolean): Shader => ({
-  label: 'softmax',
-  code: `
-@group(0) @binding(0) var<storage, read_write> y: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-${masked ? '@group(0) @binding(2) var<storage, read> open: array<i32>;' : ''}
-@group(0) @binding(${masked ? 3 : 2}) var<storage, read> numbers: array<u32>;
-${TOGETHER}
-@compute @workgroup_size(64) fn main(${ITEM_ARGUMENTS}) {
-  ${ROW}
+/** `numbers`: rows, length, rows of one sample. What `open` closes counts for nothing; a row with nothing open is 0. */
+const softmaxShader = (masked: boolean): Shader =>
+  byRow(
+    'softmax',
+    { outputs: ['y'], inputs: ['x', ...(masked ? ['open: i32'] : [])] },
+    `
   let sample = (min(row, numbers[0] - 1u) / numbers[2]) * length;
   var most = -3.4e38;
   for (var i = tid; i < length; i += 64u) {
@@ -158,13 +136,12 @@ ${TOGETHER}
     var v = exp(x[start + i] - most) / all;
     ${masked ? 'if (open[sample + i] == 0) { v = 0.0; }' : ''}
     y[start + i] = v;
-  }
-}`,
-});
+  }`,
+  );
 const SOFTMAX = softmaxShader(false);
 const MASKED = softmaxShader(true);
 
-/** Softmax of the last axis; \`mask\` [samples, length], each for \`perSample\` rows. */
+/** Softmax of the last axis; `mask` [samples, length], each for `perSample` rows. */
 export function softmax(
   backend: LoomGpuBackend,
   x: TensorInfo,
@@ -179,32 +156,24 @@ export function softmax(
   return y;
 }
 
-define('Softmax', ({ logits }, { dim }, backend) =>
+define('Softmax', [SOFTMAX], ({ logits }, { dim }, backend) =>
   (dim === -1 || dim === logits.shape.length - 1) && sizeOf(logits) > 0
     ? softmax(backend, logits)
-    : undefined,
-);
+    : undefined);
 
-/** p (dp - <p, dp>) factor, by rows. \`numbers\`: rows, length, bits of the factor. */
-const SOFTMAX_GRADIENT: Shader = {
-  label: 'softmax gradient',
-  code: `
-@group(0) @binding(0) var<storage, read_write> y: array<f32>;
-@group(0) @binding(1) var<storage, read> p: array<f32>;
-@group(0) @binding(2) var<storage, read> dp: array<f32>;
-@group(0) @binding(3) var<storage, read> numbers: array<u32>;
-${TOGETHER}
-@compute @workgroup_size(64) fn main(${ITEM_ARGUMENTS}) {
-  ${ROW}
+/** p (dp - <p, dp>) factor, by rows. `numbers`: rows, length, bits of the factor. */
+const SOFTMAX_GRADIENT = byRow(
+  'softmax gradient',
+  { outputs: ['y'], inputs: ['p', 'dp'] },
+  `
   var sum = 0.0;
   for (var i = tid; i < length; i += 64u) { sum += p[start + i] * dp[start + i]; }
   let all = together(sum, tid);
   if (row >= numbers[0]) { return; }
   for (var i = tid; i < length; i += 64u) {
     y[start + i] = p[start + i] * (dp[start + i] - all) * bitcast<f32>(numbers[2]);
-  }
-}`,
-};
+  }`,
+);
 
 export function softmaxGradient(
   backend: LoomGpuBackend,
@@ -218,3 +187,6 @@ export function softmaxGradient(
   backend.compute(SOFTMAX_GRADIENT, [p, dp], [y], Uint32Array.of(count, length, bits(factor)), rows(count));
   return y;
 }
+
+/** Softmax with and without a mask, and its gradient. */
+export const SOFTMAXES: readonly Shader[] = [SOFTMAX, MASKED, SOFTMAX_GRADIENT];

@@ -1,32 +1,31 @@
 /** Sums over an axis, running sums, and sums by segment, each in one order. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { backend_util, util } from '@tensorflow/tfjs-core';
-import { flat, ITEM, ITEM_ARGUMENTS, type LoomGpuBackend, type Shader, sizeOf, words } from './backend.ts';
+import type { LoomGpuBackend } from './backend.ts';
 import { define } from './kernels.ts';
+import { flat, perItem, type Shader, sizeOf, words } from './shader.ts';
 
 /** Numbers that one thread adds, where there are many threads' worth. */
 const CHUNK = 32;
 
-/** [outer, length, inner] to [outer, parts, inner]. \`numbers\`: outer, length, inner, parts, chunk. */
-const SUM: Shader = {
-  label: 'sum',
-  code: `
-@group(0) @binding(0) var<storage, read_write> y: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> numbers: array<u32>;
-@compute @workgroup_size(64) fn main(${ITEM_ARGUMENTS}) {
-  ${ITEM}
+/** [outer, length, inner] to [outer, parts, inner]. `numbers`: outer, length, inner, parts, chunk. */
+const SUM = perItem(
+  'sum',
+  { outputs: ['y'], inputs: ['x'] },
+  `
   let length = numbers[1]; let inner = numbers[2]; let parts = numbers[3];
-  if (item >= numbers[0] * parts * inner) { return; }
   let i = item % inner;
   let part = (item / inner) % parts;
   let o = item / (inner * parts);
   let begin = part * numbers[4];
   var sum = 0.0;
   for (var r = begin; r < min(begin + numbers[4], length); r++) { sum += x[(o * length + r) * inner + i]; }
-  y[item] = sum;
-}`,
-};
+  y[item] = sum;`,
+  'numbers[0] * numbers[2] * numbers[3]',
+);
+
+/** What `sumMiddle` runs. */
+export const SUMS: readonly Shader[] = [SUM];
 
 /** Sums [outer, length, inner] over its middle axis, in steps of some numbers each. */
 export function sumMiddle(
@@ -49,7 +48,7 @@ export function sumMiddle(
   }
 }
 
-define('Sum', ({ x }, { axis, keepDims }, backend) => {
+define('Sum', SUMS, ({ x }, { axis, keepDims }, backend) => {
   if (x.dtype !== 'float32' || sizeOf(x) === 0) return undefined;
   const axes = util.parseAxisParam(axis, x.shape).sort((a, b) => a - b);
   const [first] = axes;
@@ -69,16 +68,11 @@ define('Sum', ({ x }, { axis, keepDims }, backend) => {
   );
 });
 
-/** \`numbers\`: lines, length, inner, exclusive, reverse. */
-const CUMSUM: Shader = {
-  label: 'running sum',
-  code: `
-@group(0) @binding(0) var<storage, read_write> y: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> numbers: array<u32>;
-@compute @workgroup_size(64) fn main(${ITEM_ARGUMENTS}) {
-  ${ITEM}
-  if (item >= numbers[0]) { return; }
+/** `numbers`: lines, length, inner, exclusive, reverse. */
+const CUMSUM = perItem(
+  'running sum',
+  { outputs: ['y'], inputs: ['x'] },
+  `
   let length = numbers[1]; let inner = numbers[2];
   let start = (item / inner) * length * inner + item % inner;
   var sum = 0.0;
@@ -87,49 +81,47 @@ const CUMSUM: Shader = {
     let v = x[at];
     y[at] = select(sum + v, sum, numbers[3] == 1u);
     sum += v;
-  }
-}`,
-};
+  }`,
+);
 
-define('Cumsum', ({ x }, { axis, exclusive, reverse }, backend) => {
-  if (x.dtype !== 'float32') return undefined;
-  const [along] = util.parseAxisParam(axis, x.shape);
-  const length = x.shape[along];
-  const inner = x.shape.slice(along + 1).reduce((a, b) => a * b, 1);
-  const y = backend.output(x.shape);
-  const lines = length === 0 ? 0 : sizeOf(x) / length;
-  backend.compute(
-    CUMSUM,
-    [x],
-    [y],
-    words(lines, length, inner, exclusive ? 1 : 0, reverse ? 1 : 0),
-    flat(lines),
-  );
-  return y;
-});
+define(
+  'Cumsum',
+  [CUMSUM],
+  ({ x }, { axis, exclusive, reverse }, backend) => {
+    if (x.dtype !== 'float32') return undefined;
+    const [along] = util.parseAxisParam(axis, x.shape);
+    const length = x.shape[along];
+    const inner = x.shape.slice(along + 1).reduce((a, b) => a * b, 1);
+    const y = backend.output(x.shape);
+    const lines = length === 0 ? 0 : sizeOf(x) / length;
+    backend.compute(
+      CUMSUM,
+      [x],
+      [y],
+      words(lines, length, inner, exclusive ? 1 : 0, reverse ? 1 : 0),
+      flat(lines),
+    );
+    return y;
+  },
+  { needed: true },
+);
 
-/** Each sum goes through all ids in order: no two threads add to one number. \`numbers\`: segments, ids, inner. */
-const SEGMENTS: Shader = {
-  label: 'segment sum',
-  code: `
-@group(0) @binding(0) var<storage, read_write> y: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> ids: array<i32>;
-@group(0) @binding(3) var<storage, read> numbers: array<u32>;
-@compute @workgroup_size(64) fn main(${ITEM_ARGUMENTS}) {
-  ${ITEM}
+/** Each sum goes through all ids in order: no two threads add to one number. `numbers`: segments, ids, inner. */
+const SEGMENTS = perItem(
+  'segment sum',
+  { outputs: ['y'], inputs: ['x', 'ids: i32'] },
+  `
   let inner = numbers[2];
-  if (item >= numbers[0] * inner) { return; }
   let segment = i32(item / inner);
   var sum = 0.0;
   for (var r = 0u; r < numbers[1]; r++) {
     if (ids[r] == segment) { sum += x[r * inner + item % inner]; }
   }
-  y[item] = sum;
-}`,
-};
+  y[item] = sum;`,
+  'numbers[0] * numbers[2]',
+);
 
-define('UnsortedSegmentSum', ({ x, segmentIds }, { numSegments }, backend) => {
+define('UnsortedSegmentSum', [SEGMENTS], ({ x, segmentIds }, { numSegments }, backend) => {
   if (x.dtype !== 'float32' || segmentIds.shape.length !== 1) return undefined;
   const inner = x.shape.slice(1).reduce((a, b) => a * b, 1);
   const y = backend.output([numSegments, ...x.shape.slice(1)]);
@@ -141,36 +133,4 @@ define('UnsortedSegmentSum', ({ x, segmentIds }, { numSegments }, backend) => {
     flat(numSegments * inner),
   );
   return y;
-});
-
-/** The squares of one gradient, added in parts of 256 numbers; then \`sumMiddle\`. \`numbers\`: size, parts, first part. */
-const SQUARES: Shader = {
-  label: 'gradient norm',
-  code: `
-@group(0) @binding(0) var<storage, read_write> y: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> numbers: array<u32>;
-@compute @workgroup_size(64) fn main(${ITEM_ARGUMENTS}) {
-  ${ITEM}
-  if (item >= numbers[1]) { return; }
-  var sum = 0.0;
-  for (var i = item * 256u; i < min(item * 256u + 256u, numbers[0]); i++) { sum += x[i] * x[i]; }
-  y[numbers[2] + item] = sum;
-}`,
-};
-
-/** A scalar: the sum of the squares of all tensors given. */
-define('LoomSquaredNorm', (inputs, _, backend) => {
-  const list = Object.values(inputs);
-  const counts = list.map(x => Math.ceil(sizeOf(x) / 256));
-  const all = counts.reduce((a, b) => a + b, 0);
-  const parts = backend.output([all]);
-  let first = 0;
-  for (const [i, x] of list.entries()) {
-    backend.compute(SQUARES, [x], [parts], words(sizeOf(x), counts[i], first), flat(counts[i]));
-    first += counts[i];
-  }
-  const sum = sumMiddle(backend, parts, 1, all, 1, []);
-  backend.drop(parts);
-  return sum;
 });

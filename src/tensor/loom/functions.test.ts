@@ -1,6 +1,7 @@
 /** Loom's rarer kernels equal tfjs-backend-cpu's, over random shapes and values, NaN and infinities among them. */
 import * as fc from 'fast-check';
 import { test } from 'uvu';
+import * as assert from 'uvu/assert';
 import { agree, type Given } from '../../../property-tests/agreement.ts';
 import { edgeMessage, startBackend, tf } from '../index.ts';
 
@@ -36,6 +37,27 @@ test('sine, cosine, logarithm, exponential, selu', () => {
     );
   const line = Float32Array.from({ length: 40_001 }, (_, i) => (i - 20_000) * 0.41);
   for (const f of [tf.sin, tf.cos]) agree([{ shape: [40_001], values: line }], f as never, FEW_UNITS);
+});
+
+test('elu and exp - 1 keep their digits near 0', () => {
+  // Of every size down to the smallest normal number, where exp(x) - 1 taken literally has none left.
+  const small = fc.tuple(fc.double({ min: -37, max: 0, noNaN: true }), fc.boolean());
+  fc.assert(
+    fc.property(fc.array(small, { minLength: 1, maxLength: 20 }), drawn => {
+      const values = Float32Array.from(drawn, ([power, negative]) => (negative ? -1 : 1) * 10 ** power);
+      const found = tf.tidy(() => [tf.elu, tf.expm1].map(f => f(tf.tensor1d(values)).dataSync()));
+      values.forEach((x, i) => {
+        const exact = Math.expm1(x);
+        for (const [k, wanted] of [x > 0 ? x : exact, exact].entries()) {
+          assert.ok(
+            Math.abs(found[k][i] - wanted) <= 5e-7 * Math.abs(wanted),
+            `${x}: ${found[k][i]}, not ${wanted}`,
+          );
+        }
+      });
+    }),
+    runs(100),
+  );
 });
 
 test('powers, parametric relu, the gradient of elu', () => {

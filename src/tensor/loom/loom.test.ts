@@ -405,7 +405,8 @@ test('an Adam step in place equals its plain form and leaves sharers alone', () 
       const [x, m, v] = [ripple(0.1), ripple(0.2), tf.square(ripple(0.3))].map(t => tf.variable(t));
       const before = tf.reshape(x, [1, -1]);
       const copy = before.dataSync();
-      for (let i = 0; i < 3; i++) fused.adamStep(x, m, v, ripple(0.4), settings);
+      const state = { variables: [x], first: [m], second: [v], gradients: [ripple(0.4)] };
+      for (let i = 0; i < 3; i++) fused.adamStep(state, settings);
       assert.equal(before.dataSync(), copy);
       const out = [x, m, v].map(t => t.dataSync());
       tf.dispose([x, m, v]);
