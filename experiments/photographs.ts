@@ -2,10 +2,8 @@
  * One's own photographs: what does a trained model make of each, beside everything simpler, and how much fine-tuning is it away from an NCA that was trained
  * for it? The pictures stand where a zoo's held-out ones stand in other experiments: cut like them, with NCAs trained like theirs as the bound.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import * as t from 'io-ts';
-import { decode, optional, orThrow, parseYaml, refuse, settle } from '../src/config/index.ts';
+import { optional, refuse, settle, share } from '../src/config/index.ts';
 import {
   alikePicture,
   drawOwnPictures,
@@ -30,6 +28,7 @@ import {
   readModel,
   renderingSteps,
   type SamplingDraws,
+  trainedOn,
   tuneFrom,
   writePhotographs,
   zooFolder,
@@ -62,31 +61,12 @@ const Parameters = t.strict({
     guidance: optional(t.number),
     sampler: optional(t.keyof(SAMPLERS as unknown as Record<SamplerName, null>)),
   }),
-  quality: t.strict({ timesOwn: positive, least: positive }),
+  quality: t.strict({ timesOwn: positive, least: positive, worst: share }),
   baselines: t.array(t.keyof({ ...BASELINES, ...ORBIT_BASELINES })),
   fineTuning: t.strict({ iterations: optional(natural), learningRate: positive }),
   training: trainingCodec,
 });
 type Parameters = t.TypeOf<typeof Parameters>;
-
-/** What a training run says of the zoo it was made from. */
-const TrainedOn = t.type({
-  zoo: t.string,
-  limit: t.type({ train: optional(natural), heldOut: optional(natural) }),
-});
-
-/** The zoo that a model was trained on, by the configuration beside it; or the one asked for. */
-function zooOf(model: string, asked: string | null): t.TypeOf<typeof TrainedOn> {
-  if (asked !== null) return { zoo: asked, limit: { train: null, heldOut: null } };
-  const path = join(model, 'config.yaml');
-  if (!existsSync(path))
-    refuse(path, 'the configuration of the training, which says its zoo', 'nothing there', {
-      hint: 'Name the zoo: --zoo FOLDER',
-    });
-  return orThrow(
-    decode(TrainedOn, parseYaml(readFileSync(path, 'utf8'), path), path, { unknownKeys: 'allow' }),
-  );
-}
 
 /** The pictures, read and cut as those of the zoo; broken ones are named, counted and left out. */
 async function readPictures(
@@ -190,22 +170,37 @@ async function compare(
   const curves = [];
   for (const start of starts) curves.push(await tuneFrom(context, protocol, start, fineTuning));
   const tuning = { checkpoints: fineTuning.checkpoints, curves, bound };
+  const ranks = ranksOf(
+    own.verdicts.map(({ loss }) => loss),
+    study.zoo,
+  );
   const ofModel = [samples[0], ...answers].map(({ name }) => name);
   const judged = {
     tuning,
     ofModel,
     samples,
     quality,
-    faults: own.verdicts.map(({ fault }) => fault),
+    faults: own.verdicts.map(
+      ({ fault }, i) =>
+        fault ??
+        (ranks[i] > quality.worst
+          ? `worse than ${Math.floor(100 * ranks[i])} % of the zoo's show theirs`
+          : null),
+    ),
   };
   const notes = await notesOn(pictures, protocol, recipe);
+  own.verdicts.forEach(({ loss }, i) => {
+    notes[i].push(
+      `The NCA trained for it has a texture loss of ${loss.toPrecision(2)}${Number.isNaN(ranks[i]) ? '' : `: ${Math.round(100 * ranks[i])} % of the zoo's NCAs have a smaller one`}.`,
+    );
+  });
   await writePhotographs(context, protocol, {
     experiment: photographs,
     parameters,
     photographs: {
       names: study.heldOut.names,
       notes,
-      results: [...samples, ...answers, ...curves[0].results.slice(-1), ...baselines, bound],
+      results: [bound, ...samples, ...answers, ...curves[0].results.slice(-1), ...baselines],
       judged,
       verdicts: verdictsOf(judged),
       seconds: {
@@ -214,8 +209,14 @@ async function compare(
       },
       ownIterations: recipe.build.training.iterations,
     },
-    grown: [samples[0], curves[0].results.at(-1)!, ...answers.slice(0, 1), ...baselines.slice(0, 2), bound],
+    grown: [bound, samples[0], curves[0].results.at(-1)!, ...answers.slice(0, 1), ...baselines.slice(0, 2)],
   });
+}
+
+/** For each texture loss the share of the zoo's NCAs that have a smaller one; NaN where the zoo does not keep them. */
+function ranksOf(losses: readonly number[], { entries }: Zoo): number[] {
+  const known = entries.flatMap(({ provenance: { loss } }) => (typeof loss === 'number' ? [loss] : []));
+  return losses.map(loss => known.filter(other => other < loss).length / known.length);
 }
 
 /** What there is to know of each picture. */
@@ -252,7 +253,10 @@ const photographs: Experiment<Parameters> = {
         field: 'model',
         hint: 'weightloom sample --run FOLDER --image FILE --compare',
       });
-    const { zoo: name, limit } = zooOf(folder, parameters.zoo);
+    const { zoo: name, limit } =
+      parameters.zoo === null
+        ? trainedOn(folder)
+        : { zoo: parameters.zoo, limit: { train: null, heldOut: null } };
     const zoo = await settle(readZoo(zooFolder(name)));
     const model = await readModel(folder, { sampler: sampling.sampler ?? undefined, modules });
     try {

@@ -2,12 +2,11 @@
 import { type MethodResult, renderWeights } from '../evaluation/index.ts';
 import { seedsFor } from '../nca/index.ts';
 import {
-  captionsOf,
   comparisonCsv,
-  comparisonGallery,
   comparisonJson,
   liveTiles,
   type Photographs,
+  photographGallery,
   photographSections,
   renderReport,
 } from '../report/index.ts';
@@ -46,13 +45,13 @@ async function growthOf(
   const bar = progress('grow', methods.length);
   try {
     const grown = [];
-    for (const { name, weights } of methods) {
+    for (const { name, kind, weights } of methods) {
       const pictures: Float32Array[] = [];
       for (const step of steps) {
         signal.throwIfAborted();
         pictures.push((await renderWeights(spec, weights, { steps: step, size, seed: maskSeed })).pictures);
       }
-      bar.update(grown.push({ name, pictures }));
+      bar.update(grown.push({ name, kind, pictures }));
     }
     return { steps, methods: grown };
   } finally {
@@ -73,13 +72,7 @@ export async function writePhotographs<P>(
   const targets = (await heldOut.pictures.data()) as Float32Array;
   const growth = await growthOf(context, protocol, grown);
   const photographs: Photographs = { ...given, targets, size, metrics, growth };
-  const gallery = await comparisonGallery(
-    { names, targets: { data: targets, size } },
-    results,
-    size,
-    'what each method grows for each picture',
-    captionsOf(photographs),
-  );
+  const gallery = await photographGallery(photographs);
   run.write(COMPARED, gallery);
   const seeds = seedsFor(maskSeed, names.length);
   await writeKeptNcas(

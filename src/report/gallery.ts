@@ -11,8 +11,8 @@ export interface Gallery {
   readonly rows: readonly string[];
   /** cells[row][column]; null leaves the cell empty. Values outside [0, 1] are clipped, non-finite ones drawn magenta. */
   readonly cells: readonly (readonly (Picture | null)[])[];
-  /** Text below a cell, of two lines at most; as many as there are cells. */
-  readonly captions?: readonly (readonly string[])[];
+  /** Two lines below every cell. */
+  readonly captions?: readonly (readonly (readonly [string, string])[])[];
   /** Side of a cell in pixels; pictures are enlarged without smoothing to fill it. Default 96. */
   readonly cell?: number;
 }
@@ -22,6 +22,8 @@ const ROW_LABEL = 132;
 const CELL = 96;
 /** Height of the captions below a row. */
 const CAPTION = 34;
+/** A line of a caption is never broken. */
+const CAPTION_SIGNS = 100;
 const MAGENTA = [255, 0, 255];
 
 /** Long labels are broken at spaces, dashes, slashes or underscores into at most three lines. */
@@ -127,13 +129,15 @@ export async function renderGallery({
     ),
     ...rows.map((label, i) => text(label, ROW_LABEL - 10, header + i * down + cell / 2, 'end', 18)),
     ...(captions ?? []).flatMap((row, i) =>
-      row.map((caption, j) =>
-        text(
-          caption,
-          ROW_LABEL + j * pitch + cell / 2,
-          header + i * down + cell + CAPTION / 2,
-          'middle',
-          Math.floor(cell / 6.4),
+      row.flatMap((lines, j) =>
+        lines.map((line, l) =>
+          text(
+            line,
+            ROW_LABEL + j * pitch + cell / 2,
+            header + i * down + cell + 10 + 14 * l,
+            'middle',
+            CAPTION_SIGNS,
+          ),
         ),
       ),
     ),

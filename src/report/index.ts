@@ -48,7 +48,7 @@ export {
   strip,
   table,
 } from './page.ts';
-export { captionsOf, type Photographs, photographSections } from './photograph-sections.ts';
+export { type Photographs, photographGallery, photographSections } from './photograph-sections.ts';
 export { csvTable, markdownTable } from './plain-tables.ts';
 export {
   type Cost,

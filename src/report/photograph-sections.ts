@@ -3,10 +3,18 @@ import type { MethodResult, PairMetric } from '../evaluation/index.ts';
 import { metricLabel } from './comparison-tables.ts';
 import { bandChart } from './curve-chart.ts';
 import { number } from './figures.ts';
-import { renderGallery } from './gallery.ts';
+import { comparisonGallery, renderGallery } from './gallery.ts';
 import { type Html, html } from './html.ts';
 import { type Cell, image, plots, type Section, table } from './page.ts';
-import { costText, JUDGED, type Judged, type Quality, timesGoal, type Verdict } from './verdicts.ts';
+import {
+  costText,
+  JUDGED,
+  type Judged,
+  type Quality,
+  startName,
+  timesGoal,
+  type Verdict,
+} from './verdicts.ts';
 
 /** What a report on pictures is made from. M pictures. */
 export interface Photographs {
@@ -24,7 +32,9 @@ export interface Photographs {
   /** Pictures after some NCA steps: by method and step [M, size, size, 3]. */
   readonly growth: {
     readonly steps: readonly number[];
-    readonly methods: readonly { readonly name: string; readonly pictures: readonly Float32Array[] }[];
+    readonly methods: readonly (Pick<MethodResult, 'name' | 'kind'> & {
+      readonly pictures: readonly Float32Array[];
+    })[];
   };
   /** Seconds that the NCA of a picture took to train, and a sample to draw. */
   readonly seconds: { readonly own: number; readonly sample: number };
@@ -34,22 +44,38 @@ export interface Photographs {
 
 /** What is asked for, in words. */
 const qualityText = ({ timesOwn, least }: Quality) =>
-  `patch distance and structure both within ${number(timesOwn)} times those of an NCA that was trained for the picture as the zoo's were, or below ${number(least)}, where the eye sees no difference`;
+  `patch distance and structure both within ${number(timesOwn)} times those of an NCA that was trained for the picture as the zoo's were, or below ${number(least)}`;
 
-/** Below the pictures: both distances, and how they stand to what is asked for. */
-export function captionsOf({
+const shownName = ({ name, kind }: Pick<MethodResult, 'name' | 'kind'>) =>
+  kind === 'bound' ? 'NCA trained for it' : startName(name);
+
+/** Two figures that are not exact to the third. */
+const rough = (x: number) => number(Number(x.toPrecision(2)));
+
+/** Target and methods with their distances below them, as a PNG. */
+export function photographGallery({
   names,
   results,
   judged,
-}: Pick<Photographs, 'names' | 'results' | 'judged'>): string[][] {
+  targets,
+  size,
+}: Photographs): Promise<Uint8Array> {
   const scores = results.map(result => timesGoal(result, judged.tuning.bound, judged.quality));
-  return names.map((_, i) => [
-    'patch structure, times the goal',
-    ...results.map(({ values }, m) => {
-      const [patch, structure] = JUDGED.map(metric => number(Number(values[metric][i].toPrecision(2))));
-      return `${patch} ${structure}, ${scores[m][i] <= 1 ? 'good' : `${scores[m][i].toFixed(1)} x`}`;
+  const captions = names.map((_, i) => [
+    ['', ''] as const,
+    ...results.map(({ values, kind }, m) => {
+      const distances = JUDGED.map(metric => rough(values[metric][i])).join(' / ');
+      const times = scores[m][i] <= 1 ? 'good' : `${scores[m][i].toFixed(1)} x`;
+      return [distances, kind === 'bound' ? 'what can be had' : times] as const;
     }),
   ]);
+  return comparisonGallery(
+    { names, targets: { data: targets, size } },
+    results.map(result => ({ ...result, name: shownName(result) })),
+    size,
+    'What each method grows. Below: patch distance / structure (lower is better), and how many times as far as asked for',
+    captions,
+  );
 }
 
 function verdictSection({ names, judged, verdicts, seconds, ownIterations }: Photographs): Section {
@@ -72,14 +98,16 @@ ${table(
     'verdict',
     'quality reached',
     ...(samples.length > 1 ? ['samples that have it'] : []),
-    ...starts.map(start => `iterations from ${start}`),
+    ...starts.map(start => `from ${startName(start)}`),
   ],
   rows,
 )}
-<p class="dim">How the verdict is made. The quality asked for: ${qualityText(quality)}. <i>Works</i>: the model's answer has it without any fine-tuning. <i>Needs fine-tuning</i>: its best start gets there
-within ${last} iterations; between two of the iterations that were measured the logarithm of the distance is taken to fall evenly. <i>Does not work</i>: none of its starts does, or not even the NCA trained for the
-picture shows it. Seconds are those of this machine, of one NCA among the ${names.length} that trained side by side. Training an NCA for a picture (${ownIterations} iterations, as the zoo's) took ${number(Number(seconds.own.toPrecision(2)))} s, drawing a
-sample ${number(Number(seconds.sample.toPrecision(2)))} s.</p>`,
+<p class="dim">How the verdict is made. The quality asked for: ${qualityText(quality)}. <i>Works</i>: an answer of the model has it without any fine-tuning. <i>Needs fine-tuning</i>: its best start gets there
+within ${last} iterations; between two of the iterations that were measured the logarithm of the distance is taken to fall evenly. <i>Does not work</i>: none of its starts does, or the NCA trained for the
+picture shows it worse than ${rough(100 * quality.worst)} % of the zoo's NCAs show theirs. Both distances compare patches of a few cells: order over longer ways (a chequered floor, bricks in rows) is not in them. So look at <i>NCA trained for it</i>
+below: where that is not what you want, no fine-tuning will give it, and a zoo of larger NCAs is needed (configs/zoo/photographs.yaml).</p>
+<p class="dim">Seconds are those of this machine, of one NCA among the ${names.length} that trained side by side. Training an NCA for a picture from the zoo's start (${ownIterations} iterations) took ${rough(seconds.own)} s, drawing a
+sample ${rough(seconds.sample)} s.</p>`,
   };
 }
 
@@ -89,7 +117,7 @@ function methodTable({ results, metrics, judged }: Photographs, i: number): Html
   const rows = results.map((result): (string | Cell)[] => {
     const times = timesGoal(result, judged.tuning.bound, judged.quality)[i];
     return [
-      result.kind === 'bound' ? `${result.name} (bound)` : result.name,
+      shownName(result),
       { text: `${times.toFixed(2)}`, best: times <= 1 },
       ...shown.map(({ name }) => number(result.values[name][i])),
       result.health[i] === 'sound' ? '' : result.health[i],
@@ -110,7 +138,7 @@ const tuningChart = ({ judged: { tuning, quality } }: Photographs, i: number): P
     points: tuning.curves.flatMap(({ start, results }) =>
       results.map((result, c) => {
         const mean = timesGoal(result, tuning.bound, quality)[i];
-        return { series: start, x: tuning.checkpoints[c], mean, low: mean, high: mean };
+        return { series: startName(start), x: tuning.checkpoints[c], mean, low: mean, high: mean };
       }),
     ),
   });
@@ -120,7 +148,7 @@ async function pictureSection(photographs: Photographs, i: number): Promise<Sect
   const each = size * size * 3;
   const frames = await renderGallery({
     columns: growth.steps.map(step => `${step} steps`),
-    rows: growth.methods.map(({ name }) => name),
+    rows: growth.methods.map(shownName),
     cells: growth.methods.map(({ pictures }) =>
       pictures.map(all => ({
         width: size,
@@ -138,7 +166,7 @@ ${image(frames, `${names[i]} as it grows; the last column is four times as long 
   };
 }
 
-/** All sections. @param gallery target and methods, with `captionsOf` below them  @param over tiles that grow, to lie on it */
+/** All sections. @param gallery by `photographGallery`  @param over tiles that grow, to lie on it */
 export async function photographSections(
   photographs: Photographs,
   gallery: Uint8Array,
@@ -149,7 +177,7 @@ export async function photographSections(
     {
       title: 'Side by side',
       body: html`<p class="dim">Below each picture its patch distance and its structure (the same with the mean colour removed), in brightness from 0 to 1, and how many times the distance asked for that is, by the worse of
-both. A click on a tile grows that NCA in its place.</p>
+both; <i>good</i> where it has the quality. A click on a tile grows that NCA in its place.</p>
 ${image(gallery, 'the picture, what the model gives, what is simpler, and an NCA trained for it', { over })}`,
     },
     ...(await Promise.all(photographs.names.map((_, i) => pictureSection(photographs, i)))),

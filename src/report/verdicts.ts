@@ -10,8 +10,10 @@ export const JUDGED = ['patch-sw', 'patch-sw-structure'] as const;
 export interface Quality {
   /** So many times the distance of an NCA that was trained for the picture. */
   readonly timesOwn: number;
-  /** Nearer than this, in brightness, nobody sees a difference: that is always enough. */
+  /** Nearer than this, in brightness, is always enough. */
   readonly least: number;
+  /** Where the NCA trained for a picture shows it worse than this share of the zoo's NCAs show theirs, the picture does not suit. */
+  readonly worst: number;
 }
 
 /** [M] distances of a method over those that are asked for, the worse of both: the quality is reached from 1 down. */
@@ -25,6 +27,16 @@ export const timesGoal = (
       ...JUDGED.map(metric => values[metric][i] / Math.max(least, timesOwn * bound.values[metric][i])),
     ),
   );
+
+/** What starts are called before people who do not know the experiments. */
+const SHOWN: Readonly<Record<string, string>> = {
+  'one step': 'one-step answer',
+  nearest: 'nearest NCA of the zoo',
+  'nearest-orbit': 'nearest, turned and recoloured',
+  ridge: 'ridge regression',
+  base: 'the zoo’s base',
+};
+export const startName = (start: string): string => SHOWN[start] ?? start;
 
 /** What verdicts are made from. */
 export interface Judged {
@@ -108,34 +120,30 @@ export function verdictsOf(judged: Judged): Verdict[] {
     const reached = samples.filter(sample => timesGoal(sample, tuning.bound, quality)[i] <= 1).length;
     const found = { reached, best, costs };
     if (fault !== null) {
-      const sentence = `does not suit: even the NCA trained for it, as those of the zoo were, does not show it (${fault}).`;
+      const sentence = `does not suit: even the NCA that was trained for it, as those of the zoo were, hardly shows it (${fault}).`;
       return { ...found, verdict: 'does not work', short: 'no NCA shows it', sentence };
     }
     const against = rival ? rivalText(best, rival) : '';
     if (best.iterations.high === 0) {
-      const many = samples.length > 1 ? `; ${reached} of ${samples.length} samples do` : '';
-      const sentence = `works as it is: the ${best.start} has the quality asked for${many}. ${against}`;
+      const many = samples.length > 1 ? `, ${reached} of ${samples.length} samples have it` : '';
+      const sentence = `works as it is: the quality asked for is there without fine-tuning (${startName(best.start)}${many}). ${against}`;
       return { ...found, verdict: 'works', short: 'at once', sentence };
     }
     if (isReached(best.iterations)) {
       const n = count(best.iterations);
-      const sentence = `needs about ${n} iterations of fine-tuning from the ${best.start}, ${seconds(best.seconds.high)} on this machine. ${against}`;
+      const sentence = `needs about ${n} iterations of fine-tuning, ${seconds(best.seconds.high)} on this machine (start: ${startName(best.start)}). ${against}`;
       return { ...found, verdict: 'needs fine-tuning', short: `after ${n} iterations`, sentence };
     }
-    const sentence = `does not work: after ${last} iterations of fine-tuning from the ${best.start} it is still ${number(best.after)} times as far as asked for. ${against}`;
+    const sentence = `does not work: after ${last} iterations of fine-tuning it is still ${number(best.after)} times as far as asked for (start: ${startName(best.start)}). ${against}`;
     return { ...found, verdict: 'does not work', short: `not within ${last} iterations`, sentence };
   });
 }
 
 /** What the best start without the model takes. */
 function rivalText(best: Cost, rival: Cost): string {
-  const name = `Without the model the best start is ${rival.start}`;
-  if (!isReached(rival.iterations)) return `${name}, and it does not get there.`;
-  if (rival.iterations.high === 0)
-    return `${name}, which has the quality at once too.`.replace(
-      / too\.$/,
-      best.iterations.high === 0 ? ' too.' : '.',
-    );
-  const fewer = count(rival.iterations) < count(best.iterations) ? ', which is fewer' : '';
-  return `${name}: ${count(rival.iterations)} iterations${fewer}.`;
+  const name = `Best start without the model: ${startName(rival.start)},`;
+  if (!isReached(rival.iterations)) return `${name} which does not get there.`;
+  if (rival.iterations.high === 0) return `${name} which has the quality at once.`;
+  const fewer = count(rival.iterations) < count(best.iterations) ? ': fewer' : '';
+  return `${name} ${count(rival.iterations)} iterations${fewer}.`;
 }
