@@ -85,7 +85,6 @@ function verdictSection({ names, judged, verdicts, seconds, ownIterations }: Pho
   const rows = names.map((name, i) => [
     name,
     { text: verdicts[i].verdict, best: verdicts[i].verdict === 'works' },
-    verdicts[i].short,
     ...(samples.length > 1 ? [`${verdicts[i].reached} of ${samples.length}`] : []),
     ...starts.map((_, s) => costText(verdicts[i].costs[s])),
   ]);
@@ -96,20 +95,39 @@ ${table(
   [
     'picture',
     'verdict',
-    'quality reached',
-    ...(samples.length > 1 ? ['samples that have it'] : []),
+    ...(samples.length > 1 ? ['good samples'] : []),
     ...starts.map(start => `from ${startName(start)}`),
   ],
   rows,
 )}
+<p class="dim">In the last columns: iterations of fine-tuning until the quality is there and stays, from every start, and their seconds.</p>
 <p class="dim">How the verdict is made. The quality asked for: ${qualityText(quality)}. <i>Works</i>: an answer of the model has it without any fine-tuning. <i>Needs fine-tuning</i>: its best start gets there
-within ${last} iterations; between two of the iterations that were measured the logarithm of the distance is taken to fall evenly. <i>Does not work</i>: none of its starts does, or the NCA trained for the
+within ${last} iterations and stays; between two of the iterations that were measured the logarithm of the distance is taken to fall evenly. <i>Does not work</i>: none of its starts does, or the NCA trained for the
 picture shows it worse than ${rough(100 * quality.worst)} % of the zoo's NCAs show theirs. Both distances compare patches of a few cells: order over longer ways (a chequered floor, bricks in rows) is not in them. So look at <i>NCA trained for it</i>
 below: where that is not what you want, no fine-tuning will give it, and a zoo of larger NCAs is needed (configs/zoo/photographs.yaml).</p>
 <p class="dim">Seconds are those of this machine, of one NCA among the ${names.length} that trained side by side. Training an NCA for a picture from the zoo's start (${ownIterations} iterations) took ${rough(seconds.own)} s, drawing a
 sample ${rough(seconds.sample)} s.</p>`,
   };
 }
+
+/** Short names of the distances that everything goes by. */
+const HEADS: Readonly<Record<string, string>> = {
+  [JUDGED[0]]: 'patch distance',
+  [JUDGED[1]]: 'structure',
+};
+
+/** What the columns are, for people who know nothing of weight space. */
+const columnsText = ({ judged: { samples, tuning } }: Photographs): Html => html`<ul class="dim">
+<li><b>target</b>: the picture as an NCA is to show it, a pixel for every cell.</li>
+<li><b>NCA trained for it</b>, as the zoo's NCAs were for theirs: what can be had.</li>
+${
+  samples.length > 1
+    ? html`<li><b>samples</b>: weights that the model draws for the picture. <b>Mean of ${samples.length} samples</b>: the mean of those weights. <b>One-step answer</b>: its guess from noise alone, in one step.</li>`
+    : html`<li><b>${samples[0].name}</b>: the weights that the model answers with.</li>`
+}
+<li><b>${samples[0].name}, ${tuning.checkpoints.at(-1)} iterations</b>: the same after that much fine-tuning on the picture.</li>
+<li><b>nearest of the zoo</b>: the NCA of the training picture that is most like it; <b>recoloured</b>: the most like it after turns, mirrors and exchanged colours, brought back the same way.</li>
+<li><b>ridge regression</b>: a linear map from what the encoder sees to weights. <b>The zoo’s base</b>: the NCA that all of the zoo were fine-tuned from.</li></ul>`;
 
 /** Methods by distances, for one picture. */
 function methodTable({ results, metrics, judged }: Photographs, i: number): Html {
@@ -124,7 +142,7 @@ function methodTable({ results, metrics, judged }: Photographs, i: number): Html
     ];
   });
   return table(
-    ['method', 'times the goal ↓', ...shown.map(({ name }) => `${metricLabel(name)} ↓`), ''],
+    ['method', 'times the goal ↓', ...shown.map(({ name }) => `${HEADS[name] ?? metricLabel(name)} ↓`), ''],
     rows,
   );
 }
@@ -178,6 +196,7 @@ export async function photographSections(
       title: 'Side by side',
       body: html`<p class="dim">Below each picture its patch distance and its structure (the same with the mean colour removed), in brightness from 0 to 1, and how many times the distance asked for that is, by the worse of
 both; <i>good</i> where it has the quality. A click on a tile grows that NCA in its place.</p>
+${columnsText(photographs)}
 ${image(gallery, 'the picture, what the model gives, what is simpler, and an NCA trained for it', { over })}`,
     },
     ...(await Promise.all(photographs.names.map((_, i) => pictureSection(photographs, i)))),

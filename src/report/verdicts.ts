@@ -31,8 +31,8 @@ export const timesGoal = (
 /** What starts are called before people who do not know the experiments. */
 const SHOWN: Readonly<Record<string, string>> = {
   'one step': 'one-step answer',
-  nearest: 'nearest NCA of the zoo',
-  'nearest-orbit': 'nearest, turned and recoloured',
+  nearest: 'nearest of the zoo',
+  'nearest-orbit': 'nearest, recoloured',
   ridge: 'ridge regression',
   base: 'the zoo’s base',
 };
@@ -65,8 +65,6 @@ export interface Cost {
 /** The verdict on one picture. */
 export interface Verdict {
   readonly verdict: 'works' | 'needs fine-tuning' | 'does not work';
-  /** Iterations in words: `at once`, `24 iterations`, `not within 240`. */
-  readonly short: string;
   readonly sentence: string;
   /** How many of the samples reach the quality without fine-tuning. */
   readonly reached: number;
@@ -83,7 +81,9 @@ const scaled = ({ low, high }: Bounds, factor: number): Bounds => ({
 function costOf(curve: TuningCurve, i: number, { tuning, quality }: Judged): Cost {
   const { checkpoints, bound } = tuning;
   const along = curve.results.map(result => timesGoal(result, bound, quality)[i]);
-  const iterations = iterationsTo(checkpoints, along, 1);
+  // A single picture's curve is not smooth: reached is what is kept until the end.
+  const kept = along.map((_, c) => Math.max(...along.slice(c)));
+  const iterations = along[0] <= 1 ? { low: 0, high: 0 } : iterationsTo(checkpoints, kept, 1);
   const perIteration = curve.seconds / (checkpoints.at(-1)! * bound.health.length);
   return {
     start: curve.start,
@@ -99,7 +99,7 @@ const sooner = (a: Cost, b: Cost) =>
   a.iterations.high === b.iterations.high ? a.after - b.after : a.iterations.high - b.iterations.high;
 
 const count = ({ high }: Bounds) => Math.ceil(high);
-const seconds = (x: number) => (x < 1 ? 'under a second' : `${number(Number(x.toPrecision(2)))} s`);
+const seconds = (x: number) => `${number(Number(x.toPrecision(2)))} s`;
 
 /** What a start takes, in words. */
 export const costText = ({ iterations, seconds: time }: Cost): string =>
@@ -121,21 +121,21 @@ export function verdictsOf(judged: Judged): Verdict[] {
     const found = { reached, best, costs };
     if (fault !== null) {
       const sentence = `does not suit: even the NCA that was trained for it, as those of the zoo were, hardly shows it (${fault}).`;
-      return { ...found, verdict: 'does not work', short: 'no NCA shows it', sentence };
+      return { ...found, verdict: 'does not work', sentence };
     }
     const against = rival ? rivalText(best, rival) : '';
     if (best.iterations.high === 0) {
       const many = samples.length > 1 ? `, ${reached} of ${samples.length} samples have it` : '';
       const sentence = `works as it is: the quality asked for is there without fine-tuning (${startName(best.start)}${many}). ${against}`;
-      return { ...found, verdict: 'works', short: 'at once', sentence };
+      return { ...found, verdict: 'works', sentence };
     }
     if (isReached(best.iterations)) {
       const n = count(best.iterations);
       const sentence = `needs about ${n} iterations of fine-tuning, ${seconds(best.seconds.high)} on this machine (start: ${startName(best.start)}). ${against}`;
-      return { ...found, verdict: 'needs fine-tuning', short: `after ${n} iterations`, sentence };
+      return { ...found, verdict: 'needs fine-tuning', sentence };
     }
     const sentence = `does not work: after ${last} iterations of fine-tuning it is still ${number(best.after)} times as far as asked for (start: ${startName(best.start)}). ${against}`;
-    return { ...found, verdict: 'does not work', short: `not within ${last} iterations`, sentence };
+    return { ...found, verdict: 'does not work', sentence };
   });
 }
 
