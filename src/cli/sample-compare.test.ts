@@ -15,14 +15,16 @@ import sharp from 'sharp';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { weightloom } from '../../property-tests/command-line.ts';
+import { watchCalls } from '../../property-tests/power-cut/watched-calls.ts';
 import { refusal } from '../../property-tests/refusal.ts';
 import { writeTinyZoo } from '../../property-tests/tiny-zoo.ts';
-import { orThrow, settle } from '../config/index.ts';
+import { orThrow, settle, UserError } from '../config/index.ts';
 import { pairMetrics, renderWeights } from '../evaluation/index.ts';
 import {
   KEPT_METHODS,
   prepareTraining,
   readKeptNcas,
+  resumeExperiment,
   runTraining,
   trainConfig,
 } from '../experiment/index.ts';
@@ -198,6 +200,22 @@ test('what cannot be compared is refused in one sentence, and leaves no folder',
     (await weightloom(...flags)).text,
     'option --canonical: expected without --compare, found both.\n',
   );
+});
+
+test('a disk that is full in the middle loses nothing that was finished', async () => {
+  const out = at('full', 'run');
+  mkdirSync(at('full'));
+  const work = () => compare({ ...options, run: at('model'), image: [at('photos')], out });
+  let failure: unknown;
+  await said(async () => {
+    failure = (await watchCalls(at('full'), work, { call: 40, code: 'ENOSPC' })).error;
+  });
+  assert.instance(failure, UserError);
+  assert.match((failure as Error).message, 'expected room on the disk, found a full disk');
+  assert.is(existsSync(join(out, 'results.json')), false);
+  assert.ok(readdirSync(join(out, 'parts')).length > 0);
+  await said(() => resumeExperiment(out));
+  assert.equal((await readResults(out)).perTexture, (await readResults(at('compared'))).perTexture);
 });
 
 /** `sample --compare` in a process of its own, which is interrupted `times` as soon as it trains. */
