@@ -4,9 +4,8 @@
  */
 import * as t from 'io-ts';
 import { refuse } from '../src/config/index.ts';
-import { sampleWeights } from '../src/diffusion/index.ts';
 import {
-  type Drawable,
+  drawableModel,
   drawing,
   drawnMethods,
   readModel,
@@ -49,36 +48,19 @@ const evaluate: Experiment<Parameters> = {
         hint: 'weightloom evaluate --run FOLDER',
       });
     const model = await readModel(folder, { sampler: sampling.sampler, modules });
-    const { denoiser, diffusion, normaliser, encoder, spec, config } = model;
+    const { denoiser, encoder, spec, config } = model;
     try {
       const keys = { ...parameters, encoder: config.encoder ?? { kind: 'random-gram' } };
       await withProtocol(context, { ...keys, pictureSize: model.pictureSize }, async protocol => {
         const { study } = protocol;
         if (weightCount(study.spec) !== weightCount(spec) || study.spec.channels !== spec.channels)
           refuse(folder, `a model of NCAs of ${study.spec.name}, as the zoo's are`, spec.name);
-        const label = denoiser.name;
-        const contender: Drawable = {
-          label,
-          denoiser,
-          diffusion,
-          normaliser,
-          sample: (set, options = {}) =>
-            sampleWeights({
-              ...model,
-              features: encoder && options.conditional !== false ? set.features : null,
-              count: encoder && options.conditional !== false ? 1 : set.names.length,
-              steps: options.sampling?.steps ?? sampling.steps,
-              guidance: sampling.guidance === 1 ? undefined : { scale: sampling.guidance },
-              seed: options.seed ?? seed,
-              signal: context.signal,
-              onProgress: options.onProgress,
-            }),
-        };
+        const contender = drawableModel(model, { ...sampling, seed, signal: context.signal });
         const draw = drawing(context, study, sampling.draws ?? 8, { nullModel: true });
         const compared = await protocol.once(['evaluate', folder, parameters], () => draw(contender));
         const { draws, baselines } = drawnMethods(compared);
         const methods: Method[] = [
-          { name: label, kind: 'denoiser', weights: compared.own.samples[0] },
+          { name: contender.label, kind: 'denoiser', weights: compared.own.samples[0] },
           ...baselines,
         ];
         await writeComparison(context, protocol, {

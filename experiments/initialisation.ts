@@ -4,11 +4,12 @@
  * else being equal; what counts is how many iterations each takes to a given quality.
  */
 import * as t from 'io-ts';
-import { notNegative } from '../src/config/index.ts';
-import { BASELINES, crossChosen, fineTune, ORBIT_BASELINES, rowsChosen } from '../src/evaluation/index.ts';
+import { BASELINES, crossChosen, ORBIT_BASELINES, rowsChosen } from '../src/evaluation/index.ts';
 import {
   type ContenderSampleOptions,
+  FineTuningCodec,
   regressionTwin,
+  tuneFrom,
   tuningRecord,
   tuningSections,
 } from '../src/experiment/index.ts';
@@ -18,9 +19,7 @@ import {
   html,
   listOf,
   loadDenoiser,
-  type Method,
   type MethodResult,
-  natural,
   type Protocol,
   positive,
   type RunContext,
@@ -36,6 +35,8 @@ import {
 import { patchSlicedWasserstein } from '../src/nca/index.ts';
 import { type Goal, goalTimes, type Tuning, type TuningCurve } from '../src/report/index.ts';
 
+const { learningRate: _, ...tuningKeys } = FineTuningCodec.type.props;
+
 const Parameters = t.strict({
   ...studyKeys,
   ...contestKeys,
@@ -47,23 +48,11 @@ const Parameters = t.strict({
   /** Baselines by name, `conditional sample` and `unconditional sample`. */
   starts: listOf(t.string),
   fineTuning: t.strict({
-    /** Iterations after which the NCAs are measured; the first is 0. */
-    checkpoints: t.array(whole),
+    ...tuningKeys,
     /** Checkpoints whose pictures are shown. */
     shown: listOf(whole),
     /** Several are tried on every start, and each texture takes the one that is best for that start on other textures. */
     learningRates: listOf(positive),
-    /** Grid cells a side. */
-    size: natural,
-    pool: natural,
-    batch: natural,
-    seedEvery: natural,
-    steps: t.tuple([natural, natural]),
-    overflow: notNegative,
-    loss: t.strict({ scales: natural, patch: natural, projections: natural, factor: positive }),
-    seed: whole,
-    /** NCAs that train side by side: changes the speed, not the result. */
-    together: natural,
   }),
   /** Qualities to be reached: what these starts reach at the end, and so many times the patch distance of the texture's own NCA. */
   goals: t.strict({ endOf: t.array(t.string), timesOwn: t.array(positive) }),
@@ -133,54 +122,6 @@ function chosenStarts(
   });
 }
 
-/** Fine-tunes from one start at one rate and measures along the way. */
-async function tuneAt(
-  context: RunContext,
-  protocol: Protocol,
-  start: MethodResult,
-  learningRate: number,
-  { fineTuning }: Parameters,
-): Promise<TuningCurve> {
-  const { study } = protocol;
-  const { checkpoints, shown: _, size, loss, together, steps, learningRates: __, ...rest } = fineTuning;
-  const total = checkpoints.at(-1)! * study.heldOut.names.length;
-  const key = { fineTuning: { ...fineTuning, learningRates: [learningRate] }, initial: start.weights };
-  const { weights, skipped } = await protocol.once(key, () => {
-    const bar = context.progress(`fine-tune ${start.name} at ${learningRate}`, total);
-    return fineTune({
-      spec: study.spec,
-      initial: start.weights,
-      targets: study.heldOut.pictures,
-      checkpoints,
-      together,
-      training: {
-        ...rest,
-        learningRate,
-        steps: [steps[0], steps[1]],
-        height: size,
-        width: size,
-        milestones: [],
-        decay: 1,
-        loss: patchSlicedWasserstein(loss),
-      },
-      signal: context.signal,
-      onProgress: done => bar.update(done),
-    }).finally(() => bar.stop());
-  });
-  const later = checkpoints.slice(1).map(
-    (checkpoint, i): Method => ({
-      name: `${start.name}, ${checkpoint} iterations`,
-      kind: start.kind,
-      weights: weights[i + 1],
-    }),
-  );
-  const results = [start, ...(await protocol.measure(later, `run and measure ${start.name}`))];
-  results.forEach(({ values }, i) => {
-    context.run.log({ start: start.name, learningRate, iteration: checkpoints[i], values });
-  });
-  return { start: start.name, results, skipped };
-}
-
 /** A start at its best: for every texture the rate that is best on the others over all checkpoints. */
 async function tune(
   context: RunContext,
@@ -188,9 +129,10 @@ async function tune(
   start: MethodResult,
   parameters: Parameters,
 ): Promise<TuningCurve & { readonly rates: readonly number[] }> {
-  const { learningRates } = parameters.fineTuning;
+  const { learningRates, shown: _, ...fineTuning } = parameters.fineTuning;
   const curves: TuningCurve[] = [];
-  for (const rate of learningRates) curves.push(await tuneAt(context, protocol, start, rate, parameters));
+  for (const learningRate of learningRates)
+    curves.push(await tuneFrom(context, protocol, start, { ...fineTuning, learningRate }));
   const [lead] = protocol.metrics;
   const choice = crossChosen(
     curves.map(({ results }) => {
@@ -209,6 +151,7 @@ async function tune(
       ),
     ),
     skipped: choice.map((rate, row) => curves[rate].skipped[row]),
+    seconds: curves.reduce((sum, { seconds }) => sum + seconds, 0) / curves.length,
     rates: [...choice].map(rate => learningRates[rate]),
   };
 }

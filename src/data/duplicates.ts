@@ -1,7 +1,7 @@
 /** Entries of a zoo whose pictures are alike: copies, recolours, variants. */
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { attempt, type Failure, settle, UserError } from '../config/index.ts';
-import { ALIKE, type Layout, layoutOf, similarGroups } from './similarity.ts';
+import { ALIKE, type Layout, layoutOf, similarGroups, similarity } from './similarity.ts';
 import { readZooImage, type Zoo } from './zoo.ts';
 
 /** Pixels a side at which pictures are compared. */
@@ -21,6 +21,20 @@ export async function layoutsOf(
     onProgress?.(i + 1, zoo.entries.length);
   }
   return layouts;
+}
+
+/** The index of the picture among [M, side, side, 3] that is most like another, when that is a copy, a variant or a recolour of it; -1 when none is. */
+export function alikePicture(picture: Float32Array, others: Float32Array, side: number): number {
+  // Smaller pictures than the coarse view has cells cannot be compared.
+  if (side < 16) return -1;
+  const layout = layoutOf(picture, side);
+  let [found, most] = [-1, ALIKE];
+  for (let i = 0; i < others.length / picture.length; i++) {
+    const other = others.subarray(i * picture.length, (i + 1) * picture.length);
+    const alike = similarity(layout, layoutOf(other, side));
+    if (alike >= most) [found, most] = [i, alike];
+  }
+  return found;
 }
 
 /** Indices of entries whose pictures are alike, a list for each such set. */

@@ -1,7 +1,7 @@
 /** Zoos of trained NCAs, importers of other formats, weights by argument, procedural textures. */
 export { type Added, type Addition, type AddOptions, addToZoo } from './add.ts';
 export * from './building/index.ts';
-export { alikeEntries } from './duplicates.ts';
+export { alikeEntries, alikePicture } from './duplicates.ts';
 export { type ImportOptions, type ImportSummary, importZoo } from './import.ts';
 export { openModelsJson } from './importers/models-json.ts';
 export { openReferenceSet, type ReferenceOptions } from './importers/reference.ts';

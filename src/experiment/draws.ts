@@ -19,6 +19,7 @@ import { weightCount } from '../nca/index.ts';
 import { randomStream, tf } from '../tensor/index.ts';
 import type { Contender } from './contender.ts';
 import type { RunContext } from './experiment.ts';
+import type { Model } from './model/index.ts';
 import type { Study } from './study.ts';
 
 /** K samples for each held-out texture, and what else tells a sampler from a regressor. */
@@ -47,6 +48,43 @@ const WATCHED = 6;
 /** What is asked of a model to draw from it. */
 export type Drawable = Pick<Contender, 'label' | 'denoiser' | 'diffusion' | 'normaliser' | 'sample'> &
   Partial<Pick<Contender, 'trajectory'>>;
+
+/** A trained model, asked for draws. */
+export const drawableModel = (
+  model: Model,
+  {
+    steps,
+    guidance,
+    seed,
+    signal,
+  }: {
+    /** Default: as configured. */
+    readonly steps?: number;
+    /** Scale; 1 for none. */
+    readonly guidance: number;
+    readonly seed: number;
+    readonly signal?: AbortSignal;
+  },
+  label: string = model.denoiser.name,
+): Drawable => ({
+  label,
+  denoiser: model.denoiser,
+  diffusion: model.diffusion,
+  normaliser: model.normaliser,
+  sample(set, options = {}) {
+    const conditioned = model.encoder !== null && options.conditional !== false;
+    return sampleWeights({
+      ...model,
+      features: conditioned ? set.features : null,
+      count: conditioned ? 1 : set.names.length,
+      steps: options.sampling?.steps ?? steps,
+      guidance: guidance === 1 ? undefined : { scale: guidance },
+      seed: options.seed ?? seed,
+      signal,
+      onProgress: options.onProgress,
+    });
+  },
+});
 
 /** Noise levels at which denoising is measured: the middles of so many bins of equal probability. */
 const BINS = 8;

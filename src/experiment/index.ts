@@ -15,6 +15,7 @@ export {
 export {
   type ComparedDraws,
   type Drawable,
+  drawableModel,
   drawing,
   drawNullModel,
   drawnMethods,
@@ -23,6 +24,7 @@ export {
   type SamplingDraws,
 } from './draws.ts';
 export { type Experiment, experimentNames, loadExperiment, type RunContext } from './experiment.ts';
+export { type FineTuning, FineTuningCodec, tuneFrom } from './fine-tuning.ts';
 export {
   KEPT_METHODS,
   KEPT_TRAJECTORY,
@@ -31,6 +33,7 @@ export {
   writeKeptNcas,
 } from './kept-ncas.ts';
 export * from './model/index.ts';
+export { COMPARED, type WrittenPhotographs, writePhotographs } from './photograph-files.ts';
 export {
   contestKeys,
   KindCodec,
@@ -43,6 +46,7 @@ export { rehearse } from './rehearse.ts';
 export { type RunOptions, resumeExperiment, runExperiment } from './run-experiment.ts';
 export * from './sections/index.ts';
 export {
+  type AnsweredPictures,
   BOUND,
   baselineMethods,
   encodePictures,

@@ -26,7 +26,15 @@ import {
 } from './contender.ts';
 import type { RunContext } from './experiment.ts';
 import { buildEncoder } from './model/index.ts';
-import { BOUND, baselineMethods, openStudy, renderingSteps, type Study, zooFolder } from './study.ts';
+import {
+  type AnsweredPictures,
+  BOUND,
+  baselineMethods,
+  openStudy,
+  renderingSteps,
+  type Study,
+  zooFolder,
+} from './study.ts';
 import { sourceOf } from './unfinished.ts';
 
 /** A registered kind, or the path of a TypeScript file, and its parameters. */
@@ -138,8 +146,8 @@ export interface Protocol {
  */
 export async function withProtocol<T>(
   context: RunContext,
-  /** `pictureSize`: the side that pictures are brought to; default that of the zoo's first. */
-  keys: StudyKeys & { readonly pictureSize?: number },
+  /** `pictureSize`: the side that pictures are brought to; default that of the zoo's first. `answered`: see `StudyOptions`. */
+  keys: StudyKeys & { readonly pictureSize?: number; readonly answered?: AnsweredPictures },
   work: (protocol: Protocol) => Promise<T>,
 ): Promise<T> {
   const encoder = await buildEncoder(keys.encoder, 0);
@@ -151,12 +159,13 @@ export async function withProtocol<T>(
       picture: keys.picture ?? undefined,
       measured: keys.evaluation.split,
       size: keys.pictureSize,
+      answered: keys.answered,
       limit: { train: keys.limit.train ?? undefined, heldOut: keys.limit.heldOut ?? undefined },
     });
     const { train, heldOut, spec, size, pictured, zoo } = study;
     context.run.pin(`the zoo ${keys.zoo}`, zooHash(zoo));
     context.say(
-      `${train.names.length} training and ${heldOut.names.length} ${keys.evaluation.split ?? 'held-out'} NCAs of ${spec.name} (${train.weights.length / train.names.length} weights each), ${pictured}s of ${size} px`,
+      `${train.names.length} training and ${heldOut.names.length} ${keys.answered ? 'new' : (keys.evaluation.split ?? 'held-out')} NCAs of ${spec.name} (${train.weights.length / train.names.length} weights each), ${pictured}s of ${size} px`,
     );
     return await work(protocolOf(context, study, keys));
   } finally {

@@ -52,8 +52,19 @@ export interface StudyOptions {
   readonly picture?: 'texture' | 'rendering';
   /** The split whose textures are answered and measured, and stand as `heldOut`: `validation` where settings are being chosen. Default `held-out`. */
   readonly measured?: 'held-out' | 'validation';
+  /** Pictures that are answered and measured in place of a split, with NCAs of their own as the bound. */
+  readonly answered?: AnsweredPictures;
   /** Takes only so many training NCAs (the first ones) and held-out ones: for trials. */
   readonly limit?: { readonly train?: number; readonly heldOut?: number };
+}
+
+/** M pictures that are no entries of a zoo. */
+export interface AnsweredPictures {
+  readonly names: readonly string[];
+  /** [M, size, size, 3] in [0, 1], of the study's size. */
+  readonly pictures: Float32Array;
+  /** [M, D] flattened: an NCA trained for each. */
+  readonly weights: Float32Array;
 }
 
 /** Zoos that come with the library: of photographs, and a smaller one of procedural textures. */
@@ -135,6 +146,15 @@ async function readSet(
   };
 }
 
+async function answeredSet(
+  { names, pictures: pixels, weights }: AnsweredPictures,
+  size: number,
+  encoder: Encoder,
+): Promise<StudySet> {
+  const pictures = tf.tensor4d(pixels, [names.length, size, size, 3]);
+  return { names, weights, pictures, features: await encodePictures(encoder, pictures) };
+}
+
 /**
  * Reads a zoo and encodes its pictures. Dispose of it, and of the encoder, when done.
  *
@@ -151,7 +171,9 @@ export async function openStudy(options: StudyOptions): Promise<Study> {
   const size = options.size ?? (await settle(readZooImage(zoo, 0, KINDS[picture]))).height;
   const train = await readSet(zoo, 'train', picture, size, encoder, options.limit?.train);
   const measured = options.measured ?? 'held-out';
-  const heldOut = await readSet(zoo, measured, picture, size, encoder, options.limit?.heldOut);
+  const heldOut = options.answered
+    ? await answeredSet(options.answered, size, encoder)
+    : await readSet(zoo, measured, picture, size, encoder, options.limit?.heldOut);
   const initial = Object.values(encoder.variables).map(variable => [variable, variable.clone()] as const);
   return {
     zoo,

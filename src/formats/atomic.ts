@@ -8,7 +8,7 @@ import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
-import { attempt, type Failure, refuse, systemError } from '../config/index.ts';
+import { attempt, type Failure, refuse, systemError, UserError } from '../config/index.ts';
 import { lives } from './processes.ts';
 
 let counter = 0;
@@ -177,6 +177,14 @@ export async function putInPlace(finished: string, target: string): Promise<void
   await syncFolder(dirname(resolve(target)));
 }
 
+/** A failure in the folder of the temporary name, told of the one that the user knows. */
+function inItsPlace(error: unknown, temporary: string, folder: string): unknown {
+  const failure = error instanceof UserError ? error.failure : undefined;
+  return failure?.where.startsWith(temporary)
+    ? new UserError({ ...failure, where: folder + failure.where.slice(temporary.length) })
+    : error;
+}
+
 /**
  * Makes a whole folder under a temporary name and puts it in place when `write` has succeeded. A folder that is there already is
  * replaced only when `replace` allows it, and stays as it was when anything fails.
@@ -212,7 +220,7 @@ export const writeFolderAtomically = (
       if (placed) await rename(target, temporary).catch(() => {});
       await rm(temporary, { recursive: true, force: true });
       if (await stat(old).catch(() => undefined)) await rename(old, target).catch(() => {});
-      throw error;
+      throw inItsPlace(error, temporary, folder);
     }
     await rm(old, { recursive: true, force: true });
   });

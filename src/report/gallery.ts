@@ -11,6 +11,8 @@ export interface Gallery {
   readonly rows: readonly string[];
   /** cells[row][column]; null leaves the cell empty. Values outside [0, 1] are clipped, non-finite ones drawn magenta. */
   readonly cells: readonly (readonly (Picture | null)[])[];
+  /** Two lines below every cell. */
+  readonly captions?: readonly (readonly (readonly [string, string])[])[];
   /** Side of a cell in pixels; pictures are enlarged without smoothing to fill it. Default 96. */
   readonly cell?: number;
 }
@@ -18,6 +20,10 @@ export interface Gallery {
 const GAP = 6;
 const ROW_LABEL = 132;
 const CELL = 96;
+/** Height of the captions below a row. */
+const CAPTION = 34;
+/** A line of a caption is never broken. */
+const CAPTION_SIGNS = 100;
 const MAGENTA = [255, 0, 255];
 
 /** Long labels are broken at spaces, dashes, slashes or underscores into at most three lines. */
@@ -72,14 +78,21 @@ function draw(
 const headerOf = (title?: string) => (title ? 28 : 0) + 48;
 
 /** Where the cell of a row and a column lies in a gallery with a title, and how large that is: pixels of its PNG, at the usual size of a cell. */
-export function galleryCell(rows: number, columns: number, row: number, column: number) {
+export function galleryCell(
+  rows: number,
+  columns: number,
+  row: number,
+  column: number,
+  { captions = false }: { readonly captions?: boolean } = {},
+) {
   const pitch = CELL + GAP;
+  const down = pitch + (captions ? CAPTION : 0);
   return {
     left: ROW_LABEL + column * pitch,
-    top: headerOf('title') + row * pitch,
+    top: headerOf('title') + row * down,
     side: CELL,
     width: ROW_LABEL + columns * pitch + GAP,
-    height: headerOf('title') + rows * pitch + GAP,
+    height: headerOf('title') + rows * down + GAP,
   };
 }
 
@@ -89,6 +102,7 @@ export async function renderGallery({
   columns,
   rows,
   cells,
+  captions,
   cell = CELL,
 }: Gallery): Promise<Uint8Array> {
   for (const row of cells) {
@@ -98,11 +112,12 @@ export async function renderGallery({
   const header = headerOf(title);
   const pitch = cell + GAP;
   const width = ROW_LABEL + columns.length * pitch + GAP;
-  const height = header + rows.length * pitch + GAP;
+  const down = pitch + (captions ? CAPTION : 0);
+  const height = header + rows.length * down + GAP;
   const canvas = new Uint8Array(width * height * 3).fill(255);
   cells.forEach((row, i) => {
     row.forEach((picture, j) => {
-      if (picture) draw(canvas, width, picture, ROW_LABEL + j * pitch, header + i * pitch, cell);
+      if (picture) draw(canvas, width, picture, ROW_LABEL + j * pitch, header + i * down, cell);
     });
   });
   const labels = [
@@ -112,7 +127,20 @@ export async function renderGallery({
     ...columns.map((label, j) =>
       text(label, ROW_LABEL + j * pitch + cell / 2, header - 24, 'middle', Math.floor(cell / 6.4)),
     ),
-    ...rows.map((label, i) => text(label, ROW_LABEL - 10, header + i * pitch + cell / 2, 'end', 18)),
+    ...rows.map((label, i) => text(label, ROW_LABEL - 10, header + i * down + cell / 2, 'end', 18)),
+    ...(captions ?? []).flatMap((row, i) =>
+      row.flatMap((lines, j) =>
+        lines.map((line, l) =>
+          text(
+            line,
+            ROW_LABEL + j * pitch + cell / 2,
+            header + i * down + cell + 10 + 14 * l,
+            'middle',
+            CAPTION_SIGNS,
+          ),
+        ),
+      ),
+    ),
   ].join('');
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12" fill="#222">${labels}</svg>`;
   return sharp(canvas, { raw: { width, height, channels: 3 } })
@@ -133,15 +161,17 @@ const nth = (data: Float32Array, size: number, i: number) => ({
   data: data.subarray(i * size * size * 3, (i + 1) * size * size * 3),
 });
 
-/** Target and every method side by side, one row a texture. */
+/** Target and every method side by side, one row a texture. @param captions below target and methods of each texture */
 export function comparisonGallery(
   { names, targets }: Pictures,
   results: readonly MethodResult[],
   size: number,
   title: string,
+  captions?: Gallery['captions'],
 ): Promise<Uint8Array> {
   return renderGallery({
     title,
+    captions,
     columns: ['target', ...results.map(({ name }) => name)],
     rows: names,
     cells: names.map((_, i) => [

@@ -24,11 +24,13 @@ const tuning: Tuning = {
       start: 'slow',
       results: [result(4, 4, 4), result(4, 2, 4), result(2, 1, 4)],
       skipped: new Int32Array(3),
+      seconds: 6,
     },
     {
       start: 'fast',
       results: [result(4, 4, 4), result(1, 1, 1), result(1, 1, 1)],
       skipped: new Int32Array(3),
+      seconds: 6,
     },
   ],
   bound: result(1, 1, 1),

@@ -20,6 +20,8 @@ export interface TuningCurve {
   readonly results: readonly MethodResult[];
   /** Updates of each NCA left out because its gradient was not finite. */
   readonly skipped: Int32Array;
+  /** That training took, all textures together. */
+  readonly seconds: number;
 }
 
 /** Fine-tuning from several starts on the same textures, measured at the same iterations. */

@@ -48,4 +48,14 @@ export {
   strip,
   table,
 } from './page.ts';
+export { type Photographs, photographGallery, photographSections } from './photograph-sections.ts';
 export { csvTable, markdownTable } from './plain-tables.ts';
+export {
+  type Cost,
+  JUDGED,
+  type Judged,
+  type Quality,
+  timesGoal,
+  type Verdict,
+  verdictsOf,
+} from './verdicts.ts';

@@ -36,10 +36,12 @@ export interface LiveGallery {
   readonly steps: number;
   /** [M] */
   readonly seeds: readonly number[];
+  /** Whether the gallery has captions. */
+  readonly captions?: boolean;
 }
 
 /** The tiles of a `comparisonGallery` as buttons to lie on it, and the NCAs behind them: of as many rows as a page should hold. */
-export function liveTiles({ spec, names, results, size, steps, seeds }: LiveGallery): {
+export function liveTiles({ spec, names, results, size, steps, seeds, captions }: LiveGallery): {
   readonly live: LiveNcas;
   readonly over: Html;
 } {
@@ -65,7 +67,7 @@ export function liveTiles({ spec, names, results, size, steps, seeds }: LiveGall
   const percent = (part: number, whole: number) => `${((100 * part) / whole).toFixed(4)}%`;
   const over = html`${places.map((methods, row) =>
     methods.map((_, method) => {
-      const cell = galleryCell(names.length, results.length + 1, row, method + 1);
+      const cell = galleryCell(names.length, results.length + 1, row, method + 1, { captions });
       const place = `left:${percent(cell.left, cell.width)};top:${percent(cell.top, cell.height)};width:${percent(cell.side, cell.width)};height:${percent(cell.side, cell.height)}`;
       return html`<button class="live" data-row="${row}" data-method="${method}" style="${place}" title="grow it: ${names[row]}, ${results[method].name}" aria-label="grow ${names[row]}, ${results[method].name}"></button>`;
     }),

@@ -6,7 +6,21 @@ import { decode, orThrow, refuse, settle, UserError } from '../config/index.ts';
 import type { MethodResult, PairMetric, RolloutHealth } from '../evaluation/index.ts';
 import { readJson } from '../formats/index.ts';
 
-const Interval = t.strict({ mean: t.number, low: t.number, high: t.number, std: t.number, count: t.number });
+/** An end of an interval: the mean of a single texture has an open one, and infinity is no JSON. */
+const end = (open: number) =>
+  new t.Type<number, number | null>(
+    'a number, or null for an open end',
+    (value): value is number => typeof value === 'number',
+    (value, context) => (value === null ? t.success(open) : t.number.validate(value, context)),
+    value => (Number.isFinite(value) ? value : null),
+  );
+const Interval = t.strict({
+  mean: t.number,
+  low: end(-Infinity),
+  high: end(Infinity),
+  std: t.number,
+  count: t.number,
+});
 
 /** Codec of a comparison's results.json, version 1; further keys are left alone. */
 export const ResultsCodec = t.type({

@@ -60,7 +60,7 @@ async function trainBase(
   if (!found) await parts.write('base', { weights, target, attempts: 1, ...verdict });
   const { loss, fault } = verdict;
   onNote?.(
-    `the base: loss ${loss.toPrecision(3)} on its own picture${fault === null ? '' : `; ${fault}: all NCAs start from it`}`,
+    `the base: loss ${loss.toPrecision(3)} on its own picture${fault === null ? '' : `, which an NCA of the zoo would be left out for (${fault}); they all start from it`}`,
   );
   return { weights, mosaic, loss, fault };
 }

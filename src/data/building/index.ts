@@ -18,6 +18,6 @@ export {
   trainOwnNcas,
   type ZooRecipe,
 } from './own-pictures.ts';
-export { listPictures } from './picture-files.ts';
+export { pictureFiles } from './picture-files.ts';
 export type { PlannedTexture } from './plan.ts';
 export { type Survey, type SurveyedPicture, surveyPictures } from './survey.ts';

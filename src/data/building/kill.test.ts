@@ -45,37 +45,61 @@ const filesOf = (path: string) =>
     .map(entry => relative(path, join(entry.parentPath, entry.name)))
     .sort();
 
-test('a build that was killed ends with the bytes of one that was not', async () => {
+const command = 'the same';
+const whole = { ...config, out: join(folder, 'whole') };
+test.before(async () => {
+  await startBackend();
+  assert.ok((await settle(buildZoo(whole, { work: join(folder, 'other'), command }))).finished);
+});
+
+/** Builds the zoo in a process of its own and stops it when two NCAs are done: by a kill, or by Ctrl-C twice. @returns exit code or signal */
+function stopped(of: ZooBuildConfig, work: string, signal: 'SIGKILL' | 'SIGINT') {
   const path = join(folder, 'zoo.yaml');
   // JSON is YAML.
-  writeFileSync(path, JSON.stringify(config));
-  const work = join(folder, 'work');
+  writeFileSync(path, JSON.stringify(of));
   const cli = fileURLToPath(new URL('../../cli/weightloom.mjs', import.meta.url));
-  const child = spawn(process.execPath, [cli, 'zoo', 'build', path, '--work', work], { stdio: 'ignore' });
-  const ended = new Promise<string | null>(resolve => child.on('exit', (_, signal) => resolve(signal)));
+  const child = spawn(process.execPath, [cli, 'zoo', 'build', path, '--work', work]);
   const parts = () => (existsSync(work) ? filesOf(work).filter(name => /nca-[^/]*$/.test(name)).length : 0);
-  const watch = setInterval(() => parts() >= 2 && child.kill('SIGKILL'), 2);
-  const signal = await ended;
-  clearInterval(watch);
-  assert.is(signal, 'SIGKILL');
-  assert.is(existsSync(config.out), false);
-
-  await startBackend();
-  const command = 'the same';
-  const whole = { ...config, out: join(folder, 'whole') };
-  assert.ok((await settle(buildZoo(config, { work, command }))).finished);
-  assert.ok((await settle(buildZoo(whole, { work: join(folder, 'other'), command }))).finished);
-  assert.equal(filesOf(config.out), filesOf(whole.out));
-  for (const name of filesOf(whole.out)) {
-    const [one, other] = [config.out, whole.out].map(out => readFileSync(join(out, name)));
-    // The manifest tells the folder it was made for.
-    const same = name === 'zoo.json' ? other.toString().replaceAll(whole.out, config.out) : other;
-    assert.equal(one.toString('latin1'), Buffer.from(same).toString('latin1'), name);
-  }
-  assert.equal(
-    readdirSync(folder).filter(name => name.startsWith('.')),
-    [],
+  let sent = false;
+  const watch = setInterval(() => {
+    if (!sent && parts() >= 2) sent = child.kill(signal);
+  }, 2);
+  let text = '';
+  child.stderr.on('data', part => {
+    text += part;
+    if (text.includes('Ctrl-C again')) child.kill(signal);
+  });
+  return new Promise<string | number | null>(resolve =>
+    child.on('exit', (code, by) => {
+      clearInterval(watch);
+      resolve(by ?? code);
+    }),
   );
-});
+}
+
+for (const [way, signal, ending] of [
+  ['killed', 'SIGKILL', 'SIGKILL'],
+  ['stopped by Ctrl-C twice', 'SIGINT', 130],
+] as const) {
+  test(`a build that was ${way} ends with the bytes of one that was not`, async () => {
+    const out = join(folder, `after-${signal}`);
+    const work = join(folder, `work-${signal}`);
+    assert.is(await stopped({ ...config, out }, work, signal), ending);
+    assert.is(existsSync(out), false);
+
+    assert.ok((await settle(buildZoo({ ...config, out }, { work, command }))).finished);
+    assert.equal(filesOf(out), filesOf(whole.out));
+    for (const name of filesOf(whole.out)) {
+      const [one, other] = [out, whole.out].map(each => readFileSync(join(each, name)));
+      // The manifest tells the folder it was made for.
+      const same = name === 'zoo.json' ? other.toString().replaceAll(whole.out, out) : other;
+      assert.equal(one.toString('latin1'), Buffer.from(same).toString('latin1'), name);
+    }
+    assert.equal(
+      readdirSync(folder).filter(name => name.startsWith('.')),
+      [],
+    );
+  });
+}
 
 test.run();

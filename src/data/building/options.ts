@@ -22,8 +22,8 @@ export interface BuildOptions {
 
 /** How far a stage of a build is, told after every iteration. */
 export interface BuildProgress {
-  /** `base`: the NCA that all are fine-tuned from; `zoo`: the fine-tunings. */
-  readonly stage: 'pictures' | 'base' | 'zoo';
+  /** `base`: the NCA that all are fine-tuned from; `zoo`: the fine-tunings; `again`: those of a few that ran away. */
+  readonly stage: 'pictures' | 'base' | 'zoo' | 'again';
   /** Pictures, or iterations of one NCA each; those of earlier runs included. */
   readonly done: number;
   readonly total: number;

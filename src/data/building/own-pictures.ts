@@ -1,4 +1,6 @@
 /** Pictures that a zoo does not have, as it would have them: cut and scaled like its own, looked at like its own, with NCAs trained like its own. */
+import { settle } from '../../config/index.ts';
+import { decodeImage, encodePng } from '../../formats/index.ts';
 import { weightCount } from '../../nca/index.ts';
 import { buildConfigOf } from '../provenance.ts';
 import { shortNames } from '../split.ts';
@@ -59,7 +61,7 @@ export function recipeOf(
 export interface OwnPicture extends Omit<Seen, 'file' | 'row' | 'layout' | 'tooSmall'> {
   readonly name: string;
   readonly path: string;
-  /** [kept, kept, 3]: the centre of `target`. */
+  /** [size, size, 3]: the centre of `target`, as the zoo keeps it. */
   readonly picture: Float32Array;
   /** [target, target, 3]: what an NCA is trained on. */
   readonly target: Float32Array;
@@ -67,10 +69,14 @@ export interface OwnPicture extends Omit<Seen, 'file' | 'row' | 'layout' | 'tooS
   readonly doubt: string | null;
 }
 
-/** Pictures cut by a recipe; those that cannot be read are left out, with the reason. */
+/**
+ * Pictures cut by a recipe; those that cannot be read are left out, with the reason.
+ * @param size side they are brought to: `kept`, unless what is conditioned on them was trained on another
+ */
 export async function drawOwnPictures(
   paths: readonly string[],
   { kept, target, pixelsPerTexel, checks }: ZooRecipe,
+  size: number,
   { signal, onProgress }: { signal?: AbortSignal; onProgress?(done: number, total: number): void } = {},
 ): Promise<{ readonly taken: OwnPicture[]; readonly leftOut: { name: string; reason: string }[] }> {
   const names = shortNames(paths.map(path => path.replace(/\.[^./\\]*$/, '')));
@@ -90,12 +96,19 @@ export async function drawOwnPictures(
       ...statistics,
       name: names[i],
       path,
-      picture: centre(texels, target, kept),
+      picture: await resized(centre(texels, target, kept), kept, size),
       target: texels,
       doubt: doubtOf(seen, checks),
     });
   }
   return { taken, leftOut };
+}
+
+/** As a zoo's picture is read at another size than it has. */
+async function resized(data: Float32Array, side: number, size: number): Promise<Float32Array> {
+  if (side === size) return data;
+  const bytes = await encodePng({ width: side, height: side, data });
+  return (await settle(decodeImage(bytes, 'picture', { size }))).data;
 }
 
 /** NCAs trained on pictures of one's own. */

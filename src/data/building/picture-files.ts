@@ -39,6 +39,19 @@ export async function listPictures(images: string): Promise<{ root: string; file
   return { root, files: paths.map((path, i) => ({ name: names[i], path: join(root, path) })) };
 }
 
+/** Picture files and the pictures in folders, as they were given. @throws UserError for a path that leads nowhere, or a folder without pictures */
+export async function pictureFiles(paths: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const path of paths) {
+    const there = await stat(path).catch(() =>
+      refuse(path, 'a picture, or a folder of pictures', 'nothing there'),
+    );
+    if (there.isDirectory()) found.push(...(await listPictures(path)).files.map(file => file.path));
+    else found.push(path);
+  }
+  return [...new Set(found)];
+}
+
 export type Row = Readonly<Record<string, string>>;
 
 export interface PictureTable {

@@ -132,6 +132,7 @@ export class Session {
     let waiting = group;
     for (let attempts = 1; waiting.length > 0 && attempts <= 2; attempts++) {
       const rate = attempts === 1 ? 1 : config.runaways!.retry;
+      const again = waiting.length;
       const weights = await train(
         spec,
         waiting.map(texture => pictures.get(texture)!),
@@ -147,12 +148,16 @@ export class Session {
         {
           signal: options.signal,
           onIteration: (done, loss) =>
-            options.onProgress?.({
-              stage: 'zoo',
-              done: before * iterations + (attempts === 1 ? done : iterations) * group.length,
-              total: this.textures.length * iterations,
-              loss,
-            }),
+            options.onProgress?.(
+              attempts === 1
+                ? {
+                    stage: 'zoo',
+                    done: before * iterations + done * group.length,
+                    total: this.textures.length * iterations,
+                    loss,
+                  }
+                : { stage: 'again', done: done * again, total: iterations * again, loss },
+            ),
         },
       );
       if (!weights) return false;
@@ -162,12 +167,12 @@ export class Session {
         weights,
         waiting.map(texture => pictures.get(texture)!),
       );
-      const again: PlannedTexture[] = [];
+      const faulty: PlannedTexture[] = [];
       for (const [i, texture] of waiting.entries()) {
         const { loss, fault } = verdicts[i];
         if (fault !== null && attempts === 1) {
           options.onNote?.(`${texture.name}: ${fault}; trained again at a smaller rate`);
-          again.push(texture);
+          faulty.push(texture);
           continue;
         }
         const own = weights.slice(i * size, (i + 1) * size);
@@ -175,7 +180,7 @@ export class Session {
         await this.parts.write(this.files.get(texture)!, part);
         this.done.set(texture, part);
       }
-      waiting = again;
+      waiting = faulty;
     }
     return true;
   }

@@ -11,3 +11,4 @@ export {
   writeModel,
 } from './model.ts';
 export { checkpointFolder, modelOf, type RunTrainingOptions, runTraining } from './run.ts';
+export { type TrainedOn, trainedOn } from './trained-on.ts';

@@ -1,0 +1,264 @@
+import { spawn } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { weightloom } from '../../property-tests/command-line.ts';
+import { watchCalls } from '../../property-tests/power-cut/watched-calls.ts';
+import { refusal } from '../../property-tests/refusal.ts';
+import { writeTinyZoo } from '../../property-tests/tiny-zoo.ts';
+import { orThrow, settle, UserError } from '../config/index.ts';
+import { pairMetrics, renderWeights } from '../evaluation/index.ts';
+import {
+  KEPT_METHODS,
+  prepareTraining,
+  readKeptNcas,
+  resumeExperiment,
+  runTraining,
+  trainConfig,
+} from '../experiment/index.ts';
+import { encodePng, readSafetensors } from '../formats/index.ts';
+import { weightCount } from '../nca/index.ts';
+import { readResults } from '../runs/index.ts';
+import { randomStream, startBackend, tf } from '../tensor/index.ts';
+import { compare } from './sample-compare.ts';
+
+const test = suite('weightloom sample --compare');
+const root = mkdtempSync(join(tmpdir(), 'weightloom-compare-'));
+const at = (...names: string[]) => join(root, ...names);
+const noise = (seed: number, side: number) => ({
+  width: side,
+  height: side,
+  data: randomStream(seed, 'photo').uniforms(side * side * 3),
+});
+
+/** How the zoo says that it was built. */
+const training = {
+  iterations: 3,
+  size: 12,
+  pool: 3,
+  batch: 2,
+  seedEvery: 2,
+  steps: [2, 4],
+  overflow: 10,
+  learningRate: 1e-3,
+  milestones: [2],
+  decay: 0.5,
+  loss: { scales: 2, patch: 3, projections: 8, factor: 100, bank: 16 },
+};
+const build = {
+  spec: 'compact',
+  out: 'zoo',
+  seed: 1,
+  textures: { images: 'photos', pixelsPerTexel: 2 },
+  picture: { kept: 16, target: 20 },
+  base: { textures: { mosaic: 4 }, training },
+  training,
+  together: 2,
+  rendering: { steps: 8, seed: 1 },
+};
+
+async function train(name: string, diffusion: object) {
+  const config = {
+    zoo: at('zoo'),
+    denoiser: { kind: 'transformer', width: 16, layers: 1, heads: 2, noiseWidth: 8 },
+    training: { steps: 2, batch: 4, validationBins: 2 },
+    preview: null,
+    diffusion,
+  };
+  const job = await prepareTraining(orThrow(trainConfig(config, 'test')), 'test');
+  await runTraining(job, {
+    folder: at(name),
+    resume: false,
+    progress: () => ({ update() {}, stop() {} }),
+  });
+  job.dispose();
+  writeFileSync(at(name, 'config.yaml'), `zoo: ${at('zoo')}\nlimit: { train: null, heldOut: null }\n`);
+}
+
+test.before(async () => {
+  await startBackend();
+  await writeTinyZoo(at('zoo'));
+  const manifest = at('zoo', 'zoo.json');
+  const told = JSON.parse(readFileSync(manifest, 'utf8'));
+  writeFileSync(manifest, JSON.stringify({ ...told, provenance: { config: build } }));
+  await train('model', { process: 'edm', prior: 'gaussian', sampling: { steps: 2 } });
+  await train('regression', { process: 'regression', prior: 'gaussian' });
+  mkdirSync(at('photos'));
+  const png = await encodePng(noise(1, 60));
+  writeFileSync(at('photos', 'alpha.png'), await sharp(png).ensureAlpha(0.5).png().toBuffer());
+  writeFileSync(at('photos', 'cmyk.jpg'), await sharp(png).toColourspace('cmyk').jpeg().toBuffer());
+  writeFileSync(at('photos', 'small.png'), await sharp(png).greyscale().resize(9, 30).png().toBuffer());
+  writeFileSync(at('photos', 'torn.png'), png.subarray(0, 2000));
+});
+test.after(() => rmSync(root, { recursive: true, force: true }));
+
+const options = { count: 2, steps: 2, finetune: 2, seed: 1 };
+
+/** What a call writes on standard error. */
+async function said(work: () => Promise<unknown>): Promise<string> {
+  const { error } = console;
+  const lines: string[] = [];
+  console.error = (line: string) => lines.push(line);
+  try {
+    await work();
+  } finally {
+    console.error = error;
+  }
+  return lines.join('\n');
+}
+
+test('every picture that can be read has its verdict; distances are those of the weights that are kept', async () => {
+  const before = tf.memory().numTensors;
+  const out = at('compared');
+  const text = await said(() => compare({ ...options, run: at('model'), image: [at('photos')], out }));
+  assert.is(tf.memory().numTensors, before);
+  assert.match(text, /torn\.png is left out: /);
+  assert.match(text, '1 of 4 pictures cannot be read');
+  assert.match(text, 'small: too small: 9 x 30. It is taken all the same.');
+  const results = await readResults(out);
+  assert.equal(results.textures, ['alpha', 'cmyk', 'small']);
+  const names = results.summary.map(({ method }) => method);
+  for (const name of [
+    ...['own NCA, second rendering', 'sample 1', 'sample 2', 'mean of 2 samples', 'one step'],
+    ...['sample 1, 2 iterations', 'nearest', 'nearest-orbit', 'ridge', 'base'],
+  ]) {
+    assert.ok(names.includes(name), name);
+  }
+  const { verdicts } = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8'));
+  assert.is(verdicts.length, 3);
+  for (const { sentence } of verdicts) assert.ok(text.includes(sentence), sentence);
+  const report = readFileSync(join(out, 'report.html'), 'utf8');
+  assert.not.match(report, /(src|href)="(?!data:)/);
+  assert.match(report, 'How the verdict is made');
+  assert.is((await sharp(join(out, 'compare.png')).metadata()).format, 'png');
+
+  const { kept, spec } = await readKeptNcas(join(out, KEPT_METHODS));
+  const { tensors } = await settle(readSafetensors(join(out, KEPT_METHODS)));
+  const weights = tensors.weights.data as Float32Array;
+  const targets = Float32Array.from(tensors.targets.data as Uint8Array, x => x / 255);
+  const D = weightCount(spec);
+  const [row, count] = [kept.columns.findIndex(({ name }) => name === 'nearest'), 3];
+  const own = weights.slice(row * count * D, (row + 1) * count * D);
+  const { pictures } = await renderWeights(spec, own, { steps: kept.steps, size: kept.size, seed: 1000 });
+  const metric = pairMetrics(0, kept.size).find(({ name }) => name === 'patch-sw')!;
+  const [shown, asked] = [pictures, targets].map(data => tf.tensor4d(data, [count, kept.size, kept.size, 3]));
+  const again = await metric.compare(shown, asked);
+  tf.dispose([shown, asked]);
+  const told = results.perTexture.find(({ method }) => method === 'nearest')!['patch-sw'] as number[];
+  // Targets are kept in 8 bits.
+  told.forEach((x, i) => {
+    assert.ok(Math.abs(x - again[i]) < 2 / 255, `${x} ${again[i]}`);
+  });
+});
+
+test('a regression has one answer', async () => {
+  const out = at('regressed');
+  await said(() => compare({ ...options, run: at('regression'), image: [at('photos', 'alpha.png')], out }));
+  const { summary } = await readResults(out);
+  assert.is(summary[0].metrics['patch-sw'].high, Infinity);
+  assert.equal(
+    summary.filter(({ kind }) => kind === 'denoiser').map(({ method }) => method),
+    ['regression', 'regression, 2 iterations'],
+  );
+});
+
+test('what cannot be compared is refused in one sentence, and leaves no folder', async () => {
+  mkdirSync(at('empty'));
+  const out = at('refused');
+  const refused = async (more: object) => {
+    let sentence = '';
+    await said(async () => {
+      sentence = await refusal(() => compare({ ...options, run: at('model'), out, ...more }));
+    });
+    assert.is(existsSync(out), false, sentence);
+    assert.not.match(sentence, '\n');
+    return sentence;
+  };
+  assert.match(await refused({}), 'option --image: expected pictures to compare on, found none');
+  assert.match(await refused({ image: [at('empty')] }), 'empty: expected pictures (.jpg');
+  assert.match(await refused({ image: [at('nowhere.jpg')] }), 'nowhere.jpg: expected a picture');
+  assert.match(await refused({ image: [at('photos', 'torn.png')] }), 'torn.png: expected a picture, found');
+  assert.match(await refused({ run: at('empty'), image: [at('photos')] }), 'Name the zoo: --zoo FOLDER');
+  assert.match(
+    await refused({ run: at('empty'), zoo: at('zoo'), image: [at('photos')] }),
+    'model.safetensors: expected',
+  );
+  const flags = ['sample', '--run', at('model'), '--image', at('photos'), '--compare', '--canonical', 'd4'];
+  assert.is(
+    (await weightloom(...flags)).text,
+    'option --canonical: expected without --compare, found both.\n',
+  );
+});
+
+test('a disk that is full in the middle loses nothing that was finished', async () => {
+  const out = at('full', 'run');
+  mkdirSync(at('full'));
+  const work = () => compare({ ...options, run: at('model'), image: [at('photos')], out });
+  let failure: unknown;
+  await said(async () => {
+    failure = (await watchCalls(at('full'), work, { call: 40, code: 'ENOSPC' })).error;
+  });
+  assert.instance(failure, UserError);
+  assert.match((failure as Error).message, 'expected room on the disk, found a full disk');
+  assert.is(existsSync(join(out, 'results.json')), false);
+  assert.ok(readdirSync(join(out, 'parts')).length > 0);
+  await said(() => resumeExperiment(out));
+  assert.equal((await readResults(out)).perTexture, (await readResults(at('compared'))).perTexture);
+});
+
+/** `sample --compare` in a process of its own, which is interrupted `times` as soon as it trains. */
+function interrupted(out: string, times: number): Promise<{ code: number | null; text: string }> {
+  const cli = fileURLToPath(new URL('weightloom.mjs', import.meta.url));
+  const words = [
+    '--run',
+    at('model'),
+    '--image',
+    at('photos'),
+    '--count',
+    '2',
+    '--steps',
+    '2',
+    '--finetune',
+    '2',
+  ];
+  const child = spawn(process.execPath, [cli, 'sample', '--compare', ...words, '--out', out]);
+  let text = '';
+  let sent = 0;
+  child.stderr.on('data', part => {
+    text += part;
+    if (sent === 0 && text.includes('fine-tune')) sent = Number(child.kill('SIGINT'));
+    if (sent === 1 && times === 2 && text.includes('finishing this step'))
+      sent += Number(child.kill('SIGINT'));
+  });
+  return new Promise(resolve => child.on('close', code => resolve({ code, text })));
+}
+
+test('stopped by Ctrl-C, once or twice, it goes on and ends with the same numbers', async () => {
+  const numbers = async (folder: string) => (await readResults(folder)).perTexture;
+  const expected = await numbers(at('compared'));
+  for (const times of [1, 2]) {
+    const out = at(`stopped-${times}`);
+    const { code, text } = await interrupted(out, times);
+    assert.ok(code !== 0, text);
+    if (times === 1) assert.match(text, `interrupted; to go on: npx weightloom runs resume`);
+    assert.is(existsSync(join(out, 'results.json')), false);
+    assert.ok(readdirSync(join(out, 'parts')).length > 0);
+    const resumed = await weightloom('runs', 'resume', out);
+    assert.is(resumed.code, 0, resumed.text);
+    assert.equal(await numbers(out), expected);
+  }
+});
+
+test.run();
