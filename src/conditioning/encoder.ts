@@ -34,7 +34,7 @@ export interface Encoder {
    * What `features` gives for copies of one picture, up to rounding, where that takes less than making and encoding them. See `orbitFeatures`.
    * @param picture [H, W, 3] in [0, 1]  @returns [copies, T, featureWidth]; null where there is no shorter way for these copies
    */
-  orbit?(picture: Grid, copies: readonly PictureCopy[], grey: number): Promise<Float32Array> | null;
+  orbit?(picture: Grid, copies: readonly PictureCopy[], grey: number): Promise<Float32Array | null>;
   /** @param features [B, T, featureWidth]  @returns [B, T, C] */
   project(features: tf.Tensor3D): tf.Tensor3D;
   dispose(): void;

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { statistics } from '../compute/index.ts';
+import { settle } from '../config/index.ts';
 import {
   composeElements,
   elementSize,
@@ -12,7 +13,7 @@ import {
   SYMMETRIES,
 } from '../nca/index.ts';
 import { randomStream, startBackend, tf } from '../tensor/index.ts';
-import { encodedPictures, orbitFeatures, randomGram } from './index.ts';
+import { createEncoder, encodedPictures, orbitFeatures, randomGram, standardised } from './index.ts';
 
 await startBackend();
 
@@ -62,6 +63,17 @@ test('random-gram’s features of copies made of single channels are those of th
   assert.equal([tf.memory().numTensors, statistics().held], before);
 });
 
+test('an encoder keeps its short way where it is created by name and where its features are standardised', async () => {
+  const encoder = await settle(createEncoder('random-gram', {}, { seed: 0 }));
+  const whole = standardised(encoder, { mean: new Float32Array(1), std: new Float32Array(1) });
+  for (const { orbit } of [encoder, whole]) {
+    const copies = ORBIT.map(({ turn }) => ({ turn, colour: Float64Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1) }));
+    const found = await orbit!(texture(1, 16, 16), copies, 0.5);
+    assert.is(found?.length, copies.length * encoder.tokens * encoder.featureWidth);
+  }
+  encoder.dispose();
+});
+
 test('any linear map of colours is mixed, on a picture wider than what is worked on at once', async () => {
   const encoder = randomGram({ scales: 2, filters: 5, filterSize: 3, correlations: 4 });
   const random = randomStream(4, 'maps');
@@ -82,7 +94,7 @@ test('few copies are encoded one by one; a signal ends either way with its reaso
   const encoder = randomGram({ scales: 1 });
   const picture = texture(1, 12, 12);
   const copy = (k: number) => ({ turn: ORBIT[k].turn, colour: Float64Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1) });
-  assert.is(encoder.orbit!(picture, [copy(0), copy(48)], 0.5), null);
+  assert.is(await encoder.orbit!(picture, [copy(0), copy(48)], 0.5), null);
   const signal = AbortSignal.abort(new Error('stopped'));
   const works = [
     () => orbitFeatures(encoder, spec, picture, ORBIT, signal),

@@ -50,7 +50,7 @@ export async function orbitFeatures(
 ): Promise<Float32Array> {
   await breathe(signal);
   const copies = elements.map(g => ({ turn: g.turn, colour: colourPart(spec, g) }));
-  const short = encoder.orbit?.(picture, copies, spec.rgb.offset);
+  const short = await encoder.orbit?.(picture, copies, spec.rgb.offset);
   if (short) return short;
   const turned = elements.map(g => actOnImage(spec, g, picture));
   return encodedPictures(encoder, turned, signal);

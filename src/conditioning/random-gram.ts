@@ -106,11 +106,11 @@ export function randomGram(config: Partial<RandomGramConfig> = {}): Encoder {
       return laidOut([...structure, colourFeatures(pictures)]);
     });
 
-  const orbit = (
+  const orbit = async (
     picture: Grid,
     copies: readonly PictureCopy[],
     grey: number,
-  ): Promise<Float32Array> | null => {
+  ): Promise<Float32Array | null> => {
     const turns = distinct(copies.map(({ turn }) => turn));
     const colours = distinct(copies.map(({ colour }) => colour));
     // Single channels are answered to once a turn, at the cost of three pictures: that pays where there are many colours to a turn.

@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import type * as t from 'io-ts';
 import { type Failure, failure, settle, suggestion } from '../config/index.ts';
-import { onProcessorNow } from '../tensor/index.ts';
+import { onProcessor, onProcessorNow } from '../tensor/index.ts';
 import type { Encoder } from './encoder.ts';
 
 /** What an encoder is built with, beside its own parameters. */
@@ -26,6 +26,7 @@ function frozenOnProcessor(encoder: Encoder): Encoder {
   return {
     ...{ name, tokens, featureWidth, width, fingerprint, ownScale, costly, variables },
     features: images => onProcessorNow(() => encoder.features(images)),
+    orbit: encoder.orbit && ((...copies) => onProcessor([], () => encoder.orbit!(...copies))),
     project: features => encoder.project(features),
     dispose: () => encoder.dispose(),
   };

@@ -81,6 +81,11 @@ export async function orbitBaselines(
     input.trainFeatures ?? (await encodedPictures(encoder, train, signal)),
   );
   const width = conditions.reference.length / train.length;
+  const ridge = await fitRidge(
+    Matrix.from1DArray(train.length, width, conditions.reference),
+    Matrix.from1DArray(train.length, dimension, trainWeights),
+    { signal },
+  );
   const answers: Record<OrbitBaselineName, Float32Array> = {
     'nearest-orbit': new Float32Array(queries.length * dimension),
     'nearest-colour-map': new Float32Array(queries.length * dimension),
@@ -108,11 +113,6 @@ export async function orbitBaselines(
       q * dimension,
     );
   }
-  const ridge = await fitRidge(
-    Matrix.from1DArray(train.length, width, conditions.reference),
-    Matrix.from1DArray(train.length, dimension, trainWeights),
-    { signal },
-  );
   const predicted = ridge.predict(
     Matrix.from1DArray(
       queries.length,
