@@ -13,35 +13,29 @@ const picture = fileURLToPath(new URL('../../configs/zoo/procedural/images/grain
 const weightloom = (...words: string[]) =>
   spawnSync(process.execPath, [program, ...words], { cwd: root, encoding: 'utf8' });
 
-test('quickstart runs with backend=gpu, and its results name the device', () => {
-  const out = join(root, 'quickstart');
-  const { status, stderr } = weightloom(
-    ...[
-      'run',
-      'quickstart',
-      'backend=gpu',
-      'zoo=procedural',
-      'training.steps=3',
-      'training.batch=4',
-      'regression=false',
-    ],
-    ...[
-      'sampling.steps=2',
-      'sampling.draws=2',
-      'limit.train=12',
-      'limit.heldOut=2',
-      'evaluation.steps=40',
-      '--out',
-      out,
-    ],
-  );
-  assert.is(status, 0, stderr);
-  const { environment, config } = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8'));
-  assert.is(environment.backend.backend, 'gpu');
-  assert.type(environment.backend.gpu.name, 'string');
-  // Where it was computed is no part of what was asked for.
-  assert.not('backend' in config);
-});
+for (const backend of ['gpu', 'loom-gpu']) {
+  test(`quickstart runs with backend=${backend}, and its results name the device`, () => {
+    const out = join(root, `quickstart-${backend}`);
+    const { status, stderr } = weightloom(
+      ...[
+        'run',
+        'quickstart',
+        `backend=${backend}`,
+        'zoo=procedural',
+        'training.steps=3',
+        'training.batch=4',
+      ],
+      ...['regression=false', 'rollout={weight: 1, from: 0, rows: 2, steps: [4, 8]}', 'sampling.steps=2'],
+      ...['sampling.draws=2', 'limit.train=12', 'limit.heldOut=2', 'evaluation.steps=40', '--out', out],
+    );
+    assert.is(status, 0, stderr);
+    const { environment, config } = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8'));
+    assert.is(environment.backend.backend, backend);
+    assert.type(environment.backend.gpu.name, 'string');
+    // Where it was computed is no part of what was asked for.
+    assert.not('backend' in config);
+  });
+}
 
 test('nca train gives the same weights twice, bit for bit', () => {
   const train = (iterations: number, out: string) =>

@@ -127,8 +127,9 @@ export function backendClass(Their: TheirClass): new (gpu: Gpu) => LoomGpuBacken
 
     /** A training asks for the same buffers in the same order step after step. */
     private groupOf(pipeline: GPUComputePipeline, buffers: readonly GPUBuffer[]): GPUBindGroup {
-      let id = this.pipelineIds.get(pipeline);
-      if (id === undefined) this.pipelineIds.set(pipeline, (id = this.pipelineIds.size));
+      const known = this.pipelineIds.get(pipeline);
+      const id = known ?? this.pipelineIds.size;
+      if (known === undefined) this.pipelineIds.set(pipeline, id);
       let key = `${id}`;
       for (const buffer of buffers) key += `|${bufferId(buffer)}`;
       let group = this.groups.get(key);
