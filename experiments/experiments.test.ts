@@ -91,10 +91,10 @@ for (const [name, { overrides, pictures }] of Object.entries(STUDIES)) {
   });
 }
 
-/** `evaluate` wants a trained model: it is tested with the commands that make one. */
-const TRAINED = 'evaluate';
+/** These want a trained model: they are tested with the commands that make one, and that are made of them. */
+const TRAINED = ['evaluate', 'photographs'];
 
-for (const name of experimentNames().filter(name => !(name in STUDIES) && name !== TRAINED)) {
+for (const name of experimentNames().filter(name => !(name in STUDIES) && !TRAINED.includes(name))) {
   test(`${name} runs, writes a report and every number of it, and keeps no tensor`, async () => {
     const run = await runKeepingNoTensor(name, [...SMALL, ...(MORE[name] ?? [])]);
 
@@ -150,7 +150,7 @@ const REFUSED: Record<string, readonly unknown[]> = {
 const at = (config: unknown, path: string) =>
   path.split('.').reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], config);
 
-for (const name of experimentNames().filter(name => name !== 'quickstart' && name !== TRAINED)) {
+for (const name of experimentNames().filter(name => name !== 'quickstart' && !TRAINED.includes(name))) {
   test(`${name} has a quick and a full preset`, async () => {
     const { parameters } = await loadExperiment(name);
     for (const preset of ['quick', 'full']) {

@@ -80,27 +80,23 @@ export function photographGallery({
 
 function verdictSection({ names, judged, verdicts, seconds, ownIterations }: Photographs): Section {
   const { tuning, quality, samples } = judged;
-  const starts = tuning.curves.map(({ start }) => start);
   const last = tuning.checkpoints.at(-1)!;
-  const rows = names.map((name, i) => [
-    name,
-    { text: verdicts[i].verdict, best: verdicts[i].verdict === 'works' },
-    ...(samples.length > 1 ? [`${verdicts[i].reached} of ${samples.length}`] : []),
-    ...starts.map((_, s) => costText(verdicts[i].costs[s])),
-  ]);
+  const rows: (string | Cell)[][] = [
+    ['verdict', ...verdicts.map(({ verdict }) => ({ text: verdict, best: verdict === 'works' }))],
+    ...(samples.length > 1
+      ? [['samples that are good', ...verdicts.map(({ reached }) => `${reached} of ${samples.length}`)]]
+      : []),
+    ...tuning.curves.map(({ start }, s) => [
+      `from ${startName(start)}`,
+      ...verdicts.map(({ costs }) => costText(costs[s])),
+    ]),
+    ['an NCA trained for it', ...names.map(() => `${ownIterations} (${rough(seconds.own)} s)`)],
+  ];
   return {
     title: 'Verdicts',
     body: html`<ul>${names.map((name, i) => html`<li><b>${name}</b> ${verdicts[i].sentence}</li>`)}</ul>
-${table(
-  [
-    'picture',
-    'verdict',
-    ...(samples.length > 1 ? ['good samples'] : []),
-    ...starts.map(start => `from ${startName(start)}`),
-  ],
-  rows,
-)}
-<p class="dim">In the last columns: iterations of fine-tuning until the quality is there and stays, from every start, and their seconds.</p>
+<p class="dim">Iterations of fine-tuning until the quality is there and stays, from every start, and their seconds:</p>
+${table(['', ...names], rows)}
 <p class="dim">How the verdict is made. The quality asked for: ${qualityText(quality)}. <i>Works</i>: an answer of the model has it without any fine-tuning. <i>Needs fine-tuning</i>: its best start gets there
 within ${last} iterations and stays; between two of the iterations that were measured the logarithm of the distance is taken to fall evenly. <i>Does not work</i>: none of its starts does, or the NCA trained for the
 picture shows it worse than ${rough(100 * quality.worst)} % of the zoo's NCAs show theirs. Both distances compare patches of a few cells: order over longer ways (a chequered floor, bricks in rows) is not in them. So look at <i>NCA trained for it</i>
