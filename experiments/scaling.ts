@@ -40,7 +40,7 @@ import {
   withProtocol,
   writeComparison,
 } from '../src/index.ts';
-import { curveChart, intervalText, metricLabel, number, plots } from '../src/report/index.ts';
+import { curveChart, type Html, intervalText, metricLabel, number, plots } from '../src/report/index.ts';
 
 const Parameters = t.strict({
   ...studyKeys,
@@ -205,19 +205,20 @@ async function curves(cells: readonly Cell[], { metrics }: Protocol) {
   return plots(...(await Promise.all(charts)));
 }
 
-function sizesTable(cells: readonly Cell[], { metrics: [lead] }: Protocol) {
+function sizesTable(cells: readonly Cell[], metric: string) {
   const sizes = cells.map(({ size }) => size);
   const rows = namesOf(cells).map(name => {
     const found = cells.map(cell => at(cell, name));
     const whole = found.every(result => result !== undefined);
     return [
       name,
-      ...found.map(result => (result ? intervalText(meanInterval(result.values[lead.name])) : '')),
-      whole && sizes.length > 1
+      ...found.map(result => (result ? intervalText(meanInterval(result.values[metric])) : '')),
+      // The bound knows nothing of the training set.
+      whole && sizes.length > 1 && name !== BOUND
         ? intervalText(
             powerExponent(
               sizes,
-              found.map(result => result!.values[lead.name]),
+              found.map(result => result!.values[metric]),
             ),
           )
         : '',
@@ -227,10 +228,10 @@ function sizesTable(cells: readonly Cell[], { metrics: [lead] }: Protocol) {
 }
 
 /** Every method as a multiple of ridge and of the bound of the same run, and whether it is told apart from each baseline. */
-function ratiosTable(cell: Cell, { metrics: [lead] }: Protocol) {
+function ratiosTable(cell: Cell, metric: string) {
   const mean = (name: string) => {
     const result = at(cell, name);
-    return result ? meanInterval(result.values[lead.name]).mean : Number.NaN;
+    return result ? meanInterval(result.values[metric]).mean : Number.NaN;
   };
   const ratio = (a: number, b: number) => (Number.isFinite(a / b) ? number(a / b) : '');
   const rows = cell.results.map(({ name }) => [
@@ -239,11 +240,11 @@ function ratiosTable(cell: Cell, { metrics: [lead] }: Protocol) {
     ratio(mean(name), mean('ridge')),
     ratio(mean(name), mean(BOUND)),
   ]);
-  return table(['method', metricLabel(lead.name), 'of ridge', 'of the bound'], rows);
+  return table(['method', metricLabel(metric), 'of ridge', 'of the bound'], rows);
 }
 
 /** The way from the bound to each model, in steps. */
-function gapTable(cells: readonly Cell[], { metrics: [lead] }: Protocol) {
+function gapTable(cells: readonly Cell[], metric: string) {
   const rows = cells.flatMap(cell => {
     const bound = at(cell, BOUND)!;
     const span = at(cell, 'own weights in the span');
@@ -251,11 +252,11 @@ function gapTable(cells: readonly Cell[], { metrics: [lead] }: Protocol) {
       const model = at(cell, name)!;
       return [
         `${name}, ${cell.size} NCAs`,
-        intervalText(meanInterval(bound.values[lead.name])),
-        span ? intervalText(paired(span, bound, lead.name)) : '',
-        span ? intervalText(paired(model, span, lead.name)) : '',
-        intervalText(meanInterval(values[lead.name])),
-        intervalText(meanInterval(model.values[lead.name])),
+        intervalText(meanInterval(bound.values[metric])),
+        span ? intervalText(paired(span, bound, metric)) : '',
+        span ? intervalText(paired(model, span, metric)) : '',
+        intervalText(meanInterval(values[metric])),
+        intervalText(meanInterval(model.values[metric])),
       ];
     });
   });
@@ -283,7 +284,9 @@ const scaling: Experiment<Parameters> = {
     await withProtocol(context, parameters, async protocol => {
       const cells = await trainOnAll(context, protocol, parameters);
       const last = cells.at(-1)!;
-      const [lead] = protocol.metrics;
+      /** Both leading metrics, each under its name. */
+      const each = (show: (metric: string) => Html) =>
+        protocol.metrics.slice(0, 2).map(({ name }) => html`<h3>${metricLabel(name)}</h3>${show(name)}`);
       const spans = cells.flatMap(({ size, spanned }) =>
         Object.entries(spanned).map(([name, share]) => [
           `${size} NCAs`,
@@ -296,18 +299,18 @@ const scaling: Experiment<Parameters> = {
           title: 'Quality against the number of training NCAs',
           body: html`<p>Subsets are nested and hold every kind of texture alike; every method saw ${parameters.training.steps ?? 'the default number of'} batches whatever
 the size. Mean with 95% interval over held-out textures; dashed: baselines, bound and projections.</p>${await curves(cells, protocol)}
-${sizesTable(cells, protocol)}
+${each(metric => sizesTable(cells, metric))}
 <p class="dim">Exponent: b of distance ~ N<sup>−b</sup>, fitted texture by texture; mean with its 95% interval.</p>`,
         },
         {
-          title: `With ${last.size} NCAs, as multiples: ${metricLabel(lead.name)}`,
-          body: ratiosTable(last, protocol),
+          title: `With ${last.size} NCAs, as multiples`,
+          body: html`${each(metric => ratiosTable(last, metric))}`,
         },
         {
           title: 'What the gap to the bound is made of',
           body: html`<p>Span − bound: what is lost by answering with a mixture of training NCAs, however well chosen. Model − span: what the condition does not say of the
 mixture, or training does not find. A model that does as badly on textures it was trained on is held up by condition or optimisation; one that does better there
-by the number of NCAs. Paired by texture where it is a difference.</p>${gapTable(cells, protocol)}
+by the number of NCAs. Paired by texture where it is a difference.</p>${each(metric => gapTable(cells, metric))}
 <p>Of the variance of held-out weights about the training mean, in the span:</p>${table(['training set', 'span', 'share'], spans)}`,
         },
       ];
