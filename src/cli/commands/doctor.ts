@@ -113,7 +113,12 @@ async function gpuLines({ gpu: used }: BackendReport): Promise<[string, string][
     ],
     ...(used
       ? []
-      : [['not gpu', 'not asked for: --backend gpu trains and grows NCAs on it'] as [string, string]]),
+      : [
+          [
+            'not gpu',
+            'never taken unasked: --backend gpu trains and grows NCAs on it, --backend loom-gpu has denoisers there too',
+          ] as [string, string],
+        ]),
   ];
 }
 

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { deviation } from '../../../property-tests/golden.ts';
+import { watchPrograms } from '../../../property-tests/gpu-programs.ts';
 import { startGpu } from '../../compute/index.ts';
 import { randomStream } from '../../tensor/index.ts';
 import {
@@ -18,6 +19,7 @@ import {
 } from '../index.ts';
 
 const gpu = await startGpu();
+const unused = watchPrograms(gpu);
 const engine = new GpuEngine(gpu);
 const cpu = new CpuEngine();
 const bytes = (numbers: Float32Array) => Buffer.from(numbers.buffer, numbers.byteOffset, numbers.byteLength);
@@ -175,6 +177,8 @@ test('an NCA too large for a workgroup is refused in a sentence', async () => {
     assert.match((error as Error).message, /an NCA of 900 channels and 8 hidden units .* is too large/);
   }
 });
+
+test('every program of the engine was run by the tests above', () => assert.equal(unused(), []));
 
 // Dawn's own threads would keep the process.
 test.run();

@@ -2,6 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { deviation } from '../../../property-tests/golden.ts';
+import { watchPrograms } from '../../../property-tests/gpu-programs.ts';
 import { Gpu, startGpu } from '../../compute/index.ts';
 import { UserError } from '../../config/index.ts';
 import { randomStream, startBackend, tf } from '../../tensor/index.ts';
@@ -17,6 +18,7 @@ import { GpuTextureLoss } from './loss.ts';
 
 await startBackend({ prefer: 'loom' });
 const gpu = await startGpu();
+const unused = watchPrograms(gpu);
 
 const small: NcaSpec = { ...SPECS.compact, channels: 5, hidden: 8, filterScale: 1 / 8 };
 const options = {
@@ -255,5 +257,8 @@ test('a training that a driver cannot compile, or that has no form for the GPU, 
   }
   targets.dispose();
 });
+
+test('every program of training and texture loss was run by the tests above', () =>
+  assert.equal(unused(), []));
 
 test.run();
