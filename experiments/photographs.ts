@@ -5,16 +5,11 @@
 import * as t from 'io-ts';
 import { optional, refuse, settle, share } from '../src/config/index.ts';
 import {
-  alikePicture,
-  drawOwnPictures,
   type OwnNcas,
   type OwnPicture,
-  pictureFiles,
   readZoo,
   recipeOf,
   trainingCodec,
-  trainOwnNcas,
-  type Zoo,
   type ZooRecipe,
 } from '../src/data/index.ts';
 import { SAMPLERS, type SamplerName } from '../src/diffusion/index.ts';
@@ -25,10 +20,14 @@ import {
   drawSamples,
   type FineTuning,
   type Model,
+  notesOn,
+  ranksOf,
   readModel,
+  readOwnPictures,
   renderingSteps,
   type SamplingDraws,
   trainedOn,
+  trainOwn,
   tuneFrom,
   writePhotographs,
   zooFolder,
@@ -52,6 +51,7 @@ const Parameters = t.strict({
   /** Folder of the run that holds the model. */
   model: optional(t.string),
   images: t.array(t.string),
+  pixelsPerTexel: optional(t.union([positive, t.literal('fit')])),
   zoo: optional(t.string),
   modules: t.array(t.string),
   seed: whole,
@@ -67,48 +67,6 @@ const Parameters = t.strict({
   training: trainingCodec,
 });
 type Parameters = t.TypeOf<typeof Parameters>;
-
-/** The pictures, read and cut as those of the zoo; broken ones are named, counted and left out. */
-async function readPictures(
-  { say, signal, progress, run }: RunContext,
-  images: readonly string[],
-  recipe: ZooRecipe,
-  size: number,
-): Promise<OwnPicture[]> {
-  if (images.length === 0) refuse('configuration', 'at least one picture', 'none', { field: 'images' });
-  const paths = await pictureFiles(images);
-  const bar = progress('pictures', paths.length);
-  const { taken, leftOut } = await drawOwnPictures(paths, recipe, size, {
-    signal,
-    onProgress: done => bar.update(done),
-  }).finally(() => bar.stop());
-  for (const { name, reason } of leftOut) say(`${name} is left out: ${reason}`);
-  if (leftOut.length > 0) say(`${leftOut.length} of ${paths.length} pictures cannot be read`);
-  if (taken.length === 0)
-    refuse(paths[0], 'a picture', paths.length > 1 ? `none in ${paths.length} files` : leftOut[0].reason);
-  for (const { name, sha256, doubt } of taken) {
-    run.pin(`the picture ${name}`, sha256);
-    if (doubt !== null) say(`${name}: ${doubt}. It is taken all the same.`);
-  }
-  return taken;
-}
-
-/** An NCA for each picture, trained as the zoo's were. */
-function trainOwn(
-  { run, progress, signal }: RunContext,
-  zoo: Zoo,
-  recipe: ZooRecipe,
-  pictures: readonly OwnPicture[],
-): Promise<OwnNcas> {
-  const { build } = recipe;
-  const key = ['own', build.training, build.seed, zoo.base, pictures.map(({ target }) => target)];
-  return run.once(key, () => {
-    const bar = progress('train an NCA for each', pictures.length * build.training.iterations);
-    return trainOwnNcas(zoo, recipe, pictures, { signal, onProgress: done => bar.update(done) }).finally(() =>
-      bar.stop(),
-    );
-  });
-}
 
 /** What the model answers, and which of it are single samples. */
 function answersOf({ kind, samples, oneStep }: SamplingDraws): { single: Method[]; others: Method[] } {
@@ -213,33 +171,6 @@ async function compare(
   });
 }
 
-/** For each texture loss the share of the zoo's NCAs that have a smaller one; NaN where the zoo does not keep them. */
-function ranksOf(losses: readonly number[], { entries }: Zoo): number[] {
-  const known = entries.flatMap(({ provenance: { loss } }) => (typeof loss === 'number' ? [loss] : []));
-  return losses.map(loss => known.filter(other => other < loss).length / known.length);
-}
-
-/** What there is to know of each picture. */
-async function notesOn(
-  pictures: readonly OwnPicture[],
-  { study: { train, size } }: Protocol,
-  { target }: ZooRecipe,
-): Promise<string[][]> {
-  const known = (await train.pictures.data()) as Float32Array;
-  return pictures.map(({ picture, path, width, height, pixelsPerTexel, doubt }) => {
-    const like = alikePicture(picture, known, size);
-    return [
-      `${path}: ${width} x ${height} pixels, of which the middle ${Math.round(target * pixelsPerTexel)} x ${Math.round(target * pixelsPerTexel)} are used, ${Number(pixelsPerTexel.toPrecision(3))} to a cell of the NCA.`,
-      ...(doubt === null ? [] : [`A doubtful texture: ${doubt}.`]),
-      ...(like < 0
-        ? []
-        : [
-            `It is like ${train.names[like]}, which the model was trained on: it tells little of what is new.`,
-          ]),
-    ];
-  });
-}
-
 const photographs: Experiment<Parameters> = {
   name: 'photographs',
   question:
@@ -264,12 +195,13 @@ const photographs: Experiment<Parameters> = {
       if (!encoder) return refuse(folder, 'a model with a condition', 'one that was trained without');
       if (weightCount(zoo.spec) !== weightCount(spec) || zoo.spec.channels !== spec.channels)
         return refuse(zoo.folder, `NCAs of ${spec.name}, as the model's are`, zoo.spec.name);
-      const recipe = recipeOf(zoo, {
+      const told = recipeOf(zoo, {
         size: pictureSize,
         training: parameters.training,
         steps: renderingSteps(zoo),
       });
-      const pictures = await readPictures(context, parameters.images, recipe, pictureSize);
+      const recipe = { ...told, pixelsPerTexel: parameters.pixelsPerTexel ?? told.pixelsPerTexel };
+      const pictures = await readOwnPictures(context, parameters.images, recipe, pictureSize);
       const own = await trainOwn(context, zoo, recipe, pictures);
       const answered = {
         names: pictures.map(one => one.name),

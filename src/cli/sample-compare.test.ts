@@ -168,9 +168,31 @@ test('every picture that can be read has its verdict; distances are those of the
   });
 });
 
+test('pixels to a cell are as the zoo has them, or as asked', async () => {
+  const large = at('large.png');
+  writeFileSync(large, await encodePng(noise(2, 120)));
+  const said1 = await said(() =>
+    compare({ ...options, run: at('regression'), image: [large], out: at('piece') }),
+  );
+  assert.match(said1, 'large: only the middle 40 of 120 pixels are looked at');
+  const all = { ...options, run: at('regression'), image: [large], pixelsPerTexel: 'fit' as const };
+  assert.not.match(await said(() => compare({ ...all, out: at('all') })), 'only the middle');
+  const notes = (name: string) =>
+    JSON.parse(readFileSync(at(name, 'results.json'), 'utf8')).verdicts[0].notes[0];
+  assert.match(notes('piece'), 'the middle 40 x 40 are used, 2 to a cell');
+  assert.match(notes('all'), 'the middle 120 x 120 are used, 6 to a cell');
+});
+
+/** A comparison that takes a moment, and how many calls that write it makes. */
+const small = { ...options, run: at('regression'), image: [at('photos', 'alpha.png')] };
+let calls = 0;
+
 test('a regression has one answer', async () => {
-  const out = at('regressed');
-  await said(() => compare({ ...options, run: at('regression'), image: [at('photos', 'alpha.png')], out }));
+  const out = at('regressed', 'run');
+  mkdirSync(at('regressed'));
+  await said(async () => {
+    ({ calls } = await watchCalls(at('regressed'), () => compare({ ...small, out })));
+  });
   const { summary } = await readResults(out);
   assert.is(summary[0].metrics['patch-sw'].high, Infinity);
   assert.equal(
@@ -208,17 +230,17 @@ test('what cannot be compared is refused in one sentence, and leaves no folder',
 test('a disk that is full in the middle loses nothing that was finished', async () => {
   const out = at('full', 'run');
   mkdirSync(at('full'));
-  const work = () => compare({ ...options, run: at('model'), image: [at('photos')], out });
+  const work = () => compare({ ...small, out });
   let failure: unknown;
   await said(async () => {
-    failure = (await watchCalls(at('full'), work, { call: 40, code: 'ENOSPC' })).error;
+    failure = (await watchCalls(at('full'), work, { call: Math.floor(0.8 * calls), code: 'ENOSPC' })).error;
   });
   assert.instance(failure, UserError);
   assert.match((failure as Error).message, 'expected room on the disk, found a full disk');
   assert.is(existsSync(join(out, 'results.json')), false);
   assert.ok(readdirSync(join(out, 'parts')).length > 0);
   await said(() => resumeExperiment(out));
-  assert.equal(await numbers(out), await numbers(at('compared')));
+  assert.equal(await numbers(out), await numbers(at('regressed', 'run')));
 });
 
 test('stopped by Ctrl-C it says how it goes on, and ends with the same numbers', async () => {
@@ -227,7 +249,7 @@ test('stopped by Ctrl-C it says how it goes on, and ends with the same numbers',
   let sent = false;
   await said(
     async () => {
-      sentence = await refusal(() => compare({ ...options, run: at('model'), image: [at('photos')], out }));
+      sentence = await refusal(() => compare({ ...small, out }));
     },
     // As the terminal's signal comes: once.
     line => {
@@ -236,13 +258,13 @@ test('stopped by Ctrl-C it says how it goes on, and ends with the same numbers',
   );
   assert.match(sentence, 'photographs: interrupted; to go on: npx weightloom runs resume');
   await said(() => resumeExperiment(out));
-  assert.equal(await numbers(out), await numbers(at('compared')));
+  assert.equal(await numbers(out), await numbers(at('regressed', 'run')));
 });
 
 test('stopped by Ctrl-C twice it ends at once, and nothing that was finished is lost', async () => {
   const out = at('stopped-twice');
   const cli = fileURLToPath(new URL('weightloom.mjs', import.meta.url));
-  const words = ['--run', at('model'), '--image', at('photos'), '--count', '2', '--steps', '2'];
+  const words = ['--run', small.run, '--image', ...small.image, '--count', '2', '--steps', '2'];
   const child = spawn(process.execPath, [
     ...[cli, 'sample', '--compare', ...words, '--finetune', '2', '--out', out],
   ]);
@@ -258,7 +280,7 @@ test('stopped by Ctrl-C twice it ends at once, and nothing that was finished is 
   assert.is(existsSync(join(out, 'results.json')), false);
   assert.ok(readdirSync(join(out, 'parts')).length > 0);
   await said(() => resumeExperiment(out));
-  assert.equal(await numbers(out), await numbers(at('compared')));
+  assert.equal(await numbers(out), await numbers(at('regressed', 'run')));
 });
 
 test.run();

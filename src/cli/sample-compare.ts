@@ -8,6 +8,7 @@ export interface ComparedOptions {
   readonly run: string;
   readonly image?: readonly string[];
   readonly zoo?: string;
+  readonly pixelsPerTexel?: number | 'fit';
   readonly out?: string;
   readonly count?: number;
   readonly steps?: number;
@@ -31,6 +32,7 @@ export async function compare(options: ComparedOptions): Promise<void> {
     model: options.run,
     images: options.image,
     zoo: options.zoo,
+    pixelsPerTexel: options.pixelsPerTexel,
     modules: options.module,
     seed: options.seed,
     'sampling.draws': options.count,

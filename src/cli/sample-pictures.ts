@@ -1,7 +1,6 @@
 /** Samples weights of NCAs for pictures from a trained model, and writes them with what they grow: `weightloom sample`. */
-import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
-import { pastable, refuse, settle, UserError } from '../config/index.ts';
+import { settle, UserError } from '../config/index.ts';
 import { renderFrames, renderNcas, writeWeights } from '../data/index.ts';
 import {
   type Guidance,
@@ -13,7 +12,6 @@ import {
 } from '../diffusion/index.ts';
 import {
   KEPT_TRAJECTORY,
-  MODEL,
   type Model,
   readModel,
   textureLossFor,
@@ -54,13 +52,6 @@ export async function sample(options: SampleOptions): Promise<void> {
   const { run, out, count, seed, size } = options;
   if (options.trajectory && options.canonical) {
     throw new UserError('option --trajectory: expected without --canonical, found both.', 2);
-  }
-  if (!existsSync(join(run, MODEL))) {
-    refuse(join(run, MODEL), 'the model of a finished training', 'nothing there', {
-      hint: existsSync(join(run, 'checkpoints'))
-        ? `Finish it with: ${pastable('runs', 'resume', run)}`
-        : undefined,
-    });
   }
   await startBackend();
   const model = await readModel(run, {

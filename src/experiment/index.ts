@@ -33,6 +33,7 @@ export {
   writeKeptNcas,
 } from './kept-ncas.ts';
 export * from './model/index.ts';
+export { notesOn, ranksOf, readOwnPictures, trainOwn } from './own-pictures.ts';
 export { COMPARED, type WrittenPhotographs, writePhotographs } from './photograph-files.ts';
 export {
   contestKeys,

@@ -24,7 +24,11 @@ async function run(
 ): Promise<void> {
   const given = (name: string) => command.getOptionValueSource(name) === 'cli';
   if (!options.compare) {
-    if (given('zoo')) throw new UserError('option --zoo: expected with --compare, found without.', 2);
+    for (const [name, flag] of [
+      ['zoo', '--zoo'],
+      ['pixelsPerTexel', '--pixels-per-texel'],
+    ])
+      if (given(name)) throw new UserError(`option ${flag}: expected with --compare, found without.`, 2);
     const { sample } = await import('../sample-pictures.ts');
     return sample(options);
   }
@@ -39,6 +43,8 @@ async function run(
     count: given('count') ? options.count : undefined,
   });
 }
+
+const scale = (text: string): number | 'fit' => (text === 'fit' ? text : within(0.01, 1000)(text));
 
 const interval = (text: string): [number, number] => {
   const [low, high] = text.split(',').map(Number);
@@ -78,6 +84,11 @@ export const register = (program: Command): void => {
       'set the samples beside everything simpler and NCAs trained for the pictures: a page with a verdict on each',
     )
     .option('--zoo <folder>', 'with --compare: instead of the zoo that the model was trained on')
+    .option(
+      '--pixels-per-texel <n>',
+      'with --compare: pixels of a picture to a cell, or fit for all of its shorter side (default: as the zoo’s)',
+      scale,
+    )
     .option('--steps <n>', 'of the sampler (default: as configured)', whole(1, 1000))
     .option(
       '--guidance <scale>',

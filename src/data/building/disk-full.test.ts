@@ -9,7 +9,9 @@ import { describe, settle, UserError } from '../../config/index.ts';
 import { SPECS, weightCount } from '../../nca/index.ts';
 import { randomStream, startBackend, tf } from '../../tensor/index.ts';
 import { addToZoo } from '../add.ts';
+import { renderNcas } from '../render.ts';
 import { writeWeights } from '../weights.ts';
+import { readZoo, readZooImage, zooWeights } from '../zoo.ts';
 import { buildZoo, type ZooBuildConfig } from './index.ts';
 
 const test = suite('a full disk');
@@ -107,6 +109,12 @@ test('an addition leaves the zoo as it was', async () => {
     assert.equal(contentOf(zoo), before);
   }
   assert.equal((await add()).length, 1);
+  const after = await settle(readZoo(zoo));
+  const last = after.entries.length - 1;
+  const [grown] = await renderNcas(spec, zooWeights(after, last).flat, { steps: 6, size: 12, seed: 1 });
+  const { data } = await settle(readZooImage(after, last, 'rendering'));
+  // Its rendering is made as the zoo's were; a PNG has 256 levels.
+  assert.ok(data.every((x, i) => Math.abs(x - grown.data[i]) <= 0.5 / 255 + 1e-6));
   // What is not an entry's, the base's picture, stays.
   assert.ok(existsSync(join(zoo, 'base.png')));
 });

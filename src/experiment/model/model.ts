@@ -2,6 +2,7 @@
  * A trained model in one file, `model.safetensors`: everything sampling needs (the denoiser's and the encoder's variables, the
  * normaliser, the standardisation of features, the training conditions), with its configuration in the metadata.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as t from 'io-ts';
 import { createEncoder, type Encoder, type Standardiser, standardised } from '../../conditioning/index.ts';
@@ -9,6 +10,7 @@ import {
   decode,
   mergeConfigs,
   orThrow,
+  pastable,
   refuse,
   settle,
   type Trusted,
@@ -142,6 +144,14 @@ export async function readModel(
   { sampler, modules = [], trust = false }: { readonly sampler?: SamplerName } & Trusted = {},
 ): Promise<Model> {
   const path = join(folder, MODEL);
+  if (!existsSync(path)) {
+    const unfinished = existsSync(join(folder, 'checkpoints'));
+    refuse(path, 'the model of a finished training', 'nothing there', {
+      hint: unfinished
+        ? `Finish it with: ${pastable('runs', 'resume', folder)}`
+        : 'Experiments keep none; train one with: weightloom train quick',
+    });
+  }
   const { tensors, metadata } = await settle(readSafetensors(path));
   if (metadata.format !== 'weightloom-model') return refuse(path, 'a model', 'another safetensors file');
   const about = orThrow(decode(About, parsed(metadata.about, path), `${path} (metadata)`));
