@@ -93,9 +93,9 @@ export async function orbitBaselines(
   };
   const mapped = SYMMETRIES['colour-basis'].obstacle(spec) === null;
   // Colours whitened, so that only structure is left to compare.
-  const structure = mapped
-    ? await standardisedOver(encoder, await encodedPictures(encoder, train.map(whitened), signal))
-    : null;
+  const structureOf = (grids: readonly Grid[]) => encodedPictures(encoder, grids.map(whitened), signal);
+  const structure = mapped ? await standardisedOver(encoder, await structureOf(train)) : null;
+  const ownStructure = await structure?.of(await structureOf(queries));
 
   const canonical: CanonicalCondition[] = [];
   for (const [q, picture] of queries.entries()) {
@@ -104,9 +104,8 @@ export async function orbitBaselines(
     const found = canonicalCondition({ elements, trainFeatures: conditions.reference, features });
     canonical.push(found);
     answers['nearest-orbit'].set(actOnWeights(spec, found.undo, row(found.nearest)), q * dimension);
-    if (!structure) continue;
-    const own = await structure.of(await encodedPictures(encoder, [whitened(picture)], signal));
-    const like = nearestRow(structure.reference, own);
+    if (!structure || !ownStructure) continue;
+    const like = nearestRow(structure.reference, ownStructure.subarray(q * width, (q + 1) * width));
     const map = colourMap(train[like].data, picture.data, spec.rgb.offset);
     answers['nearest-colour-map'].set(
       actOnWeights(spec, colourChange(elementSize(spec), map), row(like)),
@@ -165,10 +164,11 @@ async function standardisedOver(
 /** The picture with colours of mean grey and no covariance: what is left is structure. */
 function whitened(picture: Grid): Grid<Float32Array> {
   const { data } = picture;
-  const pixels = data.length / 3;
   const mean = [0, 0, 0];
-  for (let i = 0; i < data.length; i++) mean[i % 3] += data[i] / pixels;
-  const centred = Float32Array.from(data, (x, i) => x - mean[i % 3] + 0.5);
+  for (let i = 0; i < data.length; i += 3) for (let c = 0; c < 3; c++) mean[c] += data[i + c];
+  const centred = new Float32Array(data.length);
+  for (let i = 0; i < data.length; i += 3)
+    for (let c = 0; c < 3; c++) centred[i + c] = data[i + c] - (3 * mean[c]) / data.length + 0.5;
   // A picture of uncorrelated colours of one spread: mapping to it whitens.
   const spread = 0.2;
   const target = [1, -1].flatMap(sign =>
@@ -187,8 +187,11 @@ function whitened(picture: Grid): Grid<Float32Array> {
 }
 
 function nearestRow(rows: Float32Array, wanted: Float32Array): number {
-  const distances = split(rows, wanted.length).map(row =>
-    row.reduce((sum, x, f) => sum + (x - wanted[f]) ** 2, 0),
-  );
-  return distances.indexOf(Math.min(...distances));
+  let [nearest, least] = [0, Infinity];
+  for (let n = 0; n < rows.length / wanted.length; n++) {
+    let sum = 0;
+    for (let f = 0; f < wanted.length; f++) sum += (rows[n * wanted.length + f] - wanted[f]) ** 2;
+    if (sum < least) [nearest, least] = [n, sum];
+  }
+  return nearest;
 }

@@ -11,8 +11,18 @@ function sum(v: v128): f64 {
 
 // @ts-ignore: decorator
 @inline
-function add(p: usize, v: v128): void {
-  store<f64>(p, load<f64>(p) + sum(v));
+function addRow(p: usize, a: v128, b: v128, c: v128, columns: i32): void {
+  store<f64>(p, load<f64>(p) + sum(a));
+  if (columns > 1) store<f64>(p, load<f64>(p, 8) + sum(b), 8);
+  if (columns > 2) store<f64>(p, load<f64>(p, 16) + sum(c), 16);
+}
+
+/** a * b + c: fused in the FMA build, rounded twice in the other. */
+// @ts-ignore: decorator
+@inline
+function fused(a: v128, b: v128, c: v128): v128 {
+  if (FMA) return f64x2.relaxed_madd(a, b, c);
+  return f64x2.add(f64x2.mul(a, b), c);
 }
 
 /**
@@ -27,36 +37,30 @@ export function rowDots(
   memory.fill(out + <usize>(band * share) * line, 0, <usize>(end - band * share) * line);
   for (let k = 0; k < depth; k += DEPTH) {
     const length = <usize>min(DEPTH, depth - k) << 3;
-    for (let j = 0; j < width; j += 2) {
+    for (let j = 0; j < width; j += 3) {
+      // Rows beyond the last are the last one again, and not written.
       const b0 = b + <usize>j * bytes + (<usize>k << 3);
       const b1 = j + 1 < width ? b0 + bytes : b0;
-      for (let i = band * share; i < end; i += 4) {
+      const b2 = j + 2 < width ? b1 + bytes : b0;
+      for (let i = band * share; i < end; i += 3) {
         const a0 = a + <usize>i * bytes + (<usize>k << 3);
         const a1 = i + 1 < end ? a0 + bytes : a0;
         const a2 = i + 2 < end ? a1 + bytes : a0;
-        const a3 = i + 3 < end ? a2 + bytes : a0;
-        let s00 = f64x2.splat(0), s01 = f64x2.splat(0), s10 = f64x2.splat(0), s11 = f64x2.splat(0);
-        let s20 = f64x2.splat(0), s21 = f64x2.splat(0), s30 = f64x2.splat(0), s31 = f64x2.splat(0);
+        let s00 = f64x2.splat(0), s01 = s00, s02 = s00, s10 = s00, s11 = s00, s12 = s00, s20 = s00, s21 = s00, s22 = s00;
         for (let n: usize = 0; n < length; n += 16) {
-          const y0 = v128.load(b0 + n), y1 = v128.load(b1 + n);
-          const x0 = v128.load(a0 + n), x1 = v128.load(a1 + n);
-          s00 = f64x2.add(s00, f64x2.mul(x0, y0));
-          s01 = f64x2.add(s01, f64x2.mul(x0, y1));
-          s10 = f64x2.add(s10, f64x2.mul(x1, y0));
-          s11 = f64x2.add(s11, f64x2.mul(x1, y1));
-          const x2 = v128.load(a2 + n), x3 = v128.load(a3 + n);
-          s20 = f64x2.add(s20, f64x2.mul(x2, y0));
-          s21 = f64x2.add(s21, f64x2.mul(x2, y1));
-          s30 = f64x2.add(s30, f64x2.mul(x3, y0));
-          s31 = f64x2.add(s31, f64x2.mul(x3, y1));
+          const y0 = v128.load(b0 + n), y1 = v128.load(b1 + n), y2 = v128.load(b2 + n);
+          let x = v128.load(a0 + n);
+          s00 = fused(x, y0, s00); s01 = fused(x, y1, s01); s02 = fused(x, y2, s02);
+          x = v128.load(a1 + n);
+          s10 = fused(x, y0, s10); s11 = fused(x, y1, s11); s12 = fused(x, y2, s12);
+          x = v128.load(a2 + n);
+          s20 = fused(x, y0, s20); s21 = fused(x, y1, s21); s22 = fused(x, y2, s22);
         }
-        const more = j + 1 < width;
-        let p = out + <usize>i * line + (<usize>j << 3);
-        add(p, s00);
-        if (more) add(p + 8, s01);
-        if (i + 1 < end) { p += line; add(p, s10); if (more) add(p + 8, s11); }
-        if (i + 2 < end) { p += line; add(p, s20); if (more) add(p + 8, s21); }
-        if (i + 3 < end) { p += line; add(p, s30); if (more) add(p + 8, s31); }
+        const p = out + <usize>i * line + (<usize>j << 3);
+        const columns = width - j;
+        addRow(p, s00, s01, s02, columns);
+        if (i + 1 < end) addRow(p + line, s10, s11, s12, columns);
+        if (i + 2 < end) addRow(p + 2 * line, s20, s21, s22, columns);
       }
     }
   }
