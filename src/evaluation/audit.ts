@@ -3,6 +3,7 @@
  * training NCA against the same distance from held-out NCAs, which are new by construction. It is decided by what the NCAs compute
  * (`functionReference`), which no symmetry of the weights hides; the weights of the nearest few are matched beside it.
  */
+import { breathe } from '../compute/index.ts';
 import { type NcaSpec, nearestModuloSymmetry, weightCount } from '../nca/index.ts';
 import {
   type FunctionNeighbours,
@@ -75,10 +76,15 @@ export async function prepareAudit(
   count(train);
   if (count(heldOut) < 3)
     throw new Error(`the audit needs at least 3 held-out NCAs, found ${count(heldOut)}`);
-  const reference = await functionReference(spec, train, options);
+  const { signal, onProgress } = options;
+  const half = (from: number) => ({
+    signal,
+    onProgress: (share: number) => onProgress?.(from + share / 2),
+  });
+  const reference = await functionReference(spec, train, half(0));
   const near = (weights: Float32Array, search?: FunctionSearch) =>
     nearness(spec, train, reference, weights, search);
-  const fresh = await near(heldOut, options);
+  const fresh = await near(heldOut, half(0.5));
   return {
     async audit(samples, search) {
       const found = await near(samples, search);
@@ -107,7 +113,7 @@ async function nearness(
   const row = (all: Float32Array, n: number) => all.subarray(n * size, (n + 1) * size);
   const matched: Nearness = { index: new Int32Array(rows), distance: new Float64Array(rows) };
   for (let q = 0; q < rows; q++) {
-    search?.signal?.throwIfAborted();
+    if (q % 8 === 0) await breathe(search?.signal);
     const few = near.index.subarray(q * kept, (q + 1) * kept);
     const candidates = new Float32Array(kept * size);
     few.forEach((n, k) => {
@@ -116,7 +122,6 @@ async function nearness(
     const [{ index, distance }] = nearestModuloSymmetry(spec, row(weights, q), candidates);
     matched.index[q] = index < 0 ? few[0] : few[index];
     matched.distance[q] = distance;
-    if (q % 16 === 15) await new Promise(resolve => setImmediate(resolve));
   }
   return { functions: first(near, rows), weights: matched };
 }

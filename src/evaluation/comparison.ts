@@ -5,7 +5,14 @@
 import { grow, type NcaSpec, seedState, seedsFor, toRgb, weightCount } from '../nca/index.ts';
 import { tf } from '../tensor/index.ts';
 import { crossedInterval, holm, signFlipP, studentP } from './crossed.ts';
-import { displayable, divergence, type PairMetric, type RolloutHealth } from './metrics/index.ts';
+import {
+  comparePairs,
+  displayable,
+  divergence,
+  type MeasureOptions,
+  type PairMetric,
+  type RolloutHealth,
+} from './metrics/index.ts';
 import { type Interval, meanInterval, type PairedDifference, pairedDifference } from './statistics.ts';
 
 /** `bound` marks what no method can be expected to pass, such as the target NCA's own second rendering. */
@@ -46,9 +53,9 @@ export interface ComparisonOptions {
   readonly size: number;
   /** Seeds the masks: texture i has the same masks under every method. */
   readonly seed: number;
-  /** When raised, the comparison rejects with its reason before the next method. */
+  /** When raised, the comparison rejects with its reason. */
   readonly signal?: AbortSignal;
-  /** Told of the methods that are done. */
+  /** Told of the methods that are done, and of parts of one. */
   onProgress?(done: number, total: number): void;
 }
 
@@ -62,12 +69,13 @@ async function runBatch(
   steps: number,
   size: number,
   seeds: readonly number[],
+  signal?: AbortSignal,
 ): Promise<tf.Tensor4D> {
   const count = seeds.length;
   const batch = tf.tensor2d(weights, [count, weights.length / count]);
   const first = seedState(spec, count, size, size);
   try {
-    return await grow(spec, batch, first, { steps, seeds });
+    return await grow(spec, batch, first, { steps, seeds, signal });
   } finally {
     tf.dispose([batch, first]);
   }
@@ -78,6 +86,7 @@ export interface RenderOptions {
   readonly steps: number;
   readonly size: number;
   readonly seed: number;
+  readonly signal?: AbortSignal;
 }
 
 export interface Renderings {
@@ -86,11 +95,11 @@ export interface Renderings {
   readonly health: readonly RolloutHealth[];
 }
 
-/** The pictures that NCAs [n * D] grow. Those of NCA i depend on the seed, i and its weights alone. */
+/** The pictures that NCAs [n * D] grow. Those of NCA i depend on the seed, i and its weights alone. Throws the signal's reason when it is raised. */
 export async function renderWeights(
   spec: NcaSpec,
   weights: Float32Array,
-  { steps, size, seed }: RenderOptions,
+  { steps, size, seed, signal }: RenderOptions,
 ): Promise<Renderings> {
   const dimension = weightCount(spec);
   const count = weights.length / dimension;
@@ -100,7 +109,7 @@ export async function renderWeights(
   for (let start = 0; start < count; start += BATCH) {
     const end = Math.min(start + BATCH, count);
     const slice = weights.subarray(start * dimension, end * dimension);
-    const states = await runBatch(spec, slice, steps, size, seeds.slice(start, end));
+    const states = await runBatch(spec, slice, steps, size, seeds.slice(start, end), signal);
     health.push(...(await divergence(spec, states)));
     const rgb = tf.tidy(() => displayable(toRgb(spec, states)));
     pictures.set(await rgb.data(), start * size * size * 3);
@@ -109,13 +118,14 @@ export async function renderWeights(
   return { pictures, health };
 }
 
-async function evaluate(method: Method, options: ComparisonOptions): Promise<MethodResult> {
+async function evaluate(
+  method: Method,
+  options: Omit<ComparisonOptions, 'onProgress'> & MeasureOptions,
+): Promise<MethodResult> {
   const { spec, targets, metrics, size } = options;
   const { pictures, health } = await renderWeights(spec, method.weights, options);
   const shown = tf.tensor4d(pictures, [targets.shape[0], size, size, 3]);
-  const values: Record<string, Float64Array> = {};
-  for (const metric of metrics) values[metric.name] = await metric.compare(shown, targets);
-  shown.dispose();
+  const values = await comparePairs(metrics, shown, targets, options).finally(() => shown.dispose());
   await worsen(values, health, options);
   return { ...method, pictures, health, values };
 }
@@ -124,27 +134,26 @@ async function evaluate(method: Method, options: ComparisonOptions): Promise<Met
 async function worsen(
   values: Readonly<Record<string, Float64Array>>,
   health: readonly RolloutHealth[],
-  { targets, metrics, size }: Pick<ComparisonOptions, 'targets' | 'metrics' | 'size'>,
+  { targets, metrics, size, signal }: Pick<ComparisonOptions, 'targets' | 'metrics' | 'size' | 'signal'>,
 ): Promise<void> {
   if (!health.includes('non-finite')) return;
   const grey = tf.fill([health.length, size, size, 3], 0.5) as tf.Tensor4D;
-  for (const { name, better, compare } of metrics) {
-    const plain = await compare(grey, targets);
+  const plain = await comparePairs(metrics, grey, targets, { signal }).finally(() => grey.dispose());
+  for (const { name, better } of metrics) {
     const worse = better === 'lower' ? Math.max : Math.min;
     health.forEach((state, i) => {
-      if (state === 'non-finite') values[name][i] = worse(values[name][i], plain[i]);
+      if (state === 'non-finite') values[name][i] = worse(values[name][i], plain[name][i]);
     });
   }
-  grey.dispose();
 }
 
 /** Runs and measures every method. Throws the signal's reason when interrupted. */
 export async function compareMethods(options: ComparisonOptions): Promise<MethodResult[]> {
   const results: MethodResult[] = [];
-  for (const method of options.methods) {
-    options.signal?.throwIfAborted();
-    results.push(await evaluate(method, options));
-    options.onProgress?.(results.length, options.methods.length);
+  const { methods } = options;
+  for (const method of methods) {
+    const onProgress = (share: number) => options.onProgress?.(results.length + share, methods.length);
+    results.push(await evaluate(method, { ...options, onProgress }));
   }
   return results;
 }

@@ -3,6 +3,7 @@
  * colours. An NCA whose hidden units, latent channels or colours were changed by a symmetry grows the same states up to such a map, and one that was
  * turned or mirrored grows them when its weights are turned back: so copies under every symmetry have distance 0 up to rounding.
  */
+import { breathe } from '../compute/index.ts';
 import {
   actOnWeights,
   elementSize,
@@ -55,10 +56,10 @@ export interface FunctionNeighbours {
 export async function functionReference(
   spec: NcaSpec,
   weights: Float32Array,
-  { signal }: FunctionSearch = {},
+  watched: FunctionSearch = {},
 ): Promise<FunctionReference> {
   const size = weightCount(spec);
-  const known = await grown(spec, weights, signal);
+  const known = await grown(spec, weights, watched);
   const rows = weights.length / size;
   const spread = Float64Array.from({ length: rows }, (_, n) => squares(known, n));
   const turns = SYMMETRIES.d4.obstacle(spec) ? GRID_TURNS.slice(0, 1) : GRID_TURNS;
@@ -72,7 +73,7 @@ export async function functionReference(
         const turned = new Float32Array(asked.length);
         for (let q = 0; q < queries; q++)
           turned.set(actOnWeights(spec, element, asked.slice(q * size, (q + 1) * size)), q * size);
-        const own = await grown(spec, turned, options.signal);
+        const own = await grown(spec, turned, { signal: options.signal });
         const cross = tf.tidy(() =>
           tf.matMul(
             tf.tensor2d(own, [queries * 3, CELLS]),
@@ -84,6 +85,7 @@ export async function functionReference(
         const products = (await cross.data()) as Float32Array;
         cross.dispose();
         for (let q = 0; q < queries; q++) {
+          if (q % 16 === 0) await breathe(options.signal);
           const inverse = inverseCovariance(own, q);
           for (let n = 0; n < rows; n++) {
             if (!inverse || spread[n] < FLAT * CELLS) continue;
@@ -110,12 +112,16 @@ export async function functionReference(
 }
 
 /** Colours [N * 3 * CELLS] of what NCAs grow, channel by channel, each of mean 0; zeros where a rollout is not finite. */
-async function grown(spec: NcaSpec, weights: Float32Array, signal?: AbortSignal): Promise<Float32Array> {
+async function grown(
+  spec: NcaSpec,
+  weights: Float32Array,
+  { signal, onProgress }: FunctionSearch,
+): Promise<Float32Array> {
   const size = weightCount(spec);
   const count = weights.length / size;
   const result = new Float32Array(count * 3 * CELLS);
   for (let from = 0; from < count; from += BATCH) {
-    signal?.throwIfAborted();
+    await breathe(signal);
     const rows = Math.min(BATCH, count - from);
     const colours = tf.tidy(() => {
       const batch = tf.tensor2d(weights.subarray(from * size, (from + rows) * size), [rows, size]);
@@ -129,7 +135,7 @@ async function grown(spec: NcaSpec, weights: Float32Array, signal?: AbortSignal)
     });
     result.set((await colours.data()) as Float32Array, from * 3 * CELLS);
     colours.dispose();
-    await new Promise(resolve => setImmediate(resolve));
+    onProgress?.((from + rows) / count);
   }
   return result;
 }

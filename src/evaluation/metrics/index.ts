@@ -1,6 +1,7 @@
 /** What two pictures, or two sets of pictures, have in common. */
 export { type DivergenceOptions, displayable, divergence, type RolloutHealth } from './divergence.ts';
 export { lpipsMetric, type PairMetric, pairMetrics } from './pairs.ts';
+export { comparePairs, type MeasureOptions, textureFeaturesOf } from './parts.ts';
 export { meanSquaredError, type PictureShape, psnr, ssim } from './pixels.ts';
 export {
   addPictures,

@@ -3,6 +3,7 @@ import { UserError } from '../../config/index.ts';
 import { fitNormaliser } from '../../diffusion/index.ts';
 import {
   bestOf,
+  comparePairs,
   distinctRows,
   energyScores,
   type Interval,
@@ -12,7 +13,7 @@ import {
   pairedDifference,
   renderWeights,
   spreadToError,
-  textureFeatures,
+  textureFeaturesOf,
 } from '../../evaluation/index.ts';
 import { weightCount } from '../../nca/index.ts';
 import { html, intervalText, number, type Section, table } from '../../report/index.ts';
@@ -67,36 +68,40 @@ export async function measureSampling(
   draws: readonly SamplingDraws[],
 ): Promise<SamplingMeasures[]> {
   const { study, ncaSteps } = protocol;
+  const { signal } = context;
   const { spec, heldOut, train, size } = study;
   const metrics = protocol.metrics.filter(({ name }) => name === 'texture-statistics' || name === 'patch-sw');
   const width = weightCount(spec);
   const normaliser = fitNormaliser(spec, train.weights, { sigmaData: 1 });
   const truth = normaliser.normalise(heldOut.weights);
   const count = heldOut.names.length;
-  const statistics = await featuresOf(heldOut.pictures);
+  const statistics = await textureFeaturesOf(heldOut.pictures, signal);
   const bar = context.progress('measure samples', draws.length);
   const measured: SamplingMeasures[] = [];
   const energies = new Map<SamplingDraws, { weights: Float64Array; pictures: Float64Array }>();
   try {
     for (const draw of draws) {
-      context.signal.throwIfAborted();
       const normalised = draw.samples.map(sample => normaliser.normalise(sample));
-      const grow = (weights: Float32Array, seed: number) =>
-        renderWeights(spec, weights, { steps: ncaSteps, size, seed });
       const valuesOf = async (weights: Float32Array, seed: number) => {
-        const { pictures } = await grow(weights, seed);
+        const { pictures } = await renderWeights(spec, weights, { steps: ncaSteps, size, seed, signal });
         const shown = tf.tensor4d(pictures, [count, size, size, 3]);
-        const values: Record<string, Float64Array> = {};
-        for (const { name, compare } of metrics) values[name] = await compare(shown, heldOut.pictures);
-        const features = await featuresOf(shown);
-        shown.dispose();
-        return { values, features };
+        try {
+          const values = await comparePairs(metrics, shown, heldOut.pictures, { signal });
+          return { values, features: await textureFeaturesOf(shown, signal) };
+        } finally {
+          shown.dispose();
+        }
       };
+      // How far a draw is goes by what is grown of it: every sample twice, one step and the mean once.
+      const parts = 2 * draw.samples.length;
+      const tell = (done: number) => bar.update(measured.length + Math.min(1, done / parts));
       const first: Awaited<ReturnType<typeof valuesOf>>[] = [];
       const second: Record<string, Float64Array>[] = [];
       for (const sample of draw.samples) {
         first.push(await valuesOf(sample, CHOICE));
+        tell(2 * first.length - 1);
         second.push((await valuesOf(sample, MEASURE)).values);
+        tell(2 * first.length);
       }
       const intervals = (values: Readonly<Record<string, Float64Array>>) =>
         Object.fromEntries(Object.entries(values).map(([name, numbers]) => [name, meanInterval(numbers)]));
@@ -183,14 +188,6 @@ const CHOICE = 5001;
 const MEASURE = 5002;
 
 const mean = (values: Float64Array) => values.reduce((sum, x) => sum + x, 0) / values.length;
-
-/** Texture statistics [M * F] of pictures [M, H, W, 3]. */
-async function featuresOf(pictures: tf.Tensor4D): Promise<Float32Array> {
-  const features = tf.tidy(() => textureFeatures(pictures));
-  const values = (await features.data()) as Float32Array;
-  features.dispose();
-  return values;
-}
 
 function sentenceOf(
   { label, kind, samples: { length } }: SamplingDraws,

@@ -61,6 +61,7 @@ export async function compareSets(
       steps: ncaSteps,
       size,
       seed: RENDERING_SEED,
+      signal: context.signal,
     });
     const targets: Record<string, FeatureSet> = {
       [`${pictured}s`]: await setOf(heldOut.pictures),
