@@ -101,7 +101,7 @@ ${table(['', ...names], rows)}
 within ${last} iterations and stays; between two of the iterations that were measured the logarithm of the distance is taken to fall evenly. <i>Does not work</i>: none of its starts does, or the NCA trained for the
 picture shows it worse than ${rough(100 * quality.worst)} % of the zoo's NCAs show theirs. Both distances compare patches of a few cells: order over longer ways (a chequered floor, bricks in rows) is not in them. So look at <i>NCA trained for it</i>
 below: where that is not what you want, no fine-tuning will give it, and a zoo of larger NCAs is needed (configs/zoo/photographs.yaml).</p>
-<p class="dim">Seconds are those of this machine, of one NCA among the ${names.length} that trained side by side. Training an NCA for a picture from the zoo's start (${ownIterations} iterations) took ${rough(seconds.own)} s, drawing a
+<p class="dim">Seconds are those of this machine${names.length > 1 ? `, of one NCA among the ${names.length} that trained side by side` : ''}. Training an NCA for a picture from the zoo's start (${ownIterations} iterations) took ${rough(seconds.own)} s, drawing a
 sample ${rough(seconds.sample)} s.</p>`,
   };
 }
