@@ -11,7 +11,9 @@ import {
   type GaussianPrior,
   normaliserOf,
   nothingAdded,
+  type PriorRequest,
   priorArrays,
+  priorFor,
   priorFromArrays,
   regression,
   sampleWeights,
@@ -265,6 +267,40 @@ test('a prior does not go with clean estimates', async () => {
     /parametrisation.*expected edm where there is a prior/,
   );
   assert.throws(() => priorOf({ ...prior, size: 3 }).means(new Float32Array(WIDTH)), /means of/);
+});
+
+test('a prior is fitted once for the same weights, features and normaliser, and anew for others', async () => {
+  const { weights, features } = population();
+  const normaliser = normaliserOf(new Float32Array(size), new Float32Array(size).fill(1));
+  const ask = (changes: Partial<PriorRequest> = {}) =>
+    priorFor({ weights, features: features!.slice(), normaliser, size, ...changes });
+  const first = await ask();
+  assert.is(await ask(), first);
+  assert.is(
+    await ask({ normaliser: normaliserOf(normaliser.mean.slice(), normaliser.scale.slice()) }),
+    first,
+  );
+  assert.is.not(await ask({ mean: 'kernel' }), first);
+  assert.is.not(await ask({ features: features!.map(x => x + 1) }), first);
+  assert.is.not(await ask({ features: null }), first);
+  assert.is.not(
+    await ask({
+      normaliser: normaliserOf(
+        normaliser.mean,
+        normaliser.scale.map(x => 2 * x),
+      ),
+    }),
+    first,
+  );
+  const aborted = AbortSignal.abort(new Error('stop'));
+  const others = features!.map(x => x - 1);
+  let stopped = false;
+  await ask({ features: others, signal: aborted }).catch(() => {
+    stopped = true;
+  });
+  assert.ok(stopped);
+  // A fit that was interrupted is not taken for one.
+  assert.ok((await ask({ features: others })).means.length > 0);
 });
 
 test.run();

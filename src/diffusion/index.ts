@@ -36,7 +36,13 @@ export {
   type NormaliserOptions,
   normaliserOf,
 } from './normaliser.ts';
-export { type PreparedDiffusion, type PrepareOptions, prepareDiffusion } from './prepare.ts';
+export {
+  type PreparedDiffusion,
+  type PrepareOptions,
+  type PriorRequest,
+  prepareDiffusion,
+  priorFor,
+} from './prepare.ts';
 export { type RegressionConfig, regression } from './regression.ts';
 export { columnMoments, fitRidge, type Ridge, standardiseColumns } from './ridge.ts';
 export { conditionOf, disposeGiven, type SampleWeightsOptions, sampleWeights } from './sample.ts';

@@ -4,8 +4,8 @@ import { type NcaSpec, weightCount } from '../nca/index.ts';
 import { createDiffusion, fitDiffusion, priorMean } from './config.ts';
 import type { Diffusion } from './diffusion.ts';
 import { EDM_DEFAULTS } from './edm.ts';
-import { fitGaussian, type GaussianInput } from './gaussian.ts';
-import { fitNormaliser, type Normaliser, type NormaliserOptions } from './normaliser.ts';
+import { type FittedGaussian, fitGaussian, type GaussianInput } from './gaussian.ts';
+import { fitNormaliser, type Normaliser, type NormaliserOptions, normaliserOf } from './normaliser.ts';
 
 /** A process and the normaliser that goes with it. */
 export interface PreparedDiffusion {
@@ -42,11 +42,10 @@ export async function prepareDiffusion(
   const sigmaData = typeof config.sigmaData === 'number' ? config.sigmaData : EDM_DEFAULTS.sigmaData;
   const normaliser = fitNormaliser(spec, weights, { ...shared, sigmaData });
   const size = weightCount(spec);
-  const normalised = normaliser.normalise(weights);
-  const fitted = fitDiffusion(config, normalised, size, where);
+  const fitted = fitDiffusion(config, normaliser.normalise(weights), size, where);
   const mean = priorMean(config);
   const gaussian = mean
-    ? await fitGaussian({ mean, weights: normalised, features, size, signal, onProgress })
+    ? await priorFor({ weights, features, normaliser, size, mean, signal, onProgress })
     : null;
   return {
     diffusion: orThrow(createDiffusion(fitted, where, gaussian?.prior)),
@@ -54,4 +53,38 @@ export async function prepareDiffusion(
     config: fitted,
     means: gaussian?.means ?? null,
   };
+}
+
+/** A prior of real weights in a normaliser's units. */
+export interface PriorRequest extends Omit<GaussianInput, 'folds' | 'seed'> {
+  readonly normaliser: Normaliser;
+}
+
+interface KnownPrior extends Pick<PriorRequest, 'features' | 'normaliser' | 'mean'> {
+  readonly fitted: FittedGaussian;
+}
+const known = new WeakMap<Float32Array, KnownPrior[]>();
+
+/**
+ * The prior of training weights [N * D], fitted once for all who ask with the same array of weights, equal features and an equal normaliser: the contenders of a comparison. Throws the
+ * signal's reason when it is raised.
+ */
+export async function priorFor(request: PriorRequest): Promise<FittedGaussian> {
+  const { weights, features, normaliser, mean = 'gaussian', ...rest } = request;
+  const priors = known.get(weights) ?? [];
+  known.set(weights, priors);
+  const same = (a: Float32Array, b: Float32Array) => a.length === b.length && a.every((x, i) => x === b[i]);
+  const found = priors.find(
+    prior =>
+      (features && prior.features ? same(prior.features, features) : prior.features === features) &&
+      prior.mean === mean &&
+      same(prior.normaliser.mean, normaliser.mean) &&
+      same(prior.normaliser.scale, normaliser.scale),
+  );
+  if (found) return found.fitted;
+  const fitted = await fitGaussian({ ...rest, weights: normaliser.normalise(weights), features, mean });
+  // Copies: what a tensor showed is gone with it.
+  const kept = normaliserOf(normaliser.mean.slice(), normaliser.scale.slice());
+  priors.push({ features: features?.slice() ?? null, mean, normaliser: kept, fitted });
+  return fitted;
 }

@@ -6,11 +6,9 @@ import {
   disposeGiven,
   type EdmConfig,
   edm,
-  fitGaussian,
   type GaussianPrior,
-  type Normaliser,
-  normaliserOf,
   nothingAdded,
+  priorFor,
   sampleWeights,
   type Trajectory,
 } from '../diffusion/index.ts';
@@ -92,29 +90,21 @@ const BINS = 8;
 const edmOf = (diffusion: Diffusion): EdmConfig | null =>
   diffusion.name === 'edm' ? (diffusion as Diffusion & { config: EdmConfig }).config : null;
 
-/** The prior of a study in a contender's normalised weights; fitted once for contenders that share their normaliser. */
-const fitted = new WeakMap<Study, { readonly normaliser: Normaliser; readonly prior: GaussianPrior }[]>();
+/** The prior of a study in a contender's normalised weights. */
 async function priorOfStudy(
-  study: Study,
+  { train, spec }: Study,
   { diffusion, normaliser }: Pick<Contender, 'diffusion' | 'normaliser'>,
   signal?: AbortSignal,
 ): Promise<GaussianPrior> {
   if (diffusion.prior) return diffusion.prior;
-  const known = fitted.get(study) ?? [];
-  fitted.set(study, known);
-  const same = (a: Float32Array, b: Float32Array) => a.every((x, i) => x === b[i]);
-  const found = known.find(
-    ({ normaliser: { mean, scale } }) => same(mean, normaliser.mean) && same(scale, normaliser.scale),
-  );
-  if (found) return found.prior;
-  const { train, spec } = study;
-  const { prior } = await fitGaussian({
-    weights: normaliser.normalise(train.weights),
-    features: (await train.features.data()) as Float32Array,
+  const features = (await train.features.data()) as Float32Array;
+  const { prior } = await priorFor({
+    weights: train.weights,
+    features,
+    normaliser,
     size: weightCount(spec),
     signal,
   });
-  known.push({ normaliser: normaliserOf(normaliser.mean, normaliser.scale), prior });
   return prior;
 }
 
