@@ -153,12 +153,13 @@ test('initialisation goes on with the starts that are fine-tuned', async () => {
       ...SMALL,
       'starts=[random,base,nearest,conditional sample]',
       'fineTuning.checkpoints=[0,1,3]',
+      'fineTuning.learningRates=[0.001]',
       'fineTuning.shown=[0,3]',
       'fineTuning.size=12',
       'fineTuning.pool=4',
       'fineTuning.steps=[2,4]',
     ],
-    'fine-tune nearest',
+    'fine-tune nearest at 0.001',
   );
   const other = { ...(value as object), seed: 1 };
   assert.match(
@@ -177,6 +178,42 @@ test('a comparison goes on with the denoisers that are trained', async () => {
     ],
     'train transformer-typed',
   );
+});
+
+test('Ctrl-C ends a comparison in each of its stages, in one sentence, and the last try finishes it', async () => {
+  const experiment = await loadExperiment('quickstart');
+  const overrides = [...SMALL, 'denoisers=[transformer-hidden]', 'regression=false', 'sampling.draws=2'];
+  const audited = [...overrides.filter(word => !word.startsWith('limit.heldOut')), 'limit.heldOut=3'];
+  const { value } = await settle(loadConfig(experiment.parameters, 'quickstart', { overrides: audited }));
+  const folder = join(scratch, 'stages');
+  const command = 'a test';
+  const before = tf.memory().numTensors;
+  const stages = [
+    'train',
+    'sample',
+    'draw',
+    'run and measure',
+    'baselines',
+    'run and measure baselines',
+    'measure samples',
+    'audit',
+  ];
+  for (const [k, stage] of stages.entries()) {
+    const until = ['train', 'sample', 'draw'].includes(stage) ? `${stage} transformer-hidden` : stage;
+    const stopped = watched(experiment, until);
+    const resume = k > 0 && existsSync(folder);
+    assert.match(
+      await refusal(() => runExperiment(stopped.watching, value, { folder, command, resume })),
+      /^quickstart: interrupted(; to go on: npx weightloom runs resume .*| before anything was finished\.)$/,
+      stage,
+    );
+    // Nothing is begun after the stage in which it was asked to end.
+    assert.is(stopped.begun.at(-1), until);
+    assert.not(existsSync(join(folder, 'results.json')));
+  }
+  await runExperiment(watched(experiment).watching, value, { folder, command, resume: true });
+  assert.ok(existsSync(join(folder, 'results.json')));
+  assert.is(tf.memory().numTensors, before);
 });
 
 test.run();

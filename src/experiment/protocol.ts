@@ -14,7 +14,7 @@ import {
   type PairMetric,
   pairMetrics,
 } from '../evaluation/index.ts';
-import { digest } from '../runs/index.ts';
+import { digest, progressBar, withBar } from '../runs/index.ts';
 import { RolloutSettingsCodec, TrainingSettingsCodec } from '../training/index.ts';
 import {
   type Contender,
@@ -153,15 +153,20 @@ export async function withProtocol<T>(
   const encoder = await buildEncoder(keys.encoder, 0);
   let study: Study | undefined;
   try {
-    study = await openStudy({
-      zoo: zooFolder(keys.zoo),
-      encoder,
-      picture: keys.picture ?? undefined,
-      measured: keys.evaluation.split,
-      size: keys.pictureSize,
-      answered: keys.answered,
-      limit: { train: keys.limit.train ?? undefined, heldOut: keys.limit.heldOut ?? undefined },
-    });
+    // A bar of its own, for a dry run goes past it.
+    study = await withBar(progressBar, 'encode pictures', onProgress =>
+      openStudy({
+        signal: context.signal,
+        onProgress,
+        zoo: zooFolder(keys.zoo),
+        encoder,
+        picture: keys.picture ?? undefined,
+        measured: keys.evaluation.split,
+        size: keys.pictureSize,
+        answered: keys.answered,
+        limit: { train: keys.limit.train ?? undefined, heldOut: keys.limit.heldOut ?? undefined },
+      }),
+    );
     const { train, heldOut, spec, size, pictured, zoo } = study;
     context.run.pin(`the zoo ${keys.zoo}`, zooHash(zoo));
     context.say(

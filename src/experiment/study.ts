@@ -3,6 +3,7 @@
  * for every method that is compared.
  */
 import { fileURLToPath } from 'node:url';
+import { breathe } from '../compute/index.ts';
 import type { Encoder } from '../conditioning/index.ts';
 import { cachedFeatures, fitStandardiser, standardised } from '../conditioning/index.ts';
 import { settle, UserError } from '../config/index.ts';
@@ -56,6 +57,10 @@ export interface StudyOptions {
   readonly answered?: AnsweredPictures;
   /** Takes only so many training NCAs (the first ones) and held-out ones: for trials. */
   readonly limit?: { readonly train?: number; readonly heldOut?: number };
+  /** When raised, opening rejects with its reason. */
+  readonly signal?: AbortSignal;
+  /** Told of the pictures that are encoded. */
+  onProgress?(done: number, total: number): void;
 }
 
 /** M pictures that are no entries of a zoo. */
@@ -103,57 +108,77 @@ async function readPictures(
   return tf.tensor4d(data, [rows.length, size, size, 3]);
 }
 
-/** Frozen features [n, T, C] of pictures, a batch at a time; those of a costly encoder are kept on disk. */
-export async function encodePictures(encoder: Encoder, pictures: tf.Tensor4D): Promise<tf.Tensor3D> {
-  if (encoder.costly) return settle(cachedFeatures(encoder, pictures));
-  // What features are taken of is at hand there.
-  await pictures.data();
-  return onProcessorNow(() =>
-    tf.tidy(() => {
-      const parts: tf.Tensor3D[] = [];
-      for (let start = 0; start < pictures.shape[0]; start += BATCH) {
-        const count = Math.min(BATCH, pictures.shape[0] - start);
-        parts.push(encoder.features(tf.slice(pictures, [start, 0, 0, 0], [count, -1, -1, -1])));
-      }
-      return tf.concat(parts, 0);
-    }),
-  );
+/** How long work on pictures is watched and stopped. */
+interface Watched {
+  /** When raised, the work rejects with its reason. */
+  readonly signal?: AbortSignal;
+  /** Told of the pictures that are encoded. */
+  onProgress?(done: number, total: number): void;
 }
 
-async function readSet(
-  zoo: Zoo,
-  split: ZooEntry['split'],
-  picture: 'texture' | 'rendering',
-  size: number,
+/** Frozen features [n, T, C] of pictures, a batch at a time; those of a costly encoder are kept on disk. */
+export async function encodePictures(
   encoder: Encoder,
-  limit = Number.POSITIVE_INFINITY,
-): Promise<StudySet> {
-  const dimension = weightCount(zoo.spec);
+  pictures: tf.Tensor4D,
+  { signal, onProgress }: Watched = {},
+): Promise<tf.Tensor3D> {
+  if (encoder.costly) return settle(cachedFeatures(encoder, pictures, { signal, onProgress }));
+  // What features are taken of is at hand there.
+  await pictures.data();
+  const [count] = pictures.shape;
+  const parts: tf.Tensor3D[] = [];
+  try {
+    for (let start = 0; start < count; start += BATCH) {
+      await breathe(signal);
+      const rows = Math.min(BATCH, count - start);
+      parts.push(
+        onProcessorNow(() =>
+          tf.tidy(() => encoder.features(tf.slice(pictures, [start, 0, 0, 0], [rows, -1, -1, -1]))),
+        ),
+      );
+      onProgress?.(start + rows, count);
+    }
+    return onProcessorNow(() => tf.concat(parts, 0));
+  } finally {
+    tf.dispose(parts);
+  }
+}
+
+/** The entries of a split, the first `limit` of them. */
+function rowsOf(zoo: Zoo, split: ZooEntry['split'], limit = Number.POSITIVE_INFINITY): number[] {
   const rows = zoo.entries.flatMap((entry, i) => (entry.split === split ? [i] : [])).slice(0, limit);
   if (rows.length < 2) {
     throw new UserError(`${zoo.folder}: expected at least 2 ${split} NCAs, found ${rows.length}.`);
   }
+  return rows;
+}
+
+/** What a set is made of before its pictures are encoded. */
+type Unencoded = Omit<StudySet, 'features'>;
+
+async function readSet(
+  zoo: Zoo,
+  rows: readonly number[],
+  picture: 'texture' | 'rendering',
+  size: number,
+): Promise<Unencoded> {
+  const dimension = weightCount(zoo.spec);
   const weights = new Float32Array(rows.length * dimension);
   rows.forEach((row, i) => {
     weights.set(zoo.weights.subarray(row * dimension, (row + 1) * dimension), i * dimension);
   });
-  const pictures = await readPictures(zoo, rows, picture, size);
   return {
     names: rows.map(row => zoo.entries[row].name),
     weights,
-    pictures,
-    features: await encodePictures(encoder, pictures),
+    pictures: await readPictures(zoo, rows, picture, size),
   };
 }
 
-async function answeredSet(
-  { names, pictures: pixels, weights }: AnsweredPictures,
-  size: number,
-  encoder: Encoder,
-): Promise<StudySet> {
-  const pictures = tf.tensor4d(pixels, [names.length, size, size, 3]);
-  return { names, weights, pictures, features: await encodePictures(encoder, pictures) };
-}
+const answeredSet = ({ names, pictures, weights }: AnsweredPictures, size: number): Unencoded => ({
+  names,
+  weights,
+  pictures: tf.tensor4d(pictures, [names.length, size, size, 3]),
+});
 
 /**
  * Reads a zoo and encodes its pictures. Dispose of it, and of the encoder, when done.
@@ -162,18 +187,29 @@ async function answeredSet(
  *     const study = await openStudy({ zoo: zooFolder('embedded'), encoder, limit: { train: 24, heldOut: 6 } });
  *     const { names, weights, features } = study.heldOut;
  *
- * @throws UserError when the zoo cannot be read, an entry lacks the pictures asked for, or a split has fewer than two NCAs
+ * @throws UserError when the zoo cannot be read, an entry lacks the pictures asked for, or a split has fewer than two NCAs; the signal's reason when interrupted
  */
 export async function openStudy(options: StudyOptions): Promise<Study> {
   const { encoder } = options;
   const zoo = await settle(readZoo(options.zoo));
   const picture = options.picture ?? (zoo.entries.every(entry => entry.image) ? 'texture' : 'rendering');
   const size = options.size ?? (await settle(readZooImage(zoo, 0, KINDS[picture]))).height;
-  const train = await readSet(zoo, 'train', picture, size, encoder, options.limit?.train);
-  const measured = options.measured ?? 'held-out';
-  const heldOut = options.answered
-    ? await answeredSet(options.answered, size, encoder)
-    : await readSet(zoo, measured, picture, size, encoder, options.limit?.heldOut);
+  const trainRows = rowsOf(zoo, 'train', options.limit?.train);
+  const given = options.answered
+    ? answeredSet(options.answered, size)
+    : await readSet(zoo, rowsOf(zoo, options.measured ?? 'held-out', options.limit?.heldOut), picture, size);
+  const known = await readSet(zoo, trainRows, picture, size);
+  const total = known.names.length + given.names.length;
+  const encoded = async (set: Unencoded, before: number): Promise<StudySet> => ({
+    ...set,
+    features: await encodePictures(encoder, set.pictures, {
+      signal: options.signal,
+      onProgress: done => options.onProgress?.(before + done, total),
+    }),
+  });
+  options.onProgress?.(0, total);
+  const train = await encoded(known, 0);
+  const heldOut = await encoded(given, known.names.length);
   const initial = Object.values(encoder.variables).map(variable => [variable, variable.clone()] as const);
   return {
     zoo,

@@ -77,17 +77,21 @@ export function progressBar(label: string, total: number, from = 0): Progress {
   };
 }
 
-/** Work that tells how much of it is done, under a bar from its first word to its end. */
+/** What is over sooner, in milliseconds, needs no bar. */
+const PATIENCE = 1500;
+
+/** Work that tells how much of it is done, under a bar once it has taken a moment. */
 export async function withBar<T>(
   begin: (label: string, total: number) => Progress,
   label: string,
   work: (onProgress: (done: number, total: number) => void) => Promise<T>,
 ): Promise<T> {
+  const started = Date.now();
   let bar: Progress | undefined;
   try {
     return await work((done, total) => {
-      bar ??= begin(label, total);
-      bar.update(done);
+      if (Date.now() - started >= PATIENCE) bar ??= begin(label, total);
+      bar?.update(done);
     });
   } finally {
     bar?.stop();

@@ -67,13 +67,17 @@ export async function prepareTraining(
 ): Promise<TrainingJob> {
   const { seed } = config;
   const built = await buildEncoder(config.encoder ?? { kind: 'random-gram' }, seed);
-  const study = await openStudy({
-    zoo: zooFolder(config.zoo),
-    encoder: built,
-    size: config.pictureSize ?? undefined,
-    picture: config.picture ?? undefined,
-    limit: { train: config.limit.train ?? undefined, heldOut: config.limit.heldOut ?? undefined },
-  });
+  const study = await withBar(progress, 'encode pictures', onProgress =>
+    openStudy({
+      signal,
+      onProgress,
+      zoo: zooFolder(config.zoo),
+      encoder: built,
+      size: config.pictureSize ?? undefined,
+      picture: config.picture ?? undefined,
+      limit: { train: config.limit.train ?? undefined, heldOut: config.limit.heldOut ?? undefined },
+    }),
+  );
   const { spec, train, heldOut, zoo, size } = study;
   const encoder = config.encoder ? study.encoder : null;
   const {
