@@ -197,6 +197,7 @@ test('Ctrl-C ends a comparison in each of its stages, in one sentence, and the l
     'run and measure baselines',
     'measure samples',
     'audit',
+    'write the report',
   ];
   for (const [k, stage] of stages.entries()) {
     const until = ['train', 'sample', 'draw'].includes(stage) ? `${stage} transformer-hidden` : stage;

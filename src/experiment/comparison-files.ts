@@ -1,7 +1,7 @@
 /** Writes all that a comparison leaves behind: report.html, gallery.png, results.json, results.csv, results.md, results.tex; and says the outcome on the terminal. */
+import { breathe } from '../compute/index.ts';
 import { type MethodResult, type PairMetric, summarise } from '../evaluation/index.ts';
-import { encodeGif } from '../formats/index.ts';
-import { grow, type NcaSpec, seedState, seedsFor, toRgb, weightCount } from '../nca/index.ts';
+import { seedsFor, weightCount } from '../nca/index.ts';
 import {
   comparisonCsv,
   comparisonGallery,
@@ -22,11 +22,12 @@ import {
   strip,
   table,
 } from '../report/index.ts';
-import { environment } from '../runs/index.ts';
-import { backendReport, tf } from '../tensor/index.ts';
+import { environment, type Progress } from '../runs/index.ts';
+import { backendReport } from '../tensor/index.ts';
 import type { ContenderRecord } from './contender.ts';
 import type { SamplingDraws } from './draws.ts';
 import type { Experiment, RunContext } from './experiment.ts';
+import { growth } from './growth.ts';
 import { KEPT_METHODS, KEPT_TRAJECTORY, writeKeptNcas } from './kept-ncas.ts';
 import type { Protocol } from './protocol.ts';
 import { auditComparison, measureSampling, requireSamplers, samplingSection } from './sections/index.ts';
@@ -50,49 +51,6 @@ export interface WrittenComparison<P> {
   readonly requireSampling?: boolean;
   /** More for results.json. */
   readonly record?: Readonly<Record<string, unknown>>;
-}
-
-/** Frames of the growth animation, and textures shown in it. */
-const FRAMES = 24;
-const ANIMATED = 6;
-
-/** How NCAs grow from the seed: one GIF a texture. */
-async function growth(
-  spec: NcaSpec,
-  weights: Float32Array,
-  count: number,
-  size: number,
-  steps: number,
-  seed: number,
-) {
-  const perFrame = Math.max(1, Math.round(steps / FRAMES));
-  const flat = tf.tensor2d(weights.subarray(0, (weights.length / count) * Math.min(count, ANIMATED)), [
-    Math.min(count, ANIMATED),
-    weights.length / count,
-  ]);
-  const shown = flat.shape[0];
-  const seeds = seedsFor(seed, shown);
-  const frames: Float32Array[][] = Array.from({ length: shown }, () => []);
-  let state = seedState(spec, shown, size, size);
-  for (let frame = 0; frame <= FRAMES; frame++) {
-    const rgb = tf.tidy(() => tf.clipByValue(toRgb(spec, state), 0, 1));
-    const data = (await rgb.data()) as Float32Array;
-    rgb.dispose();
-    for (let i = 0; i < shown; i++)
-      frames[i].push(data.slice(i * size * size * 3, (i + 1) * size * size * 3));
-    const next = await grow(spec, flat, state, { steps: perFrame, seeds, firstStep: frame * perFrame });
-    state.dispose();
-    state = next;
-  }
-  tf.dispose([state, flat]);
-  return Promise.all(
-    frames.map(sequence =>
-      encodeGif(
-        sequence.map(data => ({ width: size, height: size, data })),
-        { delay: 80 },
-      ),
-    ),
-  );
 }
 
 /** Keeps what every method gave every texture, and how the first model's samples came into being: both grow again in `weightloom studio`. */
@@ -169,13 +127,46 @@ export async function writeComparison<P>(
   protocol: Protocol,
   written: WrittenComparison<P>,
 ): Promise<void> {
-  const { experiment, parameters, results, contenders } = written;
-  // The first metric leads the paired table and the terminal's.
-  const { study, metrics, ncaSteps } = protocol;
+  const { results } = written;
   const { run } = context;
-  const { heldOut, train, size, spec, pictured } = study;
+  const { heldOut } = protocol.study;
   const sampling = await measureSampling(context, protocol, written.draws ?? []);
   const audit = await auditComparison(context, protocol, results);
+  const bar = context.progress('write the report', 4);
+  try {
+    await writeFiles(context, protocol, written, sampling, audit, bar);
+  } finally {
+    bar.stop();
+  }
+  const [lead] = protocol.metrics;
+  context.say(
+    `\n${metricLabel(lead.name)}, mean over ${heldOut.names.length} held-out textures [95% interval]`,
+  );
+  for (const line of comparisonLines(results, lead)) context.say(`  ${line}`);
+  for (const { sentence } of sampling) context.say(`  ${sentence}`);
+  for (const sentence of audit?.sentences ?? []) context.say(`  ${sentence}`);
+  context.say(`\nreport   ${run.file('report.html')}\ngallery  ${run.file('gallery.png')}`);
+  if (written.requireSampling) requireSamplers(sampling);
+}
+
+/** All files of a comparison; `bar` is told of each of four parts. */
+async function writeFiles<P>(
+  context: RunContext,
+  protocol: Protocol,
+  written: WrittenComparison<P>,
+  sampling: Awaited<ReturnType<typeof measureSampling>>,
+  audit: Awaited<ReturnType<typeof auditComparison>>,
+  bar: Progress,
+): Promise<void> {
+  const { experiment, parameters, results, contenders } = written;
+  // The first metric leads the paired table.
+  const { study, metrics, ncaSteps } = protocol;
+  const { run, signal } = context;
+  const { heldOut, train, size, spec, pictured } = study;
+  const done = async (parts: number) => {
+    bar.update(parts);
+    await breathe(signal);
+  };
   const backend = backendReport();
   const targets = (await heldOut.pictures.data()) as Float32Array;
   const gallery = await comparisonGallery(
@@ -185,7 +176,9 @@ export async function writeComparison<P>(
     `${experiment.name}: held-out ${pictured}s and what each method grows`,
   );
   run.write('gallery.png', gallery);
+  await done(1);
   await keepNcas(context, protocol, written, targets);
+  await done(2);
   run.write('results.csv', comparisonCsv(heldOut.names, results));
   run.write('results.md', comparisonMarkdown(summarise(results), metrics));
   run.write('results.tex', comparisonLatex(results, metrics, { command: context.command }));
@@ -209,8 +202,9 @@ export async function writeComparison<P>(
   const [lead] = metrics;
   const leader = leaderOf(results, lead);
   const animations = leader
-    ? await growth(spec, leader.weights, heldOut.names.length, size, ncaSteps, 0)
+    ? await growth(spec, leader.weights, heldOut.names.length, size, ncaSteps, 0, signal)
     : [];
+  await done(3);
   const { live, over } = liveTiles({
     spec,
     names: heldOut.names,
@@ -275,12 +269,5 @@ ${image(gallery, 'target, denoisers, baselines and bound, one row a held-out tex
   );
   // The last one: a run that has its results is finished.
   run.write('results.json', `${JSON.stringify(record, null, 1)}\n`);
-  context.say(
-    `\n${metricLabel(lead.name)}, mean over ${heldOut.names.length} held-out textures [95% interval]`,
-  );
-  for (const line of comparisonLines(results, lead)) context.say(`  ${line}`);
-  for (const { sentence } of sampling) context.say(`  ${sentence}`);
-  for (const sentence of audit?.sentences ?? []) context.say(`  ${sentence}`);
-  context.say(`\nreport   ${run.file('report.html')}\ngallery  ${run.file('gallery.png')}`);
-  if (written.requireSampling) requireSamplers(sampling);
+  bar.update(4);
 }

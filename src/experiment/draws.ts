@@ -1,5 +1,6 @@
 /** What a trained contender draws when it is asked more than once: the material of every measure of sampling. Plain data. */
 
+import { breathe } from '../compute/index.ts';
 import {
   conditionOf,
   type Diffusion,
@@ -14,8 +15,9 @@ import {
 } from '../diffusion/index.ts';
 import type { Method } from '../evaluation/index.ts';
 import { weightCount } from '../nca/index.ts';
+import { withBar } from '../runs/index.ts';
 import { randomStream, tf } from '../tensor/index.ts';
-import type { Contender } from './contender.ts';
+import type { Contender, ContenderSampleOptions } from './contender.ts';
 import type { RunContext } from './experiment.ts';
 import type { Model } from './model/index.ts';
 import type { Study } from './study.ts';
@@ -125,38 +127,64 @@ async function nullModelOf(
   };
 }
 
-/** Mean squared error by noise level, of the contender and of the null model. */
-async function lossesByBin(study: Study, contender: Drawable, { sampling }: EdmConfig) {
+/** Held-out NCAs that are denoised at once. */
+const ROWS = 32;
+
+/** Mean squared error by noise level, of the contender and of the null model. `onProgress` is told of the share that is done. */
+async function lossesByBin(
+  study: Study,
+  contender: Drawable,
+  { sampling }: EdmConfig,
+  { signal, onProgress }: { readonly signal: AbortSignal; onProgress(share: number): void },
+) {
   const { diffusion, normaliser } = contender;
   const { heldOut, spec, encoder } = study;
   const count = heldOut.names.length;
   const size = weightCount(spec);
-  const models = [{ ...contender, encoder }, (await nullModelOf(study, contender))!];
-  const conditions = await Promise.all(models.map(model => conditionOf(model, heldOut.features)));
+  const models = [{ ...contender, encoder }, (await nullModelOf(study, contender, signal))!];
   const clean = normaliser.normalise(heldOut.weights);
-  const inside = (level: number) => level >= sampling.sigmaMin && level <= sampling.sigmaMax;
-  const found: { level: number; loss: number; nullLoss: number }[] = [];
-  for (const [bin, level] of diffusion.binLevels(BINS).filter(inside).entries()) {
-    const noise = randomStream(0, `draws/bin/${bin}`).normals(count * size);
-    const errors = tf.tidy(() => {
-      const [x, e] = [clean, noise].map(values => tf.tensor2d(values, [count, size]));
-      const levels = new Array<number>(count).fill(level);
-      const present = tf.ones<tf.Rank.R1>([count]);
-      return tf.stack(
-        models.map(({ diffusion, denoiser }, k) => {
-          const condition = { ...conditions[k], present, complete: true };
-          return tf.mean(
-            tf.squaredDifference(diffusion.objective(denoiser, x, e, levels, condition).denoised, x),
+  const bins = [...diffusion.binLevels(BINS).entries()]
+    .filter(([, level]) => level >= sampling.sigmaMin && level <= sampling.sigmaMax)
+    .map(([, level], bin) => ({
+      level,
+      noise: randomStream(0, `draws/bin/${bin}`).normals(count * size),
+      loss: 0,
+      nullLoss: 0,
+    }));
+  for (let from = 0; from < count; from += ROWS) {
+    const rows = Math.min(ROWS, count - from);
+    const features = tf.slice(heldOut.features, from, rows);
+    const conditions = await Promise.all(models.map(model => conditionOf(model, features)));
+    try {
+      for (const [k, bin] of bins.entries()) {
+        await breathe(signal);
+        const errors = tf.tidy(() => {
+          const [x, e] = [clean, bin.noise].map(values =>
+            tf.tensor2d(values.subarray(from * size, (from + rows) * size), [rows, size]),
           );
-        }),
-      );
-    });
-    const [loss, nullLoss] = await errors.data();
-    errors.dispose();
-    found.push({ level, loss, nullLoss });
+          const levels = new Array<number>(rows).fill(bin.level);
+          const present = tf.ones<tf.Rank.R1>([rows]);
+          return tf.stack(
+            models.map(({ diffusion, denoiser }, k) => {
+              const condition = { ...conditions[k], present, complete: true };
+              return tf.mean(
+                tf.squaredDifference(diffusion.objective(denoiser, x, e, levels, condition).denoised, x),
+              );
+            }),
+          );
+        });
+        const [loss, nullLoss] = await errors.data();
+        errors.dispose();
+        bin.loss += (loss * rows) / count;
+        bin.nullLoss += (nullLoss * rows) / count;
+        onProgress((from + (rows * (k + 1)) / bins.length) / count);
+      }
+    } finally {
+      conditions.forEach(disposeGiven);
+      features.dispose();
+    }
   }
-  conditions.forEach(disposeGiven);
-  return found;
+  return bins.map(({ level, loss, nullLoss }) => ({ level, loss, nullLoss }));
 }
 
 /** Draws `count` samples for each held-out texture, with seeds of their own, and the rest of `SamplingDraws`. */
@@ -170,23 +198,36 @@ export async function drawSamples(
   const config = edmOf(diffusion);
   const regression = diffusion.name === 'regression';
   const { heldOut } = study;
-  const bar = context.progress(`draw ${label}`, count);
+  const wanted = regression ? 1 : count;
+  // Behind the samples: one step, without condition, noise levels, trajectory.
+  const bar = context.progress(`draw ${label}`, wanted + 4);
+  /** Samples as `ContenderSampleOptions` say, as part k of the bar. */
+  const sample = async (k: number, options: ContenderSampleOptions) => {
+    const onProgress = (done: number, total: number) => bar.update(k + done / total);
+    const found = await contender.sample(heldOut, { ...options, onProgress });
+    bar.update(k + 1);
+    return found;
+  };
   try {
     const samples: Float32Array[] = [];
-    for (let k = 0; k < (regression ? 1 : count); k++) {
-      samples.push(await contender.sample(heldOut, { seed: DRAWS + k }));
-      bar.update(k + 1);
-    }
-    return {
+    for (let k = 0; k < wanted; k++) samples.push(await sample(k, { seed: DRAWS + k }));
+    const found = {
       label,
       kind: regression ? 'regression' : 'diffusion',
       denoiser: contender.denoiser.name,
       samples,
-      oneStep: config ? await contender.sample(heldOut, { seed: DRAWS, sampling: { steps: 1 } }) : null,
-      unconditional: regression ? null : await contender.sample(heldOut, { seed: DRAWS, conditional: false }),
-      bins: config ? await lossesByBin(study, contender, config) : null,
+      oneStep: config ? await sample(wanted, { seed: DRAWS, sampling: { steps: 1 } }) : null,
+      unconditional: regression ? null : await sample(wanted + 1, { seed: DRAWS, conditional: false }),
+      bins: config
+        ? await lossesByBin(study, contender, config, {
+            signal: context.signal,
+            onProgress: share => bar.update(wanted + 2 + share),
+          })
+        : null,
       trajectory: regression ? null : ((await contender.trajectory?.(heldOut, WATCHED)) ?? null),
-    };
+    } as const;
+    bar.update(wanted + 4);
+    return found;
   } finally {
     bar.stop();
   }
@@ -216,7 +257,11 @@ export const drawing =
   (context: RunContext, study: Study, count: number, { nullModel }: { readonly nullModel: boolean }) =>
   async (contender: Drawable): Promise<ComparedDraws> => ({
     own: await drawSamples(context, study, contender, count),
-    nullModel: nullModel ? await drawNullModel(study, contender, count, context.signal) : null,
+    nullModel: nullModel
+      ? await withBar(context.progress, 'draw the null model', onProgress =>
+          drawNullModel(study, contender, count, context.signal, onProgress),
+        )
+      : null,
   });
 
 /** What a model's draws bring into a comparison: themselves, and the null model's first samples as a baseline. */
@@ -234,12 +279,21 @@ export async function drawNullModel(
   contender: Pick<Contender, 'diffusion' | 'normaliser'>,
   count: number,
   signal?: AbortSignal,
+  onProgress?: (done: number, total: number) => void,
 ): Promise<SamplingDraws | null> {
   const model = await nullModelOf(study, contender, signal);
   if (!model) return null;
   const common = { ...model, features: study.heldOut.features, signal };
   const samples: Float32Array[] = [];
-  for (let k = 0; k < count; k++) samples.push(await sampleWeights({ ...common, seed: DRAWS + k }));
+  for (let k = 0; k < count; k++) {
+    samples.push(
+      await sampleWeights({
+        ...common,
+        seed: DRAWS + k,
+        onProgress: (done, total) => onProgress?.(k + done / total, count + 1),
+      }),
+    );
+  }
   return {
     label: model.denoiser.name,
     kind: 'null model',
