@@ -1,6 +1,6 @@
 /** The command line: `weightloom <command>`. Each file of commands/ adds its own; this one turns errors into sentences and exit codes. */
 import { Command, CommanderError } from 'commander';
-import { about, UserError } from '../config/index.ts';
+import { about, backendNamed, UserError } from '../config/index.ts';
 import { GROUPS } from './group.ts';
 import { sharpMissing } from './sharp.ts';
 
@@ -123,10 +123,9 @@ function takeBackend(argv: readonly string[]): string[] {
   if (at < 0 || (end >= 0 && end < at)) return words;
   const [word, next] = words.slice(at, at + 2);
   const name = word === '--backend' ? next : word.slice('--backend='.length);
-  if (name === undefined)
-    throw new UserError('option --backend: expected the name of a backend, found nothing', 2);
+  const USAGE = 2;
+  process.env.WEIGHTLOOM_BACKEND = backendNamed(name ?? '', 'option --backend', USAGE);
   words.splice(at, word === '--backend' ? 2 : 1);
-  process.env.WEIGHTLOOM_BACKEND = name;
   return words;
 }
 

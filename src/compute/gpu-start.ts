@@ -1,5 +1,5 @@
 /** The GPU of this machine, opened through the package `webgpu` when first asked for. */
-import { type AdapterChoice, Gpu, GpuError } from './gpu/index.ts';
+import { type AdapterChoice, Gpu, GpuError, notCalled } from './gpu/index.ts';
 
 /** What the package gives: an object like the browser's `navigator.gpu`. */
 interface WebGpuPackage {
@@ -11,7 +11,7 @@ let opened: Promise<Gpu> | undefined;
 let current: Gpu | undefined;
 
 /** The value of WEIGHTLOOM_GPU: `off`, a part of an adapter's name, or nothing. */
-const asked = () => process.env.WEIGHTLOOM_GPU || undefined;
+const asked = () => process.env.WEIGHTLOOM_GPU?.trim() || undefined;
 
 async function load(): Promise<WebGpuPackage> {
   try {
@@ -26,20 +26,32 @@ async function load(): Promise<WebGpuPackage> {
   }
 }
 
+/** What Dawn would take when nothing is asked for, for a sentence. */
+async function inItsPlace({ create }: WebGpuPackage): Promise<string> {
+  try {
+    const adapter = await create([]).requestAdapter({ powerPreference: 'high-performance' });
+    return adapter?.info.description || adapter?.info.device || 'none at all';
+  } catch {
+    return 'none at all';
+  }
+}
+
 async function open(choice: AdapterChoice): Promise<Gpu> {
   const name = asked();
-  if (name === 'off') throw new GpuError('absent', 'WEIGHTLOOM_GPU=off');
-  const { create } = await load();
-  // Dawn's own choice of an adapter by name; where it has none of that name it throws a list of what there is.
-  let gpu: GPU;
+  if (name?.toLowerCase() === 'off') throw new GpuError('absent', 'WEIGHTLOOM_GPU=off');
+  const loaded = await load();
   try {
-    gpu = create(name === undefined ? [] : [`adapter=${name}`]);
+    // Dawn's own choice of an adapter by name; where it has none of that name it throws a list of what there is.
+    const gpu = loaded.create(name === undefined ? [] : [`adapter=${name}`]);
+    // Dawn forgets its devices when this object is collected.
+    Object.defineProperty(globalThis, Symbol.for('weightloom.gpu'), { value: gpu, configurable: true });
+    return await Gpu.open(gpu, { ...choice, name: name ?? choice.name });
   } catch (error) {
+    const unknown = name !== undefined && notCalled(name);
+    if (error instanceof GpuError && error.message !== unknown) throw error;
+    if (unknown) throw new GpuError('absent', `${unknown}; there is ${await inItsPlace(loaded)}`);
     throw new GpuError('absent', `no GPU: ${(error as Error).message.split('\n')[0].slice(0, 200)}`);
   }
-  // Dawn forgets its devices when this object is collected.
-  Object.defineProperty(globalThis, Symbol.for('weightloom.gpu'), { value: gpu, configurable: true });
-  return Gpu.open(gpu, { ...choice, name: name ?? choice.name });
 }
 
 /**

@@ -2,7 +2,7 @@
 
 /** io-ts, for the codecs of user files: they need no other package than this one. */
 export * as t from 'io-ts';
-export { backendOfConfig } from './backend.ts';
+export { type BackendName, backendNamed, backendOfConfig } from './backend.ts';
 export {
   finite,
   listOf,

@@ -17,17 +17,12 @@ import {
   tellOnce,
   threadCount,
 } from '../compute/index.ts';
-import { backendOfConfig, UserError } from '../config/index.ts';
+import { type BackendName, backendNamed, backendOfConfig, UserError } from '../config/index.ts';
 import './backend.ts';
 import { startLoomGpu } from './loom-gpu/start.ts';
 import { mendGradients } from './mended-gradients.ts';
 
-const names = ['tensorflow', 'loom', 'gpu', 'loom-gpu', 'cpu'] as const;
-/**
- * tfjs's own names: `tensorflow` (the native library), `loom` (our kernels on all cores), `cpu` (tfjs in plain JavaScript); and `gpu`: NCAs train
- * and grow on the GPU through WebGPU, everything else is loom's; with `loom-gpu` tensors are there too, and denoisers train there.
- */
-export type BackendName = (typeof names)[number];
+export type { BackendName };
 
 /** Which backend runs, and why: what `startBackend` found. */
 export interface BackendReport {
@@ -52,16 +47,8 @@ let running: BackendReport | undefined;
 export const backendReport = (): BackendReport | undefined => running;
 
 function wanted(prefer: BackendName | undefined): BackendName | undefined {
-  const text = process.env.WEIGHTLOOM_BACKEND || backendOfConfig();
-  if (text === undefined || text === '') return prefer;
-  if (!names.includes(text as BackendName)) {
-    throw new UserError({
-      where: process.env.WEIGHTLOOM_BACKEND ? 'environment variable WEIGHTLOOM_BACKEND' : 'backend',
-      expected: `one of ${names.join(', ')}`,
-      found: `"${text}"`,
-    });
-  }
-  return text as BackendName;
+  const text = process.env.WEIGHTLOOM_BACKEND;
+  return text ? backendNamed(text, 'environment variable WEIGHTLOOM_BACKEND') : (backendOfConfig() ?? prefer);
 }
 
 /** Why a package did not load, in one line. */

@@ -22,7 +22,8 @@ import { readSafetensors } from '../formats/index.ts';
 import { randomStream, startBackend } from '../tensor/index.ts';
 import { type CheckpointOptions, checkpointSteps } from './checkpoints.ts';
 import { averageOfWidth } from './post-hoc.ts';
-import { TRAINING_DEFAULTS, type TrainOptions, trainDenoiser } from './train.ts';
+import { TRAINING_DEFAULTS } from './settings.ts';
+import { type TrainOptions, trainDenoiser } from './train.ts';
 
 const test = suite('checkpoints');
 test.before(async () => {

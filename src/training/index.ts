@@ -31,11 +31,10 @@ export { type LearningRate, learningRateAt } from './learning-rate.ts';
 export { type AdamOptions, adam, type Optimiser } from './optimiser.ts';
 export { averageOfWidth } from './post-hoc.ts';
 export { type RolloutLoss, type RolloutLossOptions, rolloutLoss } from './rollout-loss.ts';
+export { TRAINING_DEFAULTS, type TrainingSettings } from './settings.ts';
 export {
   type StepRecord,
-  TRAINING_DEFAULTS,
   type TrainingResult,
-  type TrainingSettings,
   type TrainOptions,
   trainDenoiser,
 } from './train.ts';

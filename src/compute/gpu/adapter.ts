@@ -41,6 +41,9 @@ const isSoftware = ({ architecture, description, isFallbackAdapter }: GPUAdapter
 const nameOf = ({ description, device, vendor }: GPUAdapterInfo) =>
   description || device || vendor || 'unnamed';
 
+/** What is said where no adapter has the name that was asked for. */
+export const notCalled = (name: string): string => `no GPU called ${JSON.stringify(name)}`;
+
 /** An adapter and a device of it. */
 export interface OpenedDevice {
   readonly device: GPUDevice;
@@ -66,12 +69,13 @@ export async function openDevice(
   try {
     adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   } catch (error) {
-    throw new GpuError(
-      'absent',
-      `no GPU: the driver gave no adapter (${firstLine((error as Error).message)})`,
-    );
+    const reason = `no GPU: the driver gave no adapter (${firstLine((error as Error).message)})`;
+    throw new GpuError('absent', name === undefined ? reason : notCalled(name));
   }
-  if (!adapter) throw new GpuError('absent', 'no GPU: no driver with Vulkan, Metal or Direct3D 12 was found');
+  if (!adapter) {
+    const reason = 'no GPU: no driver with Vulkan, Metal or Direct3D 12 was found';
+    throw new GpuError('absent', name === undefined ? reason : notCalled(name));
+  }
   const { info, limits } = adapter;
   const found = nameOf(info);
   const software = isSoftware(info);
@@ -85,7 +89,7 @@ export async function openDevice(
     name !== undefined &&
     !`${found} ${info.vendor} ${info.device}`.toLowerCase().includes(name.toLowerCase())
   ) {
-    throw new GpuError('absent', `no GPU called "${name}": found ${found}`);
+    throw new GpuError('absent', `${notCalled(name)}; there is ${found}`);
   }
   const missing = required.filter(feature => !adapter.features.has(feature));
   if (missing.length > 0) throw new GpuError('absent', `${found} lacks ${missing.join(', ')}`);

@@ -25,7 +25,7 @@ test('where there is no adapter, or not the one that was asked for, a sentence s
   const other = standInGpu(standInAdapter(device));
   assert.match(
     await faultOf(() => Gpu.open(other, { name: 'h100' }), 'absent'),
-    /called "h100": found Card 9000/,
+    /called "h100"; there is Card 9000/,
   );
 });
 
