@@ -3,7 +3,7 @@
  * budgets; every model is trained once and sampled in every way.
  */
 import * as t from 'io-ts';
-import { mappingOf } from '../src/config/index.ts';
+import { mappingOf, refuse } from '../src/config/index.ts';
 import { intervalOf, overSeeds, summarise } from '../src/evaluation/index.ts';
 import {
   type ContenderSampleOptions,
@@ -79,6 +79,15 @@ interface Contest {
   readonly baselines: Method[];
 }
 
+/** Refuses what could only fail after a denoiser is trained. */
+function check({ diffusion, samplings }: Parameters): void {
+  const [name] = Object.entries(samplings).find(([, { sampler }]) => sampler !== undefined) ?? [];
+  if (name !== undefined && !['edm', 'regression'].includes(String(diffusion.process)))
+    refuse('configuration', 'no sampler of EDM under another process', String(diffusion.process), {
+      field: `samplings.${name}.sampler`,
+    });
+}
+
 /** The way of sampling that `sampling` describes; the others are named in `samplings`. */
 const PLAIN = 'as configured';
 
@@ -98,10 +107,11 @@ async function contest(
     [PLAIN]: {},
     ...Object.fromEntries(Object.entries(samplings).map(([name, other]) => [name, { sampling: other }])),
   };
+  // A regression has one answer, however it is sampled.
+  const sampled = parameters.diffusion.process !== 'regression';
   const processes = [
-    { diffusion: parameters.diffusion, suffix: '', ways: options },
-    // A regression has one answer, however it is sampled.
-    ...(parameters.regression
+    { diffusion: parameters.diffusion, suffix: '', ways: sampled ? options : { [PLAIN]: {} } },
+    ...(parameters.regression && sampled
       ? [{ diffusion: regressionTwin(parameters.diffusion), suffix: ', regression', ways: { [PLAIN]: {} } }]
       : []),
   ];
@@ -214,6 +224,7 @@ const compareDenoisers: Experiment<Parameters> = {
 
   async run(context, parameters) {
     const { denoisers, seeds } = parameters;
+    check(parameters);
     const variants = Object.values(parameters.variants);
     for (const denoiser of [...denoisers, ...variants.map(({ denoiser }) => denoiser)])
       await loadDenoiser(denoiser);
