@@ -44,8 +44,8 @@ test('2,000 steps keep the memory of the device as it is, and two trainings of o
         if (step % 400 === 0) held.push(gpuInUse()!.held());
       },
     });
-    // The first stretch has allocated all there is to allocate.
-    assert.equal(held.slice(1), held.slice(1).fill(held[0]));
+    // Up to sixteen steps' losses (8 floats and a norm each) wait to be read, how many the clock decides: nothing else comes after the first stretch.
+    assert.ok(Math.max(...held) - held[0] <= 16 * 4 * 9, held.join());
     assert.is(losses.length, 2000);
     runs.push([...numbers, Float32Array.from(losses)]);
   }

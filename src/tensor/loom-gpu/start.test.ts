@@ -1,5 +1,7 @@
 // Faults of a driver under loom-gpu, with a stand-in that computes nothing; numbers are compared in *.gpu.test.ts.
+
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -197,4 +199,14 @@ test('a device lost in the middle of a training ends it with a sentence, and it 
   }
 });
 
-test.run();
+// Both are optional dependencies.
+const resolve = createRequire(import.meta.url).resolve;
+const missing = ['webgpu', '@tensorflow/tfjs-backend-webgpu'].find(name => {
+  try {
+    return !resolve(name);
+  } catch {
+    return true;
+  }
+});
+if (missing) console.log(`faults under loom-gpu are not tried: ${missing} is not installed`);
+else test.run();
