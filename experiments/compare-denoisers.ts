@@ -7,6 +7,7 @@ import { mappingOf, refuse } from '../src/config/index.ts';
 import { intervalOf, overSeeds, summarise } from '../src/evaluation/index.ts';
 import {
   type ContenderSampleOptions,
+  checkContenders,
   compareSets,
   drawing,
   drawnMethods,
@@ -225,9 +226,22 @@ const compareDenoisers: Experiment<Parameters> = {
   async run(context, parameters) {
     const { denoisers, seeds } = parameters;
     check(parameters);
-    const variants = Object.values(parameters.variants);
-    for (const denoiser of [...denoisers, ...variants.map(({ denoiser }) => denoiser)])
-      await loadDenoiser(denoiser);
+    const { diffusion, rollout } = parameters;
+    await checkContenders([
+      ...denoisers.map(denoiser => ({
+        where: '',
+        denoiser,
+        parameters: parameters.parameters[denoiser],
+        diffusion,
+        rollout,
+      })),
+      ...Object.entries(parameters.variants).map(([name, changes]) => ({
+        where: `variants.${name}`,
+        diffusion,
+        rollout,
+        ...changes,
+      })),
+    ]);
     const encoders = Object.entries(parameters.encoders);
     const [first, encoder] = encoders[0];
     const several = encoders.length > 1;

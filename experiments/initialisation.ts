@@ -7,6 +7,7 @@ import * as t from 'io-ts';
 import { BASELINES, crossChosen, ORBIT_BASELINES, rowsChosen } from '../src/evaluation/index.ts';
 import {
   type ContenderSampleOptions,
+  checkContenders,
   FineTuningCodec,
   regressionTwin,
   tuneFrom,
@@ -18,7 +19,6 @@ import {
   type Experiment,
   html,
   listOf,
-  loadDenoiser,
   type MethodResult,
   type Protocol,
   positive,
@@ -209,7 +209,7 @@ const initialisation: Experiment<Parameters> = {
   async run(context, parameters) {
     const { seed, denoiser, diffusion, training, rollout, sampling } = parameters;
     check(parameters);
-    await loadDenoiser(denoiser);
+    await checkContenders([{ where: '', denoiser, parameters: parameters.parameters, diffusion, rollout }]);
     await withProtocol(context, parameters, async protocol => {
       const baselines = await protocol.baselines(seed);
       const { contender, methods } = await protocol.contend(

@@ -2,7 +2,13 @@
  * The whole way once: a texture nobody trained on goes in, a denoiser samples the weights of an NCA, the NCA grows a texture.
  */
 import * as t from 'io-ts';
-import { drawing, drawnMethods, regressionTwin, type SamplingDraws } from '../src/experiment/index.ts';
+import {
+  checkContenders,
+  drawing,
+  drawnMethods,
+  regressionTwin,
+  type SamplingDraws,
+} from '../src/experiment/index.ts';
 import {
   type ContenderRecord,
   contestKeys,
@@ -36,8 +42,15 @@ const quickstart: Experiment<Parameters> = {
 
   async run(context, parameters) {
     const { seed, denoisers, diffusion, training, rollout, sampling } = parameters;
-    // A misspelt name should not wait for its turn.
-    for (const denoiser of denoisers) await loadDenoiser(denoiser);
+    await checkContenders(
+      denoisers.map(denoiser => ({
+        where: '',
+        denoiser,
+        parameters: parameters.parameters[denoiser],
+        diffusion,
+        rollout,
+      })),
+    );
     await withProtocol(context, parameters, async protocol => {
       const contenders: ContenderRecord[] = [];
       const methods: Method[] = [];

@@ -4,7 +4,8 @@
  * training NCAs are answered with), and the same model on textures it was trained on (what is lost by condition and optimisation, and not by generalising).
  */
 import * as t from 'io-ts';
-import { mappingOf } from '../src/config/index.ts';
+import { mappingOf, orThrow } from '../src/config/index.ts';
+import { checkDiffusion } from '../src/diffusion/index.ts';
 import {
   BASELINES,
   meanOverSeeds,
@@ -13,7 +14,7 @@ import {
   spanProjections,
   summarise,
 } from '../src/evaluation/index.ts';
-import { nestedOrder, substudy } from '../src/experiment/index.ts';
+import { checkContenders, nestedOrder, substudy } from '../src/experiment/index.ts';
 import {
   BOUND,
   type ContenderRecord,
@@ -21,7 +22,6 @@ import {
   type Experiment,
   html,
   listOf,
-  loadDenoiser,
   type Method,
   type MethodResult,
   meanInterval,
@@ -280,7 +280,16 @@ const scaling: Experiment<Parameters> = {
   parameters: Parameters,
 
   async run(context, parameters) {
-    for (const { denoiser } of Object.values(parameters.methods)) await loadDenoiser(denoiser);
+    const { diffusion, rollout } = parameters;
+    await checkContenders(
+      Object.entries(parameters.methods).map(([name, method]) => ({
+        where: `methods.${name}`,
+        rollout,
+        ...method,
+        diffusion: method.diffusion ?? diffusion,
+      })),
+    );
+    orThrow(checkDiffusion(diffusion));
     await withProtocol(context, parameters, async protocol => {
       const cells = await trainOnAll(context, protocol, parameters);
       const last = cells.at(-1)!;

@@ -70,6 +70,7 @@ export const conditionNcaKind = registerDenoiser({
   name: 'condition-nca',
   summary:
     'no weight generation: one NCA steered by a signal in its cells, to be trained through the rollout',
+  conditionOnly: true,
   config: ConditionNcaConfig,
   defaults: { signals: 16, width: 128 },
   build: conditionNca,

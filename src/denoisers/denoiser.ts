@@ -90,6 +90,8 @@ export interface DenoiserKind<Config = unknown> {
   readonly summary: string;
   /** Codec of its parameters: every key optional or with a default in `defaults`. */
   readonly config: t.Type<Config, unknown, unknown>;
+  /** True where what it builds answers from its condition alone (`Denoiser.conditionOnly`). Default false. */
+  readonly conditionOnly?: boolean;
   /** The parameters a configuration leaves out. */
   readonly defaults: Config;
   /**

@@ -24,10 +24,11 @@ type AnyKind = DenoiserKind<any>;
  *     const kind = await loadDenoiser('./my-denoiser.ts');
  *     const denoiser = kind.build(kind.defaults, { spec: SPECS.compact, condition: null, seed: 0 });
  *
+ * @param where it stands in a configuration, for failures; default `denoiser`
  * @throws UserError for an unknown name, or one that names the file and the clause it breaks
  */
-export async function loadDenoiser(nameOrPath: string): Promise<AnyKind> {
-  if (!isPath(nameOrPath)) return orThrow(E.mapLeft(beside(nameOrPath))(denoiserKind(nameOrPath)));
+export async function loadDenoiser(nameOrPath: string, where?: string): Promise<AnyKind> {
+  if (!isPath(nameOrPath)) return orThrow(E.mapLeft(beside(nameOrPath))(denoiserKind(nameOrPath, where)));
   const kind = await importKind<AnyKind>(nameOrPath, 'a denoiser kind');
   return {
     ...kind,

@@ -89,6 +89,11 @@ const RegressionCodec = t.intersection([
   t.partial({ sigmaData: positive, prior, weightLoss: notNegative }),
 ]);
 
+const CODECS: Readonly<Record<'edm' | 'ddim' | 'regression', t.Mixed>> = {
+  edm: EdmCodec,
+  ddim: DdimCodec,
+  regression: RegressionCodec,
+};
 const ProcessCodec = t.strict({ process: t.keyof({ edm: null, ddim: null, regression: null }) });
 
 /** A process's builder; what it refuses (a UserError) as a value. */
@@ -116,6 +121,23 @@ export function fitDiffusion(
   const sigmaData = typeof config.sigmaData === 'number' ? config.sigmaData : EDM_DEFAULTS.sigmaData;
   return { ...config, noise: spectrumNoise(range, sigmaData, largestDeviation(normalised, size)) };
 }
+
+/** What is wrong with a process's configuration, before there are weights to fit its noise or its prior to. */
+export const checkDiffusion = (
+  config: Readonly<Record<string, unknown>>,
+  where = 'diffusion',
+): E.Either<Failure, unknown> => {
+  const { noise, ...rest } = config;
+  const fitted = (noise as { kind?: unknown } | undefined)?.kind === 'spectrum';
+  return pipe(
+    fitted ? decode(SpectrumNoise, noise, `${where}.noise`) : E.right<Failure, unknown>(null),
+    E.chain(() => decode(ProcessCodec, config, where, { unknownKeys: 'allow' })),
+    E.chain(
+      ({ process }): E.Either<Failure, unknown> =>
+        decode<unknown>(CODECS[process], fitted ? rest : config, where),
+    ),
+  );
+};
 
 /** The mean of the prior that a configuration asks to build its process around; null where it asks for none. */
 export const priorMean = (config: Readonly<Record<string, unknown>>): keyof typeof MEANS | null =>

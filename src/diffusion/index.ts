@@ -1,6 +1,6 @@
 /** Diffusion in weight space: EDM and the DDIM baseline, samplers, guidance, normalisation. */
 export { type CanonicalSampleOptions, sampleCanonicalWeights } from './canonical.ts';
-export { createDiffusion, type DiffusionConfig, fitDiffusion, priorMean } from './config.ts';
+export { checkDiffusion, createDiffusion, type DiffusionConfig, fitDiffusion, priorMean } from './config.ts';
 export { DDIM_DEFAULTS, type DdimConfig, ddim } from './ddim.ts';
 export type { Diffusion, Objective, SampleOptions } from './diffusion.ts';
 export {

@@ -1,4 +1,5 @@
 /** What an experiment's author touches: the experiment, its protocol and study, its contenders, the training of models. */
+export { type CheckedContender, checkContenders } from './check-contenders.ts';
 export { type WrittenComparison, writeComparison } from './comparison-files.ts';
 export {
   type Contender,
