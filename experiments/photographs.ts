@@ -102,7 +102,13 @@ async function compare(
   context: RunContext,
   protocol: Protocol,
   parameters: Parameters,
-  { model, pictures, own, recipe }: { model: Model; pictures: OwnPicture[]; own: OwnNcas; recipe: ZooRecipe },
+  {
+    model,
+    pictures,
+    leftOut,
+    own,
+    recipe,
+  }: { model: Model; pictures: OwnPicture[]; leftOut: string[]; own: OwnNcas; recipe: ZooRecipe },
 ): Promise<void> {
   const { study } = protocol;
   const { quality, seed, sampling } = parameters;
@@ -166,6 +172,7 @@ async function compare(
         sample: drawn.seconds / (pictures.length * sampling.draws),
       },
       ownIterations: recipe.build.training.iterations,
+      leftOut,
     },
     grown: [bound, samples[0], curves[0].results.at(-1)!, ...answers.slice(0, 1), ...baselines.slice(0, 2)],
   });
@@ -201,7 +208,12 @@ const photographs: Experiment<Parameters> = {
         steps: renderingSteps(zoo),
       });
       const recipe = { ...told, pixelsPerTexel: parameters.pixelsPerTexel ?? told.pixelsPerTexel };
-      const pictures = await readOwnPictures(context, parameters.images, recipe, pictureSize);
+      const { taken: pictures, leftOut } = await readOwnPictures(
+        context,
+        parameters.images,
+        recipe,
+        pictureSize,
+      );
       const own = await trainOwn(context, zoo, recipe, pictures);
       const answered = {
         names: pictures.map(one => one.name),
@@ -218,7 +230,7 @@ const photographs: Experiment<Parameters> = {
         answered,
       };
       await withProtocol(context, keys, protocol =>
-        compare(context, protocol, parameters, { model, pictures, own, recipe }),
+        compare(context, protocol, parameters, { model, pictures, leftOut, own, recipe }),
       );
     } finally {
       model.denoiser.dispose();

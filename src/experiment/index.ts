@@ -45,7 +45,13 @@ export {
   withProtocol,
 } from './protocol.ts';
 export { rehearse } from './rehearse.ts';
-export { type RunOptions, resumeExperiment, runExperiment } from './run-experiment.ts';
+export {
+  backendOption,
+  type RunOptions,
+  resumeExperiment,
+  runExperiment,
+  tellOfBackend,
+} from './run-experiment.ts';
 export * from './sections/index.ts';
 export {
   type AnsweredPictures,

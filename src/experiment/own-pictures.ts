@@ -13,13 +13,13 @@ import {
 import type { RunContext } from './experiment.ts';
 import type { Protocol } from './protocol.ts';
 
-/** The pictures, read and cut as those of the zoo; broken ones are named, counted and left out. */
+/** The pictures, read and cut as those of the zoo; broken ones are named, counted and left out: their names, and why. */
 export async function readOwnPictures(
   { say, signal, progress, run }: RunContext,
   images: readonly string[],
   recipe: ZooRecipe,
   size: number,
-): Promise<OwnPicture[]> {
+): Promise<{ taken: OwnPicture[]; leftOut: string[] }> {
   if (images.length === 0) refuse('configuration', 'at least one picture', 'none', { field: 'images' });
   const paths = await pictureFiles(images);
   const bar = progress('pictures', paths.length);
@@ -40,7 +40,7 @@ export async function readOwnPictures(
         `${name}: only the middle ${used} of ${side} pixels are looked at; --pixels-per-texel fit takes all.`,
       );
   }
-  return taken;
+  return { taken, leftOut: leftOut.map(({ name, reason }) => `${name}: ${reason}`) };
 }
 
 /** Less than this share of a picture's side is told of. */
@@ -85,6 +85,9 @@ export async function notesOn(
     const like = alikePicture(picture, known, size);
     return [
       `${path}: ${width} x ${height} pixels, of which the middle ${used} x ${used} are used, ${Number(pixelsPerTexel.toPrecision(3))} to a cell of the NCA.`,
+      ...(used < LITTLE * Math.min(width, height)
+        ? ['That is little of it: --pixels-per-texel fit looks at all.']
+        : []),
       ...(doubt === null ? [] : [`A doubtful texture: ${doubt}.`]),
       ...(like < 0
         ? []

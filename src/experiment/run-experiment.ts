@@ -37,6 +37,7 @@ const Resumable = t.type({
   experiment: t.string,
   commit: t.union([t.string, t.null]),
   modules: t.union([t.record(t.string, t.string), t.undefined]),
+  backend: t.unknown,
 });
 
 /**
@@ -55,6 +56,8 @@ export async function resumeExperiment(
       `${folder}: begun at commit ${found.commit}, goes on at ${commit}; finished parts stay as they are`,
     );
   }
+  await startBackend();
+  tellOfBackend(folder, found.backend);
   const option = `weightloom runs resume ${folder}`;
   return trusting({ where: file, modules, recorded: found.modules, all: trust, option }, async () => {
     const experiment = await loadExperiment(found.experiment);
@@ -69,6 +72,22 @@ export async function resumeExperiment(
       resume: true,
     });
   });
+}
+
+/** The option that asks for the present backend, where it is not the one that is taken unasked. */
+export function backendOption(): string[] {
+  const { backend = 'loom' } = backendReport() ?? {};
+  return backend === 'loom' ? [] : ['--backend', backend];
+}
+
+/** Says when a run goes on on another backend than it was begun on. @param begun the `backend` of its environment.json */
+export function tellOfBackend(folder: string, begun: unknown): void {
+  const before = (begun as { backend?: unknown } | undefined)?.backend;
+  const now = backendReport()?.backend;
+  if (typeof before === 'string' && before !== now)
+    console.error(
+      `${folder}: begun on the backend ${before}, goes on on ${now} (--backend ${before} for the same); its environment.json names the first, its report the last`,
+    );
 }
 
 /**
@@ -111,7 +130,7 @@ export async function runExperiment<P>(
     if (!signal.aborted || (error as Error)?.name !== 'AbortError') throw error;
     throw new UserError(
       existsSync(run.path)
-        ? `${experiment.name}: interrupted; to go on: ${pastable('runs', 'resume', relative('', run.path) || '.', ...Object.keys(modules))}`
+        ? `${experiment.name}: interrupted; to go on: ${pastable('runs', 'resume', relative('', run.path) || '.', ...Object.keys(modules), ...backendOption())}`
         : `${experiment.name}: interrupted before anything was finished.`,
     );
   } finally {

@@ -40,6 +40,8 @@ export interface Photographs {
   readonly seconds: { readonly own: number; readonly sample: number };
   /** Iterations of those trainings. */
   readonly ownIterations: number;
+  /** Pictures that could not be read, and why. */
+  readonly leftOut: readonly string[];
 }
 
 /** What is asked for, in words. */
@@ -78,7 +80,7 @@ export function photographGallery({
   );
 }
 
-function verdictSection({ names, judged, verdicts, seconds, ownIterations }: Photographs): Section {
+function verdictSection({ names, judged, verdicts, seconds, ownIterations, leftOut }: Photographs): Section {
   const { tuning, quality, samples } = judged;
   const last = tuning.checkpoints.at(-1)!;
   const rows: (string | Cell)[][] = [
@@ -94,7 +96,7 @@ function verdictSection({ names, judged, verdicts, seconds, ownIterations }: Pho
   ];
   return {
     title: 'Verdicts',
-    body: html`<ul>${names.map((name, i) => html`<li><b>${name}</b> ${verdicts[i].sentence}</li>`)}</ul>
+    body: html`<ul>${names.map((name, i) => html`<li><b>${name}</b> ${verdicts[i].sentence}</li>`)}</ul>${leftOut.length > 0 ? html`<p>Left out: ${leftOut.join('; ')}.</p>` : ''}
 <p class="dim">Iterations of fine-tuning until the quality is there and stays, from every start, and their seconds:</p>
 ${table(['', ...names], rows)}
 <p class="dim">How the verdict is made. The quality asked for: ${qualityText(quality)}. <i>Works</i>: an answer of the model has it without any fine-tuning. <i>Needs fine-tuning</i>: its best start gets there

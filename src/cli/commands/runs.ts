@@ -19,6 +19,7 @@ import {
   resumeExperiment,
   runTraining,
   type TrainConfig,
+  tellOfBackend,
   trainConfig,
 } from '../../experiment/index.ts';
 import { parseJson } from '../../formats/index.ts';
@@ -274,6 +275,7 @@ async function resumeTraining(
 ) {
   const file = join(path, 'config.yaml');
   await startBackend();
+  tellOfBackend(path, environment.backend);
   const recorded = environment.modules as Record<string, string> | undefined;
   const option = `weightloom runs resume ${path}`;
   const job = await trusting({ where: file, modules, recorded, all: trust, option }, () =>

@@ -15,6 +15,7 @@ import {
   userModules,
 } from '../../config/index.ts';
 import {
+  backendOption,
   experimentNames,
   planTraining,
   prepareTraining,
@@ -94,7 +95,9 @@ export function report(
   modules: readonly string[] = [],
 ): void {
   if (stopped === 'interrupted') {
-    console.error(`stopped after ${steps} steps; to go on: ${pastable('runs', 'resume', path, ...modules)}`);
+    console.error(
+      `stopped after ${steps} steps; to go on: ${pastable('runs', 'resume', path, ...modules, ...backendOption())}`,
+    );
     process.exitCode = 130;
     return;
   }
